@@ -1,0 +1,52 @@
+//! Where this user's config and state lie: `$SMD_HOME`, or `~/.smd`.
+//!
+//! Deliberately not here: what the files mean, and making the directory. Only this room and
+//! [`crate::endpoint`] look at the environment for paths.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The directory of config and state, and the home directory that relative roots start from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SmdHome {
+    path: PathBuf,
+    user: PathBuf,
+}
+
+/// Neither `HOME` nor the password file names an absolute home directory.
+#[derive(Debug, thiserror::Error)]
+#[error("the home directory is not known: HOME is not an absolute path")]
+pub struct NoHome;
+
+impl SmdHome {
+    /// Takes `SMD_HOME` and `HOME` from the environment. A relative `SMD_HOME` starts from the
+    /// working directory.
+    pub fn from_env() -> Result<Self, NoHome> {
+        let user = env::home_dir().filter(|home| home.is_absolute()).ok_or(NoHome)?;
+        let path = match env::var_os("SMD_HOME") {
+            Some(path) if !path.is_empty() => std::path::absolute(path).map_err(|_| NoHome)?,
+            _ => user.join(".smd"),
+        };
+        Ok(Self { path, user })
+    }
+
+    /// Takes both directories as they are given.
+    pub fn new(path: impl Into<PathBuf>, user: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), user: user.into() }
+    }
+
+    /// The directory of config and state.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The user's home directory.
+    pub fn user(&self) -> &Path {
+        &self.user
+    }
+
+    /// The config file of an endpoint.
+    pub fn config_file(&self, endpoint: &str) -> PathBuf {
+        self.path.join(format!("config.{endpoint}"))
+    }
+}

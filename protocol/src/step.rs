@@ -1,0 +1,126 @@
+//! Steps: what a plan asks one host to do, and what became of it.
+//!
+//! A step names messages by folder and uniq and says what they shall become. What they are *now* it
+//! does not say: the host that takes the step knows what it scanned, compares the disk with that before
+//! it acts, and refuses when they differ.
+
+use serde::{Deserialize, Serialize};
+
+use crate::delta::Mtime;
+use crate::digest::Content;
+use crate::flags::Flags;
+use crate::names::{Folder, Name};
+use crate::snapshot::Place;
+
+/// Where the bytes of a new or replaced message come from.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Source {
+    /// The peer sends them whole.
+    Wire,
+    /// This host has them under this name, or installs them there in this same batch.
+    Copy(Name),
+    /// The peer sends the header; the body is that of this host's message of this name.
+    Body(Name),
+}
+
+/// How a message shall lie in its folder.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Dress {
+    /// `new` or `cur`.
+    pub place: Place,
+    /// Its flags.
+    pub flags: Flags,
+}
+
+/// Bytes that a host does not have under the name where they shall be.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Bytes {
+    /// What they must digest to.
+    pub content: Content,
+    /// Where they come from.
+    pub source: Source,
+    /// The mtime that goes with them; with [`Source::Wire`] the sender says it beside the bytes.
+    pub mtime: Option<Mtime>,
+}
+
+/// One thing for one host to do. Each may be repeated: a step that was already taken changes nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Step {
+    /// Make `cur`, `new` and `tmp` of this folder, and what is missing above.
+    MakeFolder(Folder),
+    /// Remove this folder if no message and no unknown file is left in it.
+    RemoveFolder(Folder),
+    /// Install a message under a name that is free.
+    Put {
+        /// Its name.
+        to: Name,
+        /// Place and flags.
+        dress: Dress,
+        /// Its bytes.
+        bytes: Bytes,
+    },
+    /// Give a message other bytes; the old ones go to the grave.
+    Replace {
+        /// Its name.
+        at: Name,
+        /// Place and flags afterwards.
+        dress: Dress,
+        /// The new bytes.
+        bytes: Bytes,
+    },
+    /// Rename a message: to another name, to other flags, or both. `to` is free, or equal to `from`.
+    Move {
+        /// Its name now.
+        from: Name,
+        /// Its name afterwards.
+        to: Name,
+        /// Place and flags afterwards.
+        dress: Dress,
+    },
+    /// Put a message into the grave.
+    Delete(Name),
+}
+
+impl Step {
+    /// The bytes that this step brings in, if any.
+    pub fn bytes(&self) -> Option<&Bytes> {
+        match self {
+            Step::Put { bytes, .. } | Step::Replace { bytes, .. } => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The message under which the new bytes, or the moved ones, will be found.
+    pub fn target(&self) -> Option<&Name> {
+        match self {
+            Step::Put { to, .. } | Step::Move { to, .. } => Some(to),
+            Step::Replace { at, .. } => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Whether the user's bytes leave the tree by it.
+    pub fn removes(&self) -> bool {
+        matches!(self, Step::Delete(_) | Step::Replace { .. })
+    }
+}
+
+/// What became of a step.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It is done, or was already.
+    Done,
+    /// The disk was not as scanned; the next run looks again. Carries one sentence for the person.
+    Changed(String),
+    /// The file system or the name forbids it. Carries path, cause and hint for the person.
+    Failed(String),
+    /// The local source of its bytes is gone: the peer must send them whole.
+    NeedBytes,
+}
+
+impl Outcome {
+    /// Whether the step is done.
+    pub fn is_done(&self) -> bool {
+        *self == Outcome::Done
+    }
+}

@@ -1,0 +1,19 @@
+//! Whole programs against each other: what the tests under `tests/` share.
+//!
+//! A [`world::World`] is a temporary directory with a few hosts, each with its own home, and a way from one to the other:
+//! a pair of directories, a remote shell of three lines, or a real `sshd`. [`user::User`] does to a Maildir what mail
+//! programs and people do; [`tree::Tree`] is what a Maildir holds, as a value that can be compared.
+//!
+//! Deliberately not here: any of the project's own code. What is tested is the programs as a person has them, so nothing
+//! below links to them, reads their state files by their own parsers, or trusts their digests.
+
+pub mod mail;
+pub mod outcome;
+pub mod populate;
+pub mod programs;
+pub mod rng;
+pub mod sshd;
+pub mod stamps;
+pub mod tree;
+pub mod user;
+pub mod world;
