@@ -1,0 +1,358 @@
+//! What a run did, or would do, as a value: the session fills it in, the renderings only read it.
+//!
+//! Rooms: [`summary`] (the one line), [`items`] (message by message, and the dry run), [`warnings`]
+//! (what a person must know), [`json`] (one object), [`tags`] (the predecessor's machine line).
+//!
+//! Deliberately not here: deciding anything about mail, and the terminal. The exit code is
+//! derived here because a guard or a left message is an outcome, not an error.
+
+pub mod items;
+pub mod json;
+pub mod summary;
+pub mod tags;
+pub mod warnings;
+
+use std::time::Duration;
+
+use crate::exit::Exit;
+use crate::run::Direction;
+
+/// What one run did; with `dry_run`, what it would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The endpoint's name.
+    pub endpoint: String,
+    /// How this host is called in texts.
+    pub client: String,
+    /// How the other host is called in texts.
+    pub server: String,
+    /// Which way changes were to go.
+    pub direction: Direction,
+    /// Nothing was changed: counts and items are what would be done.
+    pub dry_run: bool,
+    /// One per root, in the order of the config.
+    pub roots: Vec<RootReport>,
+    /// What could not be looked at or done; each leaves something as it was.
+    pub troubles: Vec<Trouble>,
+    /// What went over the wire.
+    pub traffic: Traffic,
+    /// From the start of the connection to the end of the session.
+    pub took: Duration,
+}
+
+/// What was done in one root.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RootReport {
+    /// The root as written in the config, or as typed.
+    pub root: Vec<u8>,
+    /// Steps done at the client, because of changes at the server.
+    pub pulled: Counts,
+    /// Steps done at the server, because of changes at the client.
+    pub pushed: Counts,
+    /// Steps that were not done, because they were not allowed to be.
+    pub held: Held,
+    /// Steps that failed on either host; the next run proposes them again.
+    pub failed: u64,
+    /// The guard that tripped, if one did.
+    pub guard: Option<Guard>,
+    /// Messages of which both were kept.
+    pub conflicts: Vec<Conflict>,
+    /// Set when there was no common base.
+    pub adopted: Option<Adopted>,
+    /// Folders that were put back from a backup, and therefore adopted.
+    pub restored: Vec<Vec<u8>>,
+    /// Planned or done step by step: filled for a dry run, and when `verbose` is above zero.
+    pub items: Vec<Item>,
+}
+
+/// Steps by kind, at one host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// Messages whose bytes came over the wire.
+    pub new: u64,
+    /// Messages made from bytes that the host had already.
+    pub copied: u64,
+    /// Messages whose flags or place changed.
+    pub flags: u64,
+    /// Messages that got another folder or another uniq.
+    pub moved: u64,
+    /// Messages whose bytes or header were replaced.
+    pub replaced: u64,
+    /// Messages that went into the grave.
+    pub deleted: u64,
+    /// Folders made.
+    pub folders_made: u64,
+    /// Folders removed.
+    pub folders_removed: u64,
+}
+
+/// Steps held back, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Held {
+    /// Deletes and replacements held back by `--no-delete`.
+    pub no_delete: u64,
+    /// Deletes, replacements and their copies held back by a guard.
+    pub guard: u64,
+    /// Steps that go the other way than the direction of this run.
+    pub direction: u64,
+    /// Steps that the server's policy refused.
+    pub policy: u64,
+}
+
+/// A host of the pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Host {
+    /// This host.
+    Client,
+    /// The other host.
+    Server,
+}
+
+/// Why a root, or a part of its steps, was left alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// The run would delete or replace too much; everything else was done.
+    Bulk {
+        /// Deletes and replacements planned, on both hosts together.
+        steps: u64,
+        /// Messages of the base.
+        of: u64,
+    },
+    /// A root, or a mount point in it, is missing, empty, or another directory than before; nothing
+    /// was done in this root.
+    Swapped {
+        /// Where.
+        host: Host,
+        /// Which directory: a path, or a folder.
+        path: Vec<u8>,
+        /// What is wrong, a few words such as `is missing`.
+        what: String,
+    },
+    /// While adopting, most of what would be added is at the other host with another header;
+    /// nothing was done in this root.
+    OtherHeaders {
+        /// Messages with an equal body and another header.
+        messages: u64,
+        /// Messages that would be added.
+        of: u64,
+    },
+}
+
+/// Two messages that claimed one name; both are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The folder.
+    pub folder: Vec<u8>,
+    /// The name, which the server's message keeps.
+    pub uniq: Vec<u8>,
+    /// The name that the client's message got.
+    pub fresh: Vec<u8>,
+}
+
+/// What an adopt found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Adopted {
+    /// Messages that both hosts had already.
+    pub matched: u64,
+    /// Messages that only one host had: new ones, and perhaps some that were deleted since the lost base.
+    pub returned: Vec<Item>,
+}
+
+/// The kind of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A message whose bytes come over the wire.
+    New,
+    /// A message made from bytes that the host has.
+    Copied,
+    /// Other flags, or another place.
+    Flags,
+    /// Another folder or uniq.
+    Moved,
+    /// Other bytes under the same name.
+    Replaced,
+    /// Into the grave.
+    Deleted,
+    /// A folder to make; the uniq is empty.
+    FolderMade,
+    /// A folder to remove; the uniq is empty.
+    FolderRemoved,
+}
+
+/// Why a step was held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// `--no-delete`.
+    NoDelete,
+    /// A guard.
+    Guard,
+    /// The direction of this run.
+    Direction,
+    /// The server's policy.
+    Policy,
+}
+
+/// One step, planned or done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Where the step is carried out: at the client it is a pull, at the server a push.
+    pub host: Host,
+    /// What is done.
+    pub kind: Kind,
+    /// The folder, components joined by `/`; empty is the root itself.
+    pub folder: Vec<u8>,
+    /// The message's uniq; empty for a step on a folder.
+    pub uniq: Vec<u8>,
+    /// What else a person wants to know: `from .Old`, `-S +FS`. Empty is fine. Printed escaped.
+    pub detail: Vec<u8>,
+    /// Set when the step is not to be done in this run.
+    pub held: Option<Reason>,
+}
+
+/// Something that could not be looked at or done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Where.
+    pub host: Host,
+    /// A path, or a folder and name.
+    pub path: Vec<u8>,
+    /// What and why, lowercase, without a full stop.
+    pub text: String,
+}
+
+/// What went over the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Traffic {
+    /// Bytes that the client wrote, after compression.
+    pub sent: u64,
+    /// Bytes that the client read, before decompression.
+    pub received: u64,
+    /// Of the received bytes, those of the server's delta.
+    pub delta: u64,
+    /// How often the client waited for an answer.
+    pub round_trips: u64,
+}
+
+impl Counts {
+    /// Counts one step.
+    pub fn count(&mut self, kind: Kind) {
+        *match kind {
+            Kind::New => &mut self.new,
+            Kind::Copied => &mut self.copied,
+            Kind::Flags => &mut self.flags,
+            Kind::Moved => &mut self.moved,
+            Kind::Replaced => &mut self.replaced,
+            Kind::Deleted => &mut self.deleted,
+            Kind::FolderMade => &mut self.folders_made,
+            Kind::FolderRemoved => &mut self.folders_removed,
+        } += 1;
+    }
+
+    /// Adds the counts of `other`.
+    pub fn add(&mut self, other: &Self) {
+        self.new += other.new;
+        self.copied += other.copied;
+        self.flags += other.flags;
+        self.moved += other.moved;
+        self.replaced += other.replaced;
+        self.deleted += other.deleted;
+        self.folders_made += other.folders_made;
+        self.folders_removed += other.folders_removed;
+    }
+
+    /// Whether nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Held {
+    /// Adds the counts of `other`.
+    pub fn add(&mut self, other: &Self) {
+        self.no_delete += other.no_delete;
+        self.guard += other.guard;
+        self.direction += other.direction;
+        self.policy += other.policy;
+    }
+
+    /// Counts one step.
+    pub fn count(&mut self, reason: Reason) {
+        *match reason {
+            Reason::NoDelete => &mut self.no_delete,
+            Reason::Guard => &mut self.guard,
+            Reason::Direction => &mut self.direction,
+            Reason::Policy => &mut self.policy,
+        } += 1;
+    }
+}
+
+impl Report {
+    /// Steps at the client, of all roots.
+    pub fn pulled(&self) -> Counts {
+        self.total(|root| &root.pulled)
+    }
+
+    /// Steps at the server, of all roots.
+    pub fn pushed(&self) -> Counts {
+        self.total(|root| &root.pushed)
+    }
+
+    /// Steps held back, of all roots.
+    pub fn held(&self) -> Held {
+        let mut held = Held::default();
+        self.roots.iter().for_each(|root| held.add(&root.held));
+        held
+    }
+
+    /// Whether nothing below the roots was changed, or would be.
+    pub fn nothing_happened(&self) -> bool {
+        self.pulled().is_empty() && self.pushed().is_empty()
+    }
+
+    /// The exit code that this outcome deserves: a tripped guard outweighs a left message.
+    pub fn exit(&self) -> Exit {
+        if self.roots.iter().any(|root| root.guard.is_some()) {
+            return Exit::Guard;
+        }
+        let left = self.roots.iter().any(|root| root.failed > 0 || root.held.policy > 0);
+        if left || !self.troubles.is_empty() { Exit::Partly } else { Exit::Ok }
+    }
+
+    fn total(&self, side: impl Fn(&RootReport) -> &Counts) -> Counts {
+        let mut counts = Counts::default();
+        self.roots.iter().for_each(|root| counts.add(side(root)));
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(root: RootReport) -> Report {
+        Report { roots: vec![RootReport::default(), root], ..Report::default() }
+    }
+
+    #[test]
+    fn held_back_by_request_is_no_failure() {
+        let held = Held { no_delete: 3, direction: 4, ..Held::default() };
+        assert_eq!(with(RootReport { held, ..RootReport::default() }).exit(), Exit::Ok);
+    }
+
+    #[test]
+    fn a_left_message_is_partly_done() {
+        let left = RootReport { failed: 1, ..RootReport::default() };
+        assert_eq!(with(left).exit(), Exit::Partly);
+        let trouble = Trouble { host: Host::Server, path: b"x".to_vec(), text: "cannot be read".into() };
+        assert_eq!(Report { troubles: vec![trouble], ..Report::default() }.exit(), Exit::Partly);
+    }
+
+    #[test]
+    fn a_guard_outweighs_a_left_message() {
+        let guard = Some(Guard::Bulk { steps: 30, of: 40 });
+        assert_eq!(with(RootReport { guard, failed: 1, ..RootReport::default() }).exit(), Exit::Guard);
+    }
+}

@@ -1,0 +1,170 @@
+//! What a person must know although the run went on: guards, clashes, adopts, things left alone.
+//!
+//! A guard's text names both options, because only a person knows which one is right.
+
+use smd_protocol::names::printable;
+
+use super::items::place;
+use super::summary::count;
+use super::{Adopted, Guard, Host, Report, RootReport};
+
+/// How many troubles or returned messages are named before the rest is only counted.
+const NAMED: usize = 10;
+
+/// One warning: what happened, and what to type if anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// One sentence or more.
+    pub text: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Nothing to do, nothing lost: left out by `-q`.
+    pub mild: bool,
+}
+
+/// All warnings of a report, the gravest first.
+pub fn of(report: &Report) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for root in &report.roots {
+        warnings.extend(root.guard.as_ref().map(|guard| tripped(report, root, guard)));
+    }
+    for root in &report.roots {
+        if root.failed > 0 {
+            let steps = count(root.failed, "step was", "steps were");
+            warnings.push(plain(format!("{}: {steps} not done; the next run proposes them again.", place(root, b""))));
+        }
+        if root.held.policy > 0 {
+            let steps = count(root.held.policy, "step", "steps");
+            warnings.push(plain(format!("{}: {steps} refused by the server's policy.", place(root, b""))));
+        }
+    }
+    warnings.extend(troubles(report));
+    for root in &report.roots {
+        conflicts(root, &mut warnings);
+        warnings.extend(root.restored.iter().map(|folder| {
+            let place = place(root, folder);
+            mild(format!("{place} was put back from a backup: it was united with the other host, nothing was deleted."))
+        }));
+        warnings.extend(root.adopted.as_ref().map(|adopted| adoption(root, adopted)));
+    }
+    warnings
+}
+
+fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {
+    let name = place(root, b"");
+    let (text, hint) = match guard {
+        Guard::Bulk { steps, of } => (
+            format!("{name}: {steps} of {of} messages would be deleted or replaced. Those steps were held back on both hosts; everything else was done."),
+            "if they were meant, run again with --allow-bulk-delete; if not, with --adopt, which unites both hosts and deletes nothing.".to_owned(),
+        ),
+        Guard::Swapped { host, path, what } => (
+            format!("{name}: {} at {} {what}, and something would be deleted. Nothing was done in this root.", printable(path), host_name(report, *host)),
+            "is everything mounted? If the change was meant, run again with --allow-bulk-delete; to unite both hosts and delete nothing, with --adopt.".to_owned(),
+        ),
+        Guard::OtherHeaders { messages, of } => (
+            format!("{name}: {messages} of {of} messages that would be added are at the other host with another header. Nothing was done in this root."),
+            "remove the added header field with smd-strip-header; or, to keep both copies of each, run again with --adopt-other-headers.".to_owned(),
+        ),
+    };
+    Warning { text, hint: Some(hint), mild: false }
+}
+
+fn troubles(report: &Report) -> impl Iterator<Item = Warning> {
+    let rest = report.troubles.len().saturating_sub(NAMED);
+    let named = report.troubles.iter().take(NAMED).map(|trouble| {
+        let text = printable(trouble.text.as_bytes());
+        plain(format!("{} at {}: {text}.", printable(&trouble.path), host_name(report, trouble.host)))
+    });
+    let rest = (rest > 0).then(|| plain(format!("and {} more; --json lists them all.", count(rest as u64, "trouble", "troubles"))));
+    named.chain(rest)
+}
+
+fn conflicts(root: &RootReport, warnings: &mut Vec<Warning>) {
+    for conflict in root.conflicts.iter().take(NAMED) {
+        let (place, uniq) = (place(root, &conflict.folder), printable(&conflict.uniq));
+        let fresh = printable(&conflict.fresh);
+        warnings.push(mild(format!("{place}: two messages were called {uniq}; both are kept, the client's as {fresh}.")));
+    }
+    let rest = root.conflicts.len().saturating_sub(NAMED);
+    if rest > 0 {
+        warnings.push(mild(format!("{}: and {rest} more messages that were kept twice.", place(root, b""))));
+    }
+}
+
+fn adoption(root: &RootReport, adopted: &Adopted) -> Warning {
+    let matched = count(adopted.matched, "message was", "messages were");
+    let mut text = format!("{}: there was no common base; {matched} found on both hosts, nothing was deleted.", place(root, b""));
+    if !adopted.returned.is_empty() {
+        let returned = count(adopted.returned.len() as u64, "message", "messages");
+        text.push_str(&format!(" {returned} were on one host only; some may have been deleted since the lost base:"));
+        for item in adopted.returned.iter().take(NAMED) {
+            text.push_str(&format!("\n  {} {}", place(root, &item.folder), printable(&item.uniq)));
+        }
+        if adopted.returned.len() > NAMED {
+            text.push_str(&format!("\n  and {} more; --json lists them all.", adopted.returned.len() - NAMED));
+        }
+    }
+    mild(text)
+}
+
+fn host_name(report: &Report, host: Host) -> String {
+    printable(if host == Host::Client { &report.client } else { &report.server }.as_bytes())
+}
+
+fn plain(text: String) -> Warning {
+    Warning { text, hint: None, mild: false }
+}
+
+fn mild(text: String) -> Warning {
+    Warning { text, hint: None, mild: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Conflict, Item, Kind, Trouble};
+    use super::*;
+
+    fn texts(report: &Report) -> String {
+        of(report).iter().map(|warning| warning.text.clone() + "\n").collect()
+    }
+
+    fn report(root: RootReport) -> Report {
+        let root = RootReport { root: b"Maildir".to_vec(), ..root };
+        Report { client: "laptop".into(), server: "host".into(), roots: vec![root], ..Report::default() }
+    }
+
+    #[test]
+    fn a_bulk_guard_names_both_ways_out() {
+        let warnings = of(&report(RootReport { guard: Some(Guard::Bulk { steps: 30, of: 40 }), ..RootReport::default() }));
+        insta::assert_snapshot!(warnings[0].text, @"Maildir: 30 of 40 messages would be deleted or replaced. Those steps were held back on both hosts; everything else was done.");
+        let hint = warnings[0].hint.as_deref().expect("a hint");
+        assert!(hint.contains("--allow-bulk-delete") && hint.contains("--adopt"));
+    }
+
+    #[test]
+    fn what_came_back_is_named_and_the_rest_counted() {
+        let item = |number: usize| Item {
+            host: Host::Client,
+            kind: Kind::New,
+            folder: b".a".to_vec(),
+            uniq: number.to_string().into_bytes(),
+            detail: Vec::new(),
+            held: None,
+        };
+        let adopted = Adopted { matched: 1, returned: (0..12).map(item).collect() };
+        let text = texts(&report(RootReport { adopted: Some(adopted), ..RootReport::default() }));
+        assert!(text.contains("Maildir/.a 9\n  and 2 more"), "{text}");
+    }
+
+    #[test]
+    fn troubles_and_clashes_are_told_with_host_and_name() {
+        let conflict = Conflict { folder: b".a".to_vec(), uniq: b"1".to_vec(), fresh: b"fresh".to_vec() };
+        let mut report = report(RootReport { conflicts: vec![conflict], failed: 2, ..RootReport::default() });
+        report.troubles.push(Trouble { host: Host::Server, path: b".b/\x07".to_vec(), text: "cannot be read".into() });
+        insta::assert_snapshot!(texts(&report), @r"
+        Maildir: 2 steps were not done; the next run proposes them again.
+        .b/\x07 at host: cannot be read.
+        Maildir/.a: two messages were called 1; both are kept, the client's as fresh.
+        ");
+    }
+}

@@ -1,0 +1,111 @@
+//! A root held open, and the folders below it.
+//!
+//! Here a path off the wire becomes a path on disk: a [`Folder`] is walked component by component from
+//! the held root, never following a symlink, so nothing outside the root can be reached.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use smd_protocol::snapshot::Place;
+use smd_protocol::{Folder, Name};
+
+use crate::fs::Fs;
+
+/// A root, held open for a run.
+pub struct Root<F: Fs> {
+    /// The file system.
+    pub fs: Arc<F>,
+    /// The held directory.
+    pub dir: F::Dir,
+    /// Where the operator said it is; for messages only.
+    pub path: PathBuf,
+}
+
+impl<F: Fs> Clone for Root<F> {
+    fn clone(&self) -> Self {
+        Self { fs: self.fs.clone(), dir: self.dir.clone(), path: self.path.clone() }
+    }
+}
+
+/// A folder held open. Any of the three may be missing on disk.
+pub struct FolderDirs<F: Fs> {
+    /// The folder's own directory.
+    pub dir: F::Dir,
+    /// `cur/`.
+    pub cur: Option<F::Dir>,
+    /// `new/`.
+    pub new: Option<F::Dir>,
+}
+
+impl<F: Fs> FolderDirs<F> {
+    /// The held directory of a place.
+    pub fn place(&self, place: Place) -> Option<&F::Dir> {
+        match place {
+            Place::New => self.new.as_ref(),
+            Place::Cur => self.cur.as_ref(),
+        }
+    }
+}
+
+/// Turns "there is none" into a value; every other error stays one.
+///
+/// # Errors
+/// All but `NotFound`.
+pub fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+impl<F: Fs> Root<F> {
+    /// Opens the root that an operator named.
+    ///
+    /// # Errors
+    /// As the system says; `NotFound` when there is none.
+    pub fn open(fs: Arc<F>, path: &Path) -> io::Result<Self> {
+        let dir = fs.open_root(path)?;
+        Ok(Self { fs, dir, path: path.to_path_buf() })
+    }
+
+    /// Opens the directory of a folder, component by component.
+    ///
+    /// # Errors
+    /// `NotFound` when a component is missing; `ENOTDIR` or `ELOOP` when one is a file or a symlink.
+    pub fn folder_dir(&self, folder: &Folder) -> io::Result<F::Dir> {
+        let mut dir = self.dir.clone();
+        for component in folder.components() {
+            dir = self.fs.open_dir(&dir, component)?;
+        }
+        Ok(dir)
+    }
+
+    /// Opens a folder with its `cur` and `new`, as far as they are there.
+    ///
+    /// # Errors
+    /// As [`Root::folder_dir`], and when `cur` or `new` is there but cannot be opened as a directory.
+    pub fn folder(&self, folder: &Folder) -> io::Result<FolderDirs<F>> {
+        let dir = self.folder_dir(folder)?;
+        let new = if_there(self.fs.open_dir(&dir, b"new"))?;
+        let cur = if_there(self.fs.open_dir(&dir, b"cur"))?;
+        Ok(FolderDirs { dir, cur, new })
+    }
+
+    /// A path for a person: the root's path with the folder and, if given, more behind it.
+    pub fn shown(&self, folder: &Folder, below: &[u8]) -> Vec<u8> {
+        use std::os::unix::ffi::OsStrExt;
+        let mut path = self.path.as_os_str().as_bytes().to_vec();
+        for part in folder.components().chain(below.split(|&b| b == b'/')).filter(|p| !p.is_empty()) {
+            path.push(b'/');
+            path.extend_from_slice(part);
+        }
+        path
+    }
+
+    /// A message's path for a person, by uniq.
+    pub fn shown_name(&self, name: &Name) -> Vec<u8> {
+        self.shown(&name.folder, name.uniq.as_bytes())
+    }
+}
