@@ -1,1 +1,376 @@
-//! placeholder
+//! Reconcile: base, our delta, their delta and a policy in; a plan out. The heart, and pure: same input,
+//! same plan.
+//!
+//! The rooms, in the order in which data passes through them:
+//! * `gather`: which messages are touched, and what base, ours and theirs hold of each;
+//! * `moves`: how a move is recognised, and a message that was moved and edited;
+//! * `adopt`: how messages are matched where there is no base;
+//! * `merge`: what happens when both sides changed a message (the table of the design);
+//! * `clash`: two messages that want one name, and the fresh uniq;
+//! * `folders`: folders made and removed;
+//! * `parts`: the steps of each host, and where their bytes come from;
+//! * `hold`: direction, `--no-delete` and the bulk guard;
+//! * `settle`: the new base, from what was done.
+//!
+//! Deliberately not here: disk, wire, clock. A clash first met while applying is not settled here
+//! either: its step fails, and the next plan sees it.
+
+use std::collections::BTreeSet;
+
+use crate::delta::{Delta, Present};
+use crate::digest::{Content, Digest};
+use crate::names::{Folder, Name};
+use crate::snapshot::{Entry, Snapshot};
+use crate::step::{Dress, Step};
+
+mod adopt;
+mod clash;
+mod folders;
+mod gather;
+mod hold;
+mod merge;
+mod moves;
+mod parts;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+pub use hold::{GuardTrip, Limit};
+pub use settle::normalise;
+
+/// One of the two hosts, seen from the client.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Side {
+    /// The client's.
+    Ours,
+    /// The server's.
+    Theirs,
+}
+
+impl Side {
+    /// Both, the client first.
+    pub const BOTH: [Side; 2] = [Side::Ours, Side::Theirs];
+
+    /// The other host.
+    pub fn other(self) -> Side {
+        match self {
+            Side::Ours => Side::Theirs,
+            Side::Theirs => Side::Ours,
+        }
+    }
+}
+
+/// Which hosts a run may change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub enum Direction {
+    /// Only the client.
+    Pull,
+    /// Only the server.
+    Push,
+    /// Both.
+    Sync,
+}
+
+impl Direction {
+    /// Whether this host may be changed.
+    pub fn changes(self, side: Side) -> bool {
+        match self {
+            Direction::Sync => true,
+            Direction::Pull => side == Side::Ours,
+            Direction::Push => side == Side::Theirs,
+        }
+    }
+}
+
+/// What a person allowed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Policy {
+    /// Which hosts may be changed.
+    pub direction: Direction,
+    /// Hold back what deletes or replaces.
+    pub no_delete: bool,
+    /// Let the bulk guard pass.
+    pub allow_bulk_delete: bool,
+    /// Adopt although most of what would be added differs in the header only.
+    pub adopt_other_headers: bool,
+    /// Where the bulk guard trips.
+    pub limit: Limit,
+}
+
+impl Policy {
+    /// Everything that a plain run in this direction may do.
+    pub fn plain(direction: Direction) -> Self {
+        Self { direction, no_delete: false, allow_bulk_delete: false, adopt_other_headers: false, limit: Limit::default() }
+    }
+}
+
+/// What one host brings into a run.
+#[derive(Clone, Debug, Default)]
+pub struct HostView {
+    /// Base -> present.
+    pub delta: Delta,
+    /// A folder or file could not be read: what is missing may be there, so no absence counts.
+    pub incomplete: bool,
+    /// Folders that were put back from a backup: their missing entries leave the base.
+    pub put_back: BTreeSet<Folder>,
+    /// Why this root may not be the one it was (missing, empty, another directory): with this nothing is
+    /// done when something would be deleted.
+    pub suspicious: Option<String>,
+}
+
+/// Everything a plan is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// The common base; empty when there is none.
+    pub base: &'a Snapshot,
+    /// There is no common base: unite by content, delete nothing.
+    pub adopt: bool,
+    /// The client.
+    pub ours: &'a HostView,
+    /// The server.
+    pub theirs: &'a HostView,
+}
+
+impl<'a> Input<'a> {
+    fn host(&self, side: Side) -> &'a HostView {
+        match side {
+            Side::Ours => self.ours,
+            Side::Theirs => self.theirs,
+        }
+    }
+
+    /// A host's tree as it was scanned.
+    pub fn present(&self, side: Side) -> Present<'a> {
+        Present { base: self.base, delta: &self.host(side).delta }
+    }
+
+    /// Whether a message in this folder that has no base entry is matched as an adopt does.
+    fn adopts(&self, folder: &Folder) -> bool {
+        self.adopt
+            || self.base.folders.get(folder).is_some_and(|section| section.adopting())
+            || Side::BOTH.iter().any(|&side| self.host(side).put_back.contains(folder))
+    }
+}
+
+/// A message at one host, or in the base.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct At {
+    name: Name,
+    entry: Entry,
+}
+
+/// What a message shall be on both hosts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Goal {
+    name: Name,
+    dress: Dress,
+    content: Content,
+}
+
+/// A message with all its names.
+#[derive(Clone, Debug, Default)]
+struct Message {
+    base: Option<At>,
+    /// What each host has of it: one, or two when two results with equal bytes became one message.
+    ours: Vec<At>,
+    theirs: Vec<At>,
+    /// Base names of messages that became one with this.
+    also: Vec<Name>,
+    /// What it shall be; none: it is deleted.
+    goal: Option<Goal>,
+}
+
+impl Message {
+    fn at(&self, side: Side) -> &[At] {
+        match side {
+            Side::Ours => &self.ours,
+            Side::Theirs => &self.theirs,
+        }
+    }
+
+    fn at_mut(&mut self, side: Side) -> &mut Vec<At> {
+        match side {
+            Side::Ours => &mut self.ours,
+            Side::Theirs => &mut self.theirs,
+        }
+    }
+}
+
+/// Why a host's part of a component waits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Hold {
+    /// The direction does not change this host.
+    Direction,
+    /// `--no-delete`.
+    NoDelete,
+    /// The bulk guard tripped.
+    Guard,
+    /// A host could not be read completely, so an absence there proves nothing.
+    Incomplete,
+}
+
+/// The steps of one host within a component, in order.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Part {
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// For each step, the message at the *other* host that has the bytes it brings in.
+    pub supply: Vec<Option<Name>>,
+    /// Why none of them is taken now, if so.
+    pub held: Option<Hold>,
+}
+
+impl Part {
+    /// The steps that are to be taken now.
+    pub fn open(&self) -> &[Step] {
+        if self.held.is_some() { &[] } else { &self.steps }
+    }
+}
+
+/// Messages that share names, and what each host does about them: settled together or not at all.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Component {
+    /// Every name involved: in the base, at either host, and where it goes.
+    pub names: Vec<Name>,
+    /// The folder whose making or removal this is; then `names` is empty.
+    pub folder: Option<Folder>,
+    /// The client's part.
+    pub ours: Part,
+    /// The server's part.
+    pub theirs: Part,
+    /// Bytes that cross the wire for it, as far as they are known.
+    pub wire_bytes: u64,
+    /// An empty message gets its bytes back: neither guard nor `--no-delete` stands in the way.
+    pub heals: bool,
+}
+
+impl Component {
+    /// The part of a host.
+    pub fn part(&self, side: Side) -> &Part {
+        match side {
+            Side::Ours => &self.ours,
+            Side::Theirs => &self.theirs,
+        }
+    }
+
+    fn part_mut(&mut self, side: Side) -> &mut Part {
+        match side {
+            Side::Ours => &mut self.ours,
+            Side::Theirs => &mut self.theirs,
+        }
+    }
+}
+
+/// Something that a person should hear about a plan.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Note {
+    /// Both hosts had other bytes under one name; both are kept.
+    KeptBoth {
+        /// The name, which the server's message keeps.
+        name: Name,
+        /// The client's message has this name from now on.
+        fresh: Name,
+    },
+    /// Both hosts moved the message to different folders; the server's place holds.
+    MovedTwice {
+        /// Where it is now.
+        kept: Name,
+        /// Where the client had put it.
+        left: Name,
+    },
+    /// An adopt brings this message to a host that has not got it; it may have been deleted there.
+    Returned {
+        /// The host that gets it.
+        to: Side,
+        /// The message.
+        name: Name,
+    },
+    /// A message without bytes gets back those of the other host.
+    Healed {
+        /// The host whose file was empty.
+        on: Side,
+        /// The message.
+        name: Name,
+    },
+    /// A folder removed on one host is made again, since mail is in it.
+    FolderKept(Folder),
+}
+
+/// Why nothing at all is done in a root.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// A root may not be the one it was, and something would be deleted.
+    Suspicious {
+        /// Whose root.
+        side: Side,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Most of what an adopt would add is there with another header.
+    OtherHeaders {
+        /// Messages that differ in the header only.
+        same_body: usize,
+        /// All that would be added.
+        added: usize,
+    },
+}
+
+/// The ordered steps for both hosts.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Plan {
+    /// What there is to do, folders first, deletes late, removed folders last.
+    pub components: Vec<Component>,
+    /// Names on which both hosts agree already though the base says otherwise: its new value.
+    pub agreed: Vec<(Name, Option<Entry>)>,
+    /// Folders on which both hosts agree already: whether they are there.
+    pub agreed_folders: Vec<(Folder, bool)>,
+    /// Sections that are being adopted.
+    pub adopting: BTreeSet<Folder>,
+    /// What a person should hear.
+    pub notes: Vec<Note>,
+    /// The bulk guard tripped.
+    pub guard: Option<GuardTrip>,
+    /// Nothing is done, and why.
+    pub stop: Option<Stop>,
+    /// Entries that left the base because their folder was put back from a backup.
+    forgotten: BTreeSet<Name>,
+}
+
+impl Plan {
+    /// Whether neither a step nor a change of the base follows from it.
+    pub fn is_empty(&self) -> bool {
+        self.components.is_empty() && self.agreed.is_empty() && self.agreed_folders.is_empty() && self.adopting.is_empty()
+    }
+}
+
+/// What the planner must know before it can finish.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Needs {
+    /// Messages of the client that clash: the digest of all their bytes is their fresh uniq.
+    pub whole_digests: Vec<Name>,
+}
+
+/// Makes the plan.
+///
+/// `whole` gives the digest of all bytes of one of *our* messages, as far as it is known.
+///
+/// # Errors
+/// [`Needs`] when messages clash whose digest `whole` does not know; call again with it.
+pub fn reconcile(input: &Input<'_>, policy: &Policy, whole: &dyn Fn(&Name) -> Option<Digest>) -> Result<Plan, Needs> {
+    let mut plan = Plan::default();
+    let mut gathered = gather::gather(input);
+    moves::match_moves(input, &mut gathered);
+    let adopting = adopt::adopting_folders(input, &gathered);
+    let mut messages = adopt::match_new(gathered.messages, gathered.new, &adopting);
+    merge::set_goals(&mut messages, policy.direction, &mut plan.notes);
+    let mut messages = clash::settle(input, messages, whole, &mut plan.notes)?;
+    plan.forgotten = gathered.forgotten;
+    plan.adopting = adopting;
+    plan.agreed.extend(plan.forgotten.iter().filter(|&name| {
+        Side::BOTH.iter().all(|&side| input.present(side).entry(name).is_none())
+    }).map(|name| (name.clone(), None)));
+    folders::plan_folders(input, &messages, &mut plan);
+    parts::plan_parts(input, &mut messages, &mut plan);
+    hold::hold(input, policy, &mut plan);
+    Ok(plan)
+}

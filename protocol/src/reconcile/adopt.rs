@@ -1,0 +1,93 @@
+//! How messages are matched where there is no base: by name and bytes, then by folder and bytes, then by
+//! uniq and bytes across folders. Nothing is ever deleted by it; what is left over is new.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::gather::Gathered;
+use super::{At, Input, Message, Side};
+use crate::digest::Content;
+use crate::names::{Folder, Name, Uniq};
+use crate::snapshot::Entry;
+
+/// The sections that are being adopted: all, in a run without a base; else those marked in the base and
+/// those put back from a backup.
+pub(super) fn adopting_folders(input: &Input<'_>, gathered: &Gathered) -> BTreeSet<Folder> {
+    let known = input.base.folders.keys();
+    let here = Side::BOTH.into_iter().flat_map(|side| input.host(side).delta.folders.keys());
+    let put_back = Side::BOTH.into_iter().flat_map(|side| input.host(side).put_back.iter());
+    let new = gathered.new.iter().flat_map(|names| names.keys().map(|name| &name.folder));
+    known
+        .chain(here)
+        .chain(put_back)
+        .chain(new)
+        .filter(|folder| input.adopts(folder))
+        .filter(|folder| Side::BOTH.iter().any(|&side| input.present(side).has_folder(folder)))
+        .cloned()
+        .collect()
+}
+
+/// Turns new names into messages: one for both hosts where they are the same message, else one each.
+pub(super) fn match_new(mut messages: Vec<Message>, new: [BTreeMap<Name, Entry>; 2], adopting: &BTreeSet<Folder>) -> Vec<Message> {
+    let [mut ours, mut theirs] = new;
+    let mut pair = |name_ours: Name, a: Entry, name_theirs: Name, b: Entry| {
+        messages.push(Message {
+            ours: vec![At { name: name_ours, entry: a }],
+            theirs: vec![At { name: name_theirs, entry: b }],
+            ..Message::default()
+        });
+    };
+
+    // Added on both sides under one name: the same bytes are one message, whether a base is lost or not.
+    let same: Vec<Name> =
+        ours.iter().filter(|(name, a)| theirs.get(*name).is_some_and(|b| b.content == a.content)).map(|(name, _)| name.clone()).collect();
+    for name in same {
+        if let (Some(a), Some(b)) = (ours.remove(&name), theirs.remove(&name)) {
+            pair(name.clone(), a, name, b);
+        }
+    }
+
+    // By folder and bytes, in sorted order.
+    let mut waiting: HashMap<(&Folder, Content), std::collections::VecDeque<&Name>> = HashMap::new();
+    for (name, entry) in theirs.iter().filter(|(name, _)| adopting.contains(&name.folder)) {
+        waiting.entry((&name.folder, entry.content)).or_default().push_back(name);
+    }
+    let mut found: Vec<(Name, Name)> = Vec::new();
+    for (name, entry) in ours.iter().filter(|(name, _)| adopting.contains(&name.folder)) {
+        if let Some(match_) = waiting.get_mut(&(&name.folder, entry.content)).and_then(|queue| queue.pop_front()) {
+            found.push((name.clone(), match_.clone()));
+        }
+    }
+    drop(waiting);
+    for (a, b) in found {
+        if let (Some(ea), Some(eb)) = (ours.remove(&a), theirs.remove(&b)) {
+            pair(a, ea, b, eb);
+        }
+    }
+
+    // By uniq and bytes across folders, where each side has it once: a move that nobody remembers.
+    let index = |side: &BTreeMap<Name, Entry>| {
+        let mut map: HashMap<(Uniq, Content), Vec<Name>> = HashMap::new();
+        for (name, entry) in side.iter().filter(|(name, _)| adopting.contains(&name.folder)) {
+            map.entry((name.uniq.clone(), entry.content)).or_default().push(name.clone());
+        }
+        map
+    };
+    let there = index(&theirs);
+    let mut found: Vec<(Name, Name)> = index(&ours)
+        .into_iter()
+        .filter_map(|(key, names)| match (&names[..], there.get(&key).map(Vec::as_slice)) {
+            ([a], Some([b])) => Some((a.clone(), b.clone())),
+            _ => None,
+        })
+        .collect();
+    found.sort();
+    for (a, b) in found {
+        if let (Some(ea), Some(eb)) = (ours.remove(&a), theirs.remove(&b)) {
+            pair(a, ea, b, eb);
+        }
+    }
+
+    messages.extend(ours.into_iter().map(|(name, entry)| Message { ours: vec![At { name, entry }], ..Message::default() }));
+    messages.extend(theirs.into_iter().map(|(name, entry)| Message { theirs: vec![At { name, entry }], ..Message::default() }));
+    messages
+}

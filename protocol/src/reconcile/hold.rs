@@ -1,0 +1,203 @@
+//! Which parts of a plan wait: direction, `--no-delete`, the bulk guard, and roots that may not be the
+//! ones they were.
+//!
+//! Nothing that waits is forgotten: the base keeps the old entry, and the next run proposes it again.
+
+use std::collections::HashMap;
+
+use super::{Component, Hold, Input, Plan, Policy, Side, Stop};
+use crate::digest::{Content, Digest};
+use crate::names::Folder;
+use crate::step::{Source, Step};
+
+/// Where the bulk guard trips: more than `percent` of a root's messages *and* more than `count`; or, by
+/// whatever limit, all of more than five.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limit {
+    /// Share of the base's messages, 0 to 100.
+    pub percent: u32,
+    /// Messages that may always go.
+    pub count: u64,
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self { percent: 50, count: 20 }
+    }
+}
+
+/// So few may all go without a question.
+const ALL_OF: u64 = 5;
+/// From so many on, an adopt that would add other headers asks first.
+const OTHER_HEADERS: usize = 5;
+
+impl Limit {
+    /// Whether so many removals out of so many messages are too many.
+    pub fn trips(&self, removals: u64, messages: u64) -> bool {
+        let share = removals.saturating_mul(100) > messages.saturating_mul(u64::from(self.percent));
+        (share && removals > self.count) || (removals >= messages && removals > ALL_OF)
+    }
+}
+
+/// The bulk guard tripped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GuardTrip {
+    /// Deletes and replacements that were held back, both hosts together.
+    pub removals: u64,
+    /// Messages in the base.
+    pub messages: u64,
+}
+
+/// Whether this host's part takes user's bytes out of the tree.
+fn removes(component: &Component, side: Side) -> bool {
+    !component.heals && component.part(side).steps.iter().any(Step::removes)
+}
+
+/// Decides what waits, and whether anything is done at all.
+pub(super) fn hold(input: &Input<'_>, policy: &Policy, plan: &mut Plan) {
+    plan.stop = other_headers(input, policy, plan);
+    for component in &mut plan.components {
+        for side in Side::BOTH {
+            let removes = removes(component, side) || is_removal(component, side);
+            let part = component.part_mut(side);
+            if part.steps.is_empty() || part.held.is_some() {
+                continue;
+            }
+            if !policy.direction.changes(side) {
+                part.held = Some(Hold::Direction);
+            } else if policy.no_delete && removes {
+                part.held = Some(Hold::NoDelete);
+            }
+        }
+    }
+    guard(input, policy, plan);
+    hold_copies(input, plan);
+    hold_folders(plan);
+}
+
+fn is_removal(component: &Component, side: Side) -> bool {
+    component.part(side).steps.iter().any(|step| matches!(step, Step::RemoveFolder(_)))
+}
+
+fn guard(input: &Input<'_>, policy: &Policy, plan: &mut Plan) {
+    let mut removals = 0u64;
+    for component in &plan.components {
+        for side in Side::BOTH.into_iter().filter(|&side| removes(component, side)) {
+            removals += component.part(side).open().iter().filter(|step| step.removes()).count() as u64;
+        }
+    }
+    if removals == 0 || policy.allow_bulk_delete {
+        return;
+    }
+    let suspicious = Side::BOTH.into_iter().find_map(|side| Some((side, suspicion(input, side)?)));
+    if let Some((side, why)) = suspicious {
+        plan.stop.get_or_insert(Stop::Suspicious { side, why });
+    }
+    let messages = input.base.messages() as u64;
+    if !policy.limit.trips(removals, messages) {
+        return;
+    }
+    plan.guard = Some(GuardTrip { removals, messages });
+    for component in &mut plan.components {
+        for side in Side::BOTH {
+            let removes = removes(component, side);
+            let part = component.part_mut(side);
+            if removes && part.held.is_none() {
+                part.held = Some(Hold::Guard);
+            }
+        }
+    }
+}
+
+/// Why a host's root may not be the one it was.
+fn suspicion(input: &Input<'_>, side: Side) -> Option<String> {
+    let host = input.host(side);
+    if host.suspicious.is_some() {
+        return host.suspicious.clone();
+    }
+    let had_mail = input.base.messages() > 0;
+    let none_left = input.base.folders.keys().all(|folder| !input.present(side).has_folder(folder));
+    (had_mail && none_left).then(|| "has no folder left".to_owned())
+}
+
+/// A copy whose matching delete is held back is held back with it: else a move that was not recognised as
+/// one would leave two messages. One delete holds at most one copy. With the guard an equal body is
+/// enough; under `--no-delete`, which may stand for years, only equal bytes are.
+fn hold_copies(input: &Input<'_>, plan: &mut Plan) {
+    for side in Side::BOTH {
+        let mut by_content: HashMap<Content, u64> = HashMap::new();
+        let mut by_body: HashMap<Digest, u64> = HashMap::new();
+        for component in &plan.components {
+            let Some(why) = component.part(side).held.filter(|hold| matches!(hold, Hold::Guard | Hold::NoDelete)) else { continue };
+            for step in &component.part(side).steps {
+                let Step::Delete(name) = step else { continue };
+                let Some(entry) = input.present(side).entry(name) else { continue };
+                *by_content.entry(entry.content).or_default() += 1;
+                if why == Hold::Guard && entry.content.body != Digest::of(b"") {
+                    *by_body.entry(entry.content.body).or_default() += 1;
+                }
+            }
+        }
+        if by_content.is_empty() {
+            continue;
+        }
+        let guard = plan.guard.is_some();
+        for component in &mut plan.components {
+            let part = component.part_mut(side);
+            let [Step::Put { bytes, .. }] = &part.steps[..] else { continue };
+            if part.held.is_some() || bytes.source == Source::Wire {
+                continue;
+            }
+            let (content, body) = (bytes.content, bytes.content.body);
+            let slot = match by_content.get_mut(&content) {
+                Some(left) if *left > 0 => Some(left),
+                _ => by_body.get_mut(&body).filter(|left| **left > 0),
+            };
+            if let Some(left) = slot {
+                *left -= 1;
+                part.held = Some(if guard { Hold::Guard } else { Hold::NoDelete });
+            }
+        }
+    }
+}
+
+/// A folder cannot go while a delete in it waits.
+fn hold_folders(plan: &mut Plan) {
+    for side in Side::BOTH {
+        let waiting: HashMap<Folder, Hold> = plan
+            .components
+            .iter()
+            .filter_map(|c| Some((c, c.part(side).held?)))
+            .flat_map(|(c, hold)| c.part(side).steps.iter().map(move |step| (step, hold)))
+            .filter_map(|(step, hold)| match step {
+                Step::Delete(name) => Some((name.folder.clone(), hold)),
+                Step::Move { from, .. } => Some((from.folder.clone(), hold)),
+                _ => None,
+            })
+            .collect();
+        for component in &mut plan.components {
+            let part = component.part_mut(side);
+            if let [Step::RemoveFolder(folder)] = &part.steps[..]
+                && part.held.is_none()
+            {
+                part.held = waiting.get(folder).copied();
+            }
+        }
+    }
+}
+
+/// Whether an adopt would mostly add what is there with another header: then a header stripper is what helps.
+fn other_headers(input: &Input<'_>, policy: &Policy, plan: &Plan) -> Option<Stop> {
+    if !input.adopt || policy.adopt_other_headers {
+        return None;
+    }
+    let puts = || {
+        plan.components
+            .iter()
+            .flat_map(|c| c.ours.steps.iter().chain(&c.theirs.steps))
+            .filter_map(|step| if let Step::Put { bytes, .. } = step { Some(bytes) } else { None })
+    };
+    let added = puts().count();
+    let same_body = puts().filter(|bytes| matches!(bytes.source, Source::Body(_))).count();
+    (same_body * 2 > added && same_body > OTHER_HEADERS).then_some(Stop::OtherHeaders { same_body, added })
+}

@@ -1,0 +1,289 @@
+//! The steps of each host, and where their bytes come from.
+//!
+//! Messages that share a name are one component: they are settled together, and their steps are ordered
+//! so that a name is free before it is needed. A ring of names (possible in an adopt, where whole sets
+//! of names change) is opened by parking one message under a name of its own, as an ordinary message
+//! in its folder, so that a crash leaves nothing but a move.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::merge::dress;
+use super::{At, Component, Goal, Hold, Input, Message, Note, Part, Plan, Side};
+use crate::delta::Meta;
+use crate::digest::{Content, Digest};
+use crate::names::{Name, Uniq};
+use crate::snapshot::Entry;
+use crate::step::{Bytes, Source, Step};
+
+/// What a header is expected to weigh on the wire, in bytes; only for sizing batches.
+const HEADER_GUESS: u64 = 2048;
+
+/// Turns messages into components with steps, or into agreed values of the base.
+pub(super) fn plan_parts(input: &Input<'_>, messages: &mut [Message], plan: &mut Plan) {
+    messages.sort_by(|a, b| first_name(a).cmp(&first_name(b)));
+    for group in group_by_names(messages) {
+        let members: Vec<&Message> = group.iter().map(|&index| &messages[index]).collect();
+        let component = component(input, &members);
+        if component.ours.steps.is_empty() && component.theirs.steps.is_empty() {
+            agree(input, &members, plan);
+            continue;
+        }
+        for message in &members {
+            note_returned(input, message, plan);
+        }
+        plan.components.push(component);
+    }
+    plan.components.sort_by_key(class);
+    choose_sources(input, plan);
+}
+
+fn names(message: &Message) -> impl Iterator<Item = &Name> {
+    let goal = message.goal.iter().map(|goal| &goal.name);
+    let there = message.ours.iter().chain(&message.theirs).chain(&message.base).map(|at| &at.name);
+    goal.chain(there).chain(&message.also)
+}
+
+fn first_name(message: &Message) -> Option<&Name> {
+    names(message).min()
+}
+
+/// Groups messages that share a name; groups and members in the order of the messages.
+fn group_by_names(messages: &[Message]) -> Vec<Vec<usize>> {
+    let mut parent: Vec<usize> = (0..messages.len()).collect();
+    fn find(parent: &mut [usize], mut at: usize) -> usize {
+        while parent[at] != at {
+            parent[at] = parent[parent[at]];
+            at = parent[at];
+        }
+        at
+    }
+    let mut owner: HashMap<&Name, usize> = HashMap::new();
+    for (index, message) in messages.iter().enumerate() {
+        for name in names(message) {
+            let other = *owner.entry(name).or_insert(index);
+            let (a, b) = (find(&mut parent, index), find(&mut parent, other));
+            parent[a.max(b)] = a.min(b);
+        }
+    }
+    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for index in 0..messages.len() {
+        groups.entry(find(&mut parent, index)).or_default().push(index);
+    }
+    groups.into_values().collect()
+}
+
+/// When a component is due: folders first, what adds before what replaces, deletes late, removed folders last.
+fn class(component: &Component) -> u8 {
+    let steps = || component.ours.steps.iter().chain(&component.theirs.steps);
+    if steps().any(|step| matches!(step, Step::RemoveFolder(_))) {
+        4
+    } else if component.folder.is_some() {
+        0
+    } else if steps().any(|step| matches!(step, Step::Delete(_))) {
+        3
+    } else if steps().any(|step| matches!(step, Step::Replace { .. })) {
+        2
+    } else {
+        1
+    }
+}
+
+fn component(input: &Input<'_>, members: &[&Message]) -> Component {
+    let all: BTreeSet<Name> = members.iter().flat_map(|message| names(message)).cloned().collect();
+    let mut component = Component { names: all.into_iter().collect(), ..Component::default() };
+    for side in Side::BOTH {
+        *component.part_mut(side) = part(input, side, members);
+    }
+    component.heals = members.iter().any(|message| {
+        let goal_bytes = message.goal.as_ref().is_some_and(|goal| !goal.content.is_empty());
+        goal_bytes && message.ours.iter().chain(&message.theirs).any(|at| at.entry.content.is_empty())
+    });
+    // An absence proves nothing when its host was not read completely.
+    for message in members {
+        let missing = |side: Side| message.at(side).is_empty() && input.host(side).incomplete;
+        if message.base.is_some() && Side::BOTH.into_iter().any(missing) {
+            for side in Side::BOTH {
+                component.part_mut(side).held.get_or_insert(Hold::Incomplete);
+            }
+        }
+    }
+    for side in Side::BOTH {
+        let part = component.part_mut(side);
+        if part.steps.is_empty() {
+            part.held = None;
+        }
+    }
+    component
+}
+
+/// One host's steps for the messages of a component, in an order in which every name is free when needed.
+fn part(input: &Input<'_>, side: Side, members: &[&Message]) -> Part {
+    // What each message is here: the copy that becomes the goal, and copies too many.
+    let mut main: Vec<Option<At>> = Vec::with_capacity(members.len());
+    let mut spare: Vec<At> = Vec::new();
+    for message in members {
+        let here = message.at(side);
+        let chosen = message.goal.as_ref().and_then(|goal| {
+            let by_name = here.iter().position(|at| at.name == goal.name);
+            by_name.or_else(|| here.iter().position(|at| at.entry.content == goal.content)).or((!here.is_empty()).then_some(0))
+        });
+        main.push(chosen.map(|index| here[index].clone()));
+        spare.extend(here.iter().enumerate().filter(|(index, _)| Some(*index) != chosen).map(|(_, at)| at.clone()));
+    }
+
+    let mut part = Part::default();
+    let mut occupied: HashMap<Name, usize> =
+        main.iter().enumerate().filter_map(|(index, at)| Some((at.as_ref()?.name.clone(), index))).collect();
+    // A spare copy in the way of another message goes before it; the others last.
+    let wanted: HashSet<&Name> = members.iter().filter_map(|m| m.goal.as_ref()).map(|goal| &goal.name).collect();
+    let (in_the_way, late): (Vec<At>, Vec<At>) = spare.into_iter().partition(|at| wanted.contains(&at.name));
+    in_the_way.iter().for_each(|at| push(&mut part, Step::Delete(at.name.clone()), None));
+
+    let mut done = vec![false; members.len()];
+    for start in 0..members.len() {
+        let mut stack = vec![start];
+        while let Some(&index) = stack.last() {
+            let Some(goal) = members[index].goal.as_ref().filter(|_| !done[index]) else {
+                stack.pop();
+                continue;
+            };
+            match occupied.get(&goal.name).copied() {
+                Some(holder) if holder != index && !done[holder] && stack.contains(&holder) => {
+                    park(&mut part, &mut main[holder], &mut occupied, holder);
+                }
+                Some(holder) if holder != index && !done[holder] => stack.push(holder),
+                _ => {
+                    let supply = members[index].at(side.other()).iter().find(|at| at.entry.content == goal.content);
+                    let meta = supply.and_then(|at| input.host(side.other()).delta.seen(&at.name)?.meta);
+                    if let Some(at) = &main[index] {
+                        occupied.remove(&at.name);
+                    }
+                    steps_to_goal(&mut part, main[index].as_ref(), goal, supply.map(|at| &at.name), meta);
+                    done[index] = true;
+                }
+            }
+        }
+    }
+    late.iter().for_each(|at| push(&mut part, Step::Delete(at.name.clone()), None));
+    part
+}
+
+fn push(part: &mut Part, step: Step, supply: Option<&Name>) {
+    part.steps.push(step);
+    part.supply.push(supply.cloned());
+}
+
+/// Opens a ring of names: the holder waits under a name of its own.
+fn park(part: &mut Part, holder: &mut Option<At>, occupied: &mut HashMap<Name, usize>, index: usize) {
+    let Some(at) = holder else { return };
+    let seed = [at.name.folder.as_bytes(), b"\0", at.name.uniq.as_bytes(), &at.entry.content.header.0, &at.entry.content.body.0].concat();
+    let letters = Digest::of(&seed).letters();
+    let uniq = Uniq::parse(&[b"smd-", &letters[..]].concat()).expect("letters of base64url make a uniq");
+    let parked = Name::new(&at.name.folder, &uniq);
+    push(part, Step::Move { from: at.name.clone(), to: parked.clone(), dress: dress(&at.entry) }, None);
+    occupied.remove(&at.name);
+    occupied.insert(parked.clone(), index);
+    at.name = parked;
+}
+
+fn steps_to_goal(part: &mut Part, now: Option<&At>, goal: &Goal, supply: Option<&Name>, meta: Option<Meta>) {
+    let bytes = || Bytes { content: goal.content, source: Source::Wire, mtime: meta.map(|meta| meta.mtime) };
+    let Some(now) = now else {
+        push(part, Step::Put { to: goal.name.clone(), dress: goal.dress.clone(), bytes: bytes() }, supply);
+        return;
+    };
+    let same_bytes = now.entry.content == goal.content;
+    if now.name != goal.name || (same_bytes && dress(&now.entry) != goal.dress) {
+        push(part, Step::Move { from: now.name.clone(), to: goal.name.clone(), dress: goal.dress.clone() }, None);
+    }
+    if !same_bytes {
+        push(part, Step::Replace { at: goal.name.clone(), dress: goal.dress.clone(), bytes: bytes() }, supply);
+    }
+}
+
+/// Both hosts have the goal already: only the base must learn it.
+fn agree(input: &Input<'_>, members: &[&Message], plan: &mut Plan) {
+    for message in members {
+        let goal = message.goal.as_ref();
+        let distinct: BTreeSet<&Name> = names(message).collect();
+        for name in distinct {
+            let value = goal.filter(|goal| goal.name == *name).map(|goal| entry(goal));
+            let known = input.base.entry(name).filter(|_| !plan.forgotten.contains(name));
+            if known != value.as_ref() || plan.forgotten.contains(name) {
+                plan.agreed.push((name.clone(), value));
+            }
+        }
+    }
+}
+
+fn entry(goal: &Goal) -> Entry {
+    Entry { uniq: goal.name.uniq.clone(), place: goal.dress.place, flags: goal.dress.flags.clone(), content: goal.content }
+}
+
+fn note_returned(input: &Input<'_>, message: &Message, plan: &mut Plan) {
+    let Some(goal) = message.goal.as_ref().filter(|_| message.base.is_none()) else { return };
+    if !input.adopts(&goal.name.folder) {
+        return;
+    }
+    for side in Side::BOTH {
+        if message.at(side).is_empty() {
+            plan.notes.push(Note::Returned { to: side, name: goal.name.clone() });
+        }
+    }
+}
+
+/// Takes bytes from the host itself where it has them, whole or at least the body.
+fn choose_sources(input: &Input<'_>, plan: &mut Plan) {
+    for side in Side::BOTH {
+        let wanted: Vec<Content> =
+            plan.components.iter().flat_map(|c| &c.part(side).steps).filter_map(Step::bytes).map(|bytes| bytes.content).collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        let mut whole: HashMap<Content, Option<Name>> = wanted.iter().map(|&content| (content, None)).collect();
+        let nothing = Digest::of(b"");
+        let mut body: HashMap<Digest, Option<Name>> = wanted.iter().map(|c| c.body).filter(|&body| body != nothing).map(|b| (b, None)).collect();
+        let keep_least = |slot: &mut Option<Name>, folder, entry: &Entry| {
+            let name = Name::new(folder, &entry.uniq);
+            if slot.as_ref().is_none_or(|held| name < *held) {
+                *slot = Some(name);
+            }
+        };
+        for (folder, entry) in input.present(side).iter() {
+            if let Some(slot) = whole.get_mut(&entry.content) {
+                keep_least(slot, folder, entry);
+            }
+            if let Some(slot) = body.get_mut(&entry.content.body) {
+                keep_least(slot, folder, entry);
+            }
+        }
+        for component in &mut plan.components {
+            let mut wire = 0;
+            let part = component.part_mut(side);
+            for (step, supply) in part.steps.iter_mut().zip(&part.supply) {
+                let target = step.target().cloned();
+                let (Step::Put { bytes, .. } | Step::Replace { bytes, .. }) = step else { continue };
+                let size = supply.as_ref().and_then(|name| input.host(side.other()).delta.seen(name)?.meta).map_or(0, |meta| meta.size);
+                let held = whole.get_mut(&bytes.content);
+                match held {
+                    // Without a known mtime the bytes must come with one.
+                    Some(Some(name)) if bytes.mtime.is_some() => bytes.source = Source::Copy(name.clone()),
+                    slot => {
+                        match body.get(&bytes.content.body) {
+                            Some(Some(name)) => {
+                                bytes.source = Source::Body(name.clone());
+                                wire += HEADER_GUESS.min(size);
+                            }
+                            _ => wire += size,
+                        }
+                        // Whoever needs the same bytes later in this run finds them here.
+                        if let (Some(slot @ None), Some(target)) = (slot, target) {
+                            *slot = Some(target);
+                        }
+                    }
+                }
+            }
+            component.wire_bytes += wire;
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The new base, message by message, from what was done.
+//!
+//! Where one host has taken in all that the other changed, the other's entries as they now stand are the
+//! base; where neither has, the old ones. A host that has not finished every step of a component has taken
+//! in none of its names. So nothing that failed or waits is forgotten, and none of it turns into an addition.
+
+use std::collections::BTreeMap;
+
+use super::{Component, Input, Plan, Side};
+use crate::delta::{Delta, FolderDelta, Presence, Seen};
+use crate::names::{Folder, Name};
+use crate::snapshot::Entry;
+use crate::step::Step;
+
+impl Plan {
+    /// Adds what both hosts agreed on already. Goes with the first commit of a run.
+    pub fn settle_agreed(&self, input: &Input<'_>, into: &mut Delta) {
+        for (name, value) in &self.agreed {
+            put(into, name, value.clone());
+        }
+        for (folder, there) in &self.agreed_folders {
+            set_folder(input, into, folder, *there);
+        }
+    }
+
+    /// Marks the sections that are being adopted (`true`), or that are adopted completely (`false`).
+    pub fn settle_adopting(&self, input: &Input<'_>, into: &mut Delta, adopting: &dyn Fn(&Folder) -> bool) {
+        for folder in &self.adopting {
+            let mark = adopting(folder);
+            let known = input.base.folders.get(folder);
+            if known.is_some() || into.folders.contains_key(folder) {
+                into.folders.entry(folder.clone()).or_default().adopting = Some(mark);
+            }
+        }
+    }
+
+    /// Adds what became of one component. `done` tells for each open step of a host whether it is done.
+    pub fn settle_component(&self, input: &Input<'_>, component: &Component, done: [&[bool]; 2], into: &mut Delta) {
+        let finished = |side: Side| component.part(side).held.is_none() && done[side as usize].iter().all(|&done| done);
+        let value_from = match (finished(Side::Ours), finished(Side::Theirs)) {
+            (true, _) => Some(Side::Theirs),
+            (false, true) => Some(Side::Ours),
+            (false, false) => None,
+        };
+        if let Some(folder) = &component.folder {
+            if let Some(side) = value_from {
+                let steps = component.part(side).open();
+                let mut there = input.present(side).has_folder(folder);
+                for (step, _) in steps.iter().zip(done[side as usize]).filter(|(_, done)| **done) {
+                    there = matches!(step, Step::MakeFolder(_));
+                }
+                set_folder(input, into, folder, there);
+            }
+            return;
+        }
+        match value_from {
+            Some(side) => {
+                let now = stands(input, component, side, done[side as usize]);
+                for name in &component.names {
+                    put(into, name, now.get(name).cloned());
+                }
+            }
+            None => {
+                for name in component.names.iter().filter(|name| self.forgotten.contains(name)) {
+                    put(into, name, None);
+                }
+            }
+        }
+    }
+}
+
+/// What a host has under the names of a component after the steps that are done.
+fn stands<'a>(input: &Input<'_>, component: &'a Component, side: Side, done: &[bool]) -> BTreeMap<&'a Name, Entry> {
+    let present = input.present(side);
+    let mut now: BTreeMap<&Name, Entry> =
+        component.names.iter().filter_map(|name| Some((name, present.entry(name)?.clone()))).collect();
+    for (step, _) in component.part(side).open().iter().zip(done).filter(|(_, done)| **done) {
+        match step {
+            Step::Put { to: name, dress, bytes } | Step::Replace { at: name, dress, bytes } => {
+                let uniq = name.uniq.clone();
+                now.insert(name, Entry { uniq, place: dress.place, flags: dress.flags.clone(), content: bytes.content });
+            }
+            Step::Move { from, to, dress } => {
+                if let Some(entry) = now.remove(from) {
+                    let uniq = to.uniq.clone();
+                    now.insert(to, Entry { uniq, place: dress.place, flags: dress.flags.clone(), content: entry.content });
+                }
+            }
+            Step::Delete(name) => {
+                now.remove(name);
+            }
+            Step::MakeFolder(_) | Step::RemoveFolder(_) => {}
+        }
+    }
+    now
+}
+
+fn put(into: &mut Delta, name: &Name, value: Option<Entry>) {
+    let change = into.folders.entry(name.folder.clone()).or_default();
+    match value {
+        Some(entry) => change.set.push(Seen::bare(entry)),
+        None => change.gone.push(name.uniq.clone()),
+    }
+}
+
+fn set_folder(input: &Input<'_>, into: &mut Delta, folder: &Folder, there: bool) {
+    let was = input.base.folders.contains_key(folder);
+    let change = into.folders.entry(folder.clone()).or_default();
+    change.presence = match (was, there) {
+        (false, true) => Presence::Added,
+        (true, false) => Presence::Removed,
+        (true, true) | (false, false) => Presence::Same,
+    };
+}
+
+/// Brings changes of a base into their one form: sorted, and without what the base says already.
+pub fn normalise(base: &crate::snapshot::Snapshot, changes: &mut Delta) {
+    for (folder, change) in &mut changes.folders {
+        let section = base.folders.get(folder);
+        let old = |uniq: &crate::names::Uniq| section.and_then(|section| section.entry(uniq));
+        if change.presence != Presence::Reset {
+            change.gone.retain(|uniq| old(uniq).is_some());
+            change.set.retain(|seen| old(&seen.entry.uniq) != Some(&seen.entry));
+        } else {
+            change.gone.clear();
+        }
+        if change.presence == Presence::Added && section.is_some() {
+            change.presence = Presence::Same;
+        }
+        if change.presence == Presence::Removed && section.is_none() {
+            *change = FolderDelta::default();
+        }
+        if change.adopting == section.map(|section| section.adopting()).or(Some(false)) && change.presence != Presence::Reset {
+            change.adopting = None;
+        }
+        change.normalise();
+    }
+    changes.folders.retain(|folder, change| {
+        // A folder named for nothing must not come into being by being named.
+        !change.is_empty() && !(base.folders.get(folder).is_none() && change.presence == Presence::Same && change.set.is_empty() && change.adopting != Some(true))
+    });
+}
