@@ -19,10 +19,12 @@ pub mod endpoint;
 pub mod error;
 pub mod exit;
 pub mod home;
+pub mod output;
 pub mod progress;
 pub mod report;
 pub mod run;
 pub mod session;
+pub mod session_error;
 pub mod signals;
 
 pub use args::Command;

@@ -61,6 +61,8 @@ pub struct RootReport {
     pub adopted: Option<Adopted>,
     /// Folders that were put back from a backup, and therefore adopted.
     pub restored: Vec<Vec<u8>>,
+    /// Sentences without a full stop about what was settled and wants nothing done.
+    pub notes: Vec<String>,
     /// Planned or done step by step: filled for a dry run, and when `verbose` is above zero.
     pub items: Vec<Item>,
 }

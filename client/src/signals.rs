@@ -7,7 +7,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug, Default)]
 pub struct Signals {
     stop: Arc<AtomicBool>,
-    number: Arc<AtomicI32>,
+    number: Arc<AtomicUsize>,
 }
 
 impl Signals {
@@ -35,15 +35,9 @@ impl Signals {
         for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated)] {
             // In this order: the shutdown must see the flag as the *earlier* signal left it.
             flag::register_conditional_shutdown(signal, i32::from(exit.code()), Arc::clone(&signals.stop))?;
+            flag::register_usize(signal, Arc::clone(&signals.number), usize::from(exit.code()))?;
             flag::register(signal, Arc::clone(&signals.stop))?;
         }
-        let number = Arc::clone(&signals.number);
-        let mut iterator = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
-        thread::spawn(move || {
-            if let Some(signal) = iterator.forever().next() {
-                number.store(signal, Ordering::Relaxed);
-            }
-        });
         Ok(signals)
     }
 
@@ -57,7 +51,11 @@ impl Signals {
         if !self.stop.load(Ordering::Relaxed) {
             return None;
         }
-        Some(if self.number.load(Ordering::Relaxed) == SIGTERM { Exit::Terminated } else { Exit::Interrupted })
+        Some(if self.number.load(Ordering::Relaxed) == usize::from(Exit::Terminated.code()) {
+            Exit::Terminated
+        } else {
+            Exit::Interrupted
+        })
     }
 
     /// Calls `cut` when a signal came and the session did not stop in time; the thread ends with the process.
@@ -70,5 +68,19 @@ impl Signals {
             thread::sleep(GRACE);
             cut();
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_signal_only_asks() {
+        let signals = Signals::catch().expect("signals can be caught");
+        assert_eq!(signals.exit(), None);
+        signal_hook::low_level::raise(SIGTERM).expect("it can be raised");
+        assert!(signals.stop().load(Ordering::Relaxed));
+        assert_eq!(signals.exit(), Some(Exit::Terminated));
     }
 }

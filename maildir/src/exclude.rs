@@ -1,1 +1,229 @@
-//! placeholder
+//! Which folders are left alone: patterns in the syntax of `.gitignore`, matched against folder
+//! paths as a config file writes them.
+//!
+//! Both hosts evaluate the same patterns on folder paths below the root, so they agree without
+//! asking. Deliberately not here: what "left alone" means to a base (the planner forgets such
+//! folders), and where the patterns come from.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use ignore::Match;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use smd_protocol::names::printable;
+
+/// A root's prefix as written in a config, and the patterns that are matched below it.
+pub type ExcludePair = (Vec<u8>, Vec<Vec<u8>>);
+
+/// Patterns taken from a peer or a config, all pairs together.
+pub const PATTERNS_MAX: usize = 1_000;
+/// Bytes of one pattern or prefix.
+pub const PATTERN_LEN_MAX: usize = 4_096;
+
+/// Why patterns cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExcludeError {
+    /// The syntax is wrong.
+    #[error("the exclude pattern `{pattern}` cannot be understood: {why}")]
+    Syntax {
+        /// The pattern, printable.
+        pattern: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A pattern with bytes that are not UTF-8.
+    #[error("the exclude pattern `{0}` is not UTF-8: write ? for each odd byte")]
+    NotUtf8(String),
+    /// More or longer patterns than anyone needs.
+    #[error("there are more than {PATTERNS_MAX} exclude patterns, or one is longer than {PATTERN_LEN_MAX} bytes")]
+    TooMany,
+}
+
+/// The matcher of one root.
+#[derive(Clone, Debug, Default)]
+pub struct Excludes {
+    pairs: Vec<Compiled>,
+    fingerprint: String,
+}
+
+#[derive(Clone, Debug)]
+struct Compiled {
+    prefix: Vec<u8>,
+    matcher: Gitignore,
+}
+
+impl Excludes {
+    /// Compiles all pairs. A folder is excluded when any pair excludes it; within a pair a later
+    /// `!pattern` takes back what an earlier one excluded.
+    pub fn new(pairs: &[ExcludePair]) -> Result<Self, ExcludeError> {
+        let count: usize = pairs.iter().map(|(_, patterns)| patterns.len()).sum();
+        let long = |bytes: &Vec<u8>| bytes.len() > PATTERN_LEN_MAX;
+        if pairs.len() > PATTERNS_MAX
+            || count > PATTERNS_MAX
+            || pairs.iter().any(|(prefix, all)| long(prefix) || all.iter().any(long))
+        {
+            return Err(ExcludeError::TooMany);
+        }
+        let used = pairs.iter().filter(|(_, patterns)| !patterns.is_empty());
+        let compiled = used.clone().map(|(prefix, patterns)| compile(prefix, patterns)).collect::<Result<_, _>>()?;
+        Ok(Self { pairs: compiled, fingerprint: used.map(text).collect() })
+    }
+
+    /// Whether a folder, its components joined by `/`, is left alone. The root itself (empty) never
+    /// is; what lies below an excluded folder always is.
+    pub fn excludes(&self, folder: &[u8]) -> bool {
+        self.pairs.iter().any(|pair| pair.excludes(folder))
+    }
+
+    /// Whether there is no pattern at all.
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
+    /// A text that is equal exactly when prefixes and patterns are. Empty without patterns; one
+    /// line, without blanks.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+}
+
+impl PartialEq for Excludes {
+    fn eq(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint
+    }
+}
+
+impl Eq for Excludes {}
+
+impl Compiled {
+    fn excludes(&self, folder: &[u8]) -> bool {
+        // Parents first: nothing is taken back below an excluded folder, as in git. The prefix alone
+        // is never asked about, because it is the root.
+        let mut path = self.prefix.clone();
+        folder.split(|&byte| byte == b'/').filter(|component| !component.is_empty()).any(|component| {
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            path.extend_from_slice(component);
+            matches!(self.matcher.matched(Path::new(OsStr::from_bytes(&path)), true), Match::Ignore(_))
+        })
+    }
+}
+
+fn compile(prefix: &[u8], patterns: &[Vec<u8>]) -> Result<Compiled, ExcludeError> {
+    // With this root the matcher takes no part of a path away by itself.
+    let mut builder = GitignoreBuilder::new(".");
+    // git takes an unclosed class literally; here it is more likely a slip, and worth saying.
+    builder.allow_unclosed_class(false);
+    for pattern in patterns {
+        let text = str::from_utf8(pattern).map_err(|_| ExcludeError::NotUtf8(printable(pattern)))?;
+        let wrong = |why: ignore::Error| ExcludeError::Syntax { pattern: printable(pattern), why: why.to_string() };
+        builder.add_line(None, &as_line(text)).map_err(wrong)?;
+    }
+    let all = patterns.iter().map(|pattern| printable(pattern)).collect::<Vec<_>>().join(" ");
+    let matcher = builder.build().map_err(|why| ExcludeError::Syntax { pattern: all, why: why.to_string() })?;
+    let prefix = prefix.split(|&byte| byte == b'/').filter(|part| !part.is_empty() && *part != b".");
+    Ok(Compiled { prefix: prefix.collect::<Vec<_>>().join(&b'/'), matcher })
+}
+
+/// A pattern as a line of a `.gitignore`, where a `#` in front and blanks at the end would be lost.
+fn as_line(pattern: &str) -> String {
+    let escaped = pattern.replace(' ', "\\ ");
+    let plain = escaped.strip_prefix("./").unwrap_or(&escaped);
+    if plain.starts_with('#') { format!("\\{plain}") } else { plain.to_owned() }
+}
+
+fn text((prefix, patterns): &ExcludePair) -> String {
+    let mut text = String::new();
+    for bytes in std::iter::once(prefix).chain(patterns) {
+        // Blanks would make two words of one, so they are written as escapes too.
+        text.push_str(&printable(bytes).replace(' ', "\\x20"));
+        text.push(':');
+    }
+    text.push(';');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn excludes(prefix: &str, patterns: &str) -> Excludes {
+        let patterns = patterns.split('|').map(|pattern| pattern.as_bytes().to_vec()).collect();
+        Excludes::new(&[(prefix.as_bytes().to_vec(), patterns)]).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[track_caller]
+    fn check(prefix: &str, patterns: &str, excluded: &[&str], kept: &[&str]) {
+        let matcher = excludes(prefix, patterns);
+        for folder in excluded {
+            assert!(matcher.excludes(folder.as_bytes()), "{patterns} must exclude {folder}");
+        }
+        for folder in kept {
+            assert!(!matcher.excludes(folder.as_bytes()), "{patterns} must keep {folder}");
+        }
+    }
+
+    #[test]
+    fn a_path_as_configured_excludes_that_folder_and_what_is_below() {
+        check("Maildir", "Maildir/.Spam", &[".Spam", ".Spam/a/b"], &["", ".Spam2", "x/.Spam", "Maildir/.Spam"]);
+        check("/home/me/Mail", "/home/me/Mail/a b", &["a b"], &["a", "b"]);
+        check("./Mail/", "./Mail/x/", &["x"], &["y"]);
+        check("", ".Spam|/top", &[".Spam", "a/.Spam", "top"], &["a/top"]);
+    }
+
+    #[test]
+    fn a_name_alone_matches_at_every_depth() {
+        check("Maildir", ".Spam|b*", &[".Spam", "a/.Spam", "bx", "a/by"], &["a", "a/cb"]);
+        check("Maildir", "Maildir/**/tmpmail", &["tmpmail", "a/b/tmpmail"], &["a"]);
+    }
+
+    #[test]
+    fn an_exclamation_mark_takes_back_but_not_below_an_excluded_folder() {
+        check("M", "M/*|!M/keep", &["x", "x/keep"], &["keep", ""]);
+        check("M", "M/a|!M/a/b", &["a", "a/b"], &[]);
+    }
+
+    #[test]
+    fn the_root_itself_cannot_be_excluded() {
+        check("Maildir", "Maildir", &["x/Maildir"], &["", "x"]);
+        check("Maildir", "Maildir/**", &["x"], &[""]);
+    }
+
+    #[test]
+    fn blanks_and_a_hash_mean_themselves() {
+        check("M", "M/a |#x", &["a ", "#x"], &["a", "x"]);
+    }
+
+    #[test]
+    fn odd_bytes_are_matched_by_question_marks_and_stars() {
+        let matcher = excludes("M", "M/?x|M/y*");
+        assert!(matcher.excludes(b"\xffx") && matcher.excludes(b"y\xfe\n"));
+        assert!(matches!(Excludes::new(&[(Vec::new(), vec![b"\xff".to_vec()])]), Err(ExcludeError::NotUtf8(_))));
+    }
+
+    #[test]
+    fn either_side_excludes_for_both() {
+        let pair = |prefix: &str, pattern: &str| (prefix.as_bytes().to_vec(), vec![pattern.as_bytes().to_vec()]);
+        let both = Excludes::new(&[pair("Mail", "Mail/a"), pair("srv/mail", "srv/mail/b")]).expect("they compile");
+        assert!(both.excludes(b"a") && both.excludes(b"b") && !both.excludes(b"c"));
+    }
+
+    #[test]
+    fn nonsense_and_floods_are_refused() {
+        assert!(matches!(Excludes::new(&[(Vec::new(), vec![b"a[".to_vec()])]), Err(ExcludeError::Syntax { .. })));
+        assert_eq!(Excludes::new(&[(Vec::new(), vec![b"a".to_vec(); PATTERNS_MAX + 1])]), Err(ExcludeError::TooMany));
+        assert_eq!(Excludes::new(&[(vec![b'a'; PATTERN_LEN_MAX + 1], Vec::new())]), Err(ExcludeError::TooMany));
+    }
+
+    #[test]
+    fn the_fingerprint_tells_sets_apart() {
+        assert_eq!(Excludes::new(&[(b"M".to_vec(), Vec::new())]).expect("nothing to compile").fingerprint(), "");
+        assert!(Excludes::default().is_empty());
+        let text = excludes("M", "a b|c");
+        assert_eq!(text.fingerprint(), "M:a\\x20b:c:;");
+        assert_ne!(text, excludes("M", "a|b|c"));
+    }
+}

@@ -13,7 +13,9 @@ pub mod hash;
 pub mod home;
 pub mod lock;
 pub mod root;
+pub mod run;
 pub mod scan;
+pub mod send;
 pub mod store;
 
 pub use error::{Context, Error, Trouble};

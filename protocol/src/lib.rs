@@ -9,6 +9,7 @@ pub mod delta;
 pub mod digest;
 pub mod flags;
 pub mod names;
+pub mod pack;
 pub mod reconcile;
 pub mod snapshot;
 pub mod step;

@@ -1,1 +1,478 @@
-//! placeholder
+//! The wire: what the two ends say to each other, and in which frames.
+//!
+//! Each direction begins with [`PREAMBLE`] and the range of versions that the sender speaks, then one
+//! frame with a Hello. All further bytes are one zstd stream per direction where the client asked for it,
+//! and plain where it did not. A frame is one byte of kind, four bytes of length (little endian), and so
+//! many bytes: a bincode message, or a raw piece of a message's bytes.
+//!
+//! Deliberately not here: reading, writing, compressing, waiting.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{self, CodecError};
+use crate::delta::Mtime;
+use crate::digest::Content;
+use crate::names::{Folder, Name};
+use crate::pack::Part;
+use crate::reconcile::Direction;
+use crate::snapshot::BaseId;
+use crate::step::{Outcome, Step};
+
+/// The first bytes of either direction. No text that a shell start-up file prints begins like this.
+pub const PREAMBLE: &[u8; 8] = b"\0smdwire";
+/// Bytes of the preamble with its two version numbers.
+pub const PREAMBLE_SIZE: usize = 12;
+/// The versions that this program speaks, lowest and highest.
+pub const VERSIONS: (u16, u16) = (1, 1);
+/// Largest frame, in bytes; checked before anything is allocated.
+pub const FRAME_MAX: usize = codec::VALUE_MAX;
+/// Bytes of a message's content in one frame.
+pub const PIECE: usize = 128 * 1024;
+/// Steps, fetches or outcomes in one frame: so many of the longest names fit.
+pub const ITEMS_IN_FRAME: usize = 100;
+/// Roots in one session.
+pub const ROOTS_MAX: usize = 1_000;
+/// Seconds between signs of life.
+pub const PING_SECONDS: u64 = 15;
+/// Seconds of silence after which the other end counts as lost.
+pub const SILENCE_SECONDS: u64 = 60;
+
+/// How closely to look.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+pub enum Depth {
+    /// Unchanged directories are not listed.
+    #[default]
+    Quick,
+    /// Every file's stamps are compared.
+    Stat,
+    /// Every file is read.
+    Full,
+}
+
+/// The bases that a host can be at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Ids {
+    /// The last base that was committed here.
+    pub current: Option<BaseId>,
+    /// One that was prepared; whether the other host committed it is not known here.
+    pub next: Option<BaseId>,
+}
+
+impl Ids {
+    /// The highest base that both hosts have, as current or as next.
+    pub fn common(self, other: Ids) -> Option<BaseId> {
+        let theirs = [other.current, other.next];
+        [self.current, self.next].into_iter().flatten().filter(|id| theirs.contains(&Some(*id))).max()
+    }
+
+    /// The highest counter in use.
+    pub fn highest_counter(self) -> u64 {
+        self.current.into_iter().chain(self.next).map(|id| id.counter).max().unwrap_or(0)
+    }
+}
+
+/// A root as the client offers it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RootOffer {
+    /// Its path at the server: absolute, or from the home directory there.
+    pub path: Vec<u8>,
+    /// The client's bases.
+    pub ids: Ids,
+    /// Sections of the client's base that are damaged; both hosts drop them.
+    pub damaged: Vec<Folder>,
+    /// Exclude patterns by the prefix that they are matched under.
+    pub excludes: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
+}
+
+/// The client's first message.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ClientHello {
+    /// Named features that the client has.
+    pub features: Vec<String>,
+    /// Who it is; the server keeps what belongs to this client under this name.
+    pub client: String,
+    /// Which of its pairs this is.
+    pub pair: String,
+    /// Which hosts the run may change.
+    pub direction: Direction,
+    /// Nothing may be written.
+    pub dry_run: bool,
+    /// How closely to look.
+    pub depth: Depth,
+    /// Compress all that follows.
+    pub compress: bool,
+    /// Days that messages rest in the grave.
+    pub grave_days: u32,
+    /// The roots.
+    pub roots: Vec<RootOffer>,
+}
+
+/// What the server says of a root.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RootAnswer {
+    /// The server's bases.
+    pub ids: Ids,
+    /// The highest counter that the server remembers.
+    pub counter: u64,
+    /// Sections of the server's base that are damaged.
+    pub damaged: Vec<Folder>,
+}
+
+/// The server's first message.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ServerHello {
+    /// Named features that the server has.
+    pub features: Vec<String>,
+    /// One answer for each root that was offered.
+    pub roots: Vec<RootAnswer>,
+}
+
+/// Something at the server that a person should hear of.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PeerTrouble {
+    /// The path, bytes as they are.
+    pub path: Vec<u8>,
+    /// One sentence.
+    pub text: String,
+}
+
+/// What the server found beside its delta.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Looked {
+    /// There is no root here, and no base says that there should be one.
+    pub absent: bool,
+    /// Nothing can be done in this root: why.
+    pub unusable: Option<String>,
+    /// Something could not be read, so no absence counts.
+    pub incomplete: bool,
+    /// Folders put back from a backup.
+    pub put_back: Vec<Folder>,
+    /// Why the root may not be the one it was.
+    pub suspicious: Option<String>,
+    /// What a person should hear of.
+    pub troubles: Vec<PeerTrouble>,
+}
+
+/// A message whose bytes the other end wants.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Fetch {
+    /// The step that wants them, by its place in the client's batch.
+    pub step: u32,
+    /// The message at the sender.
+    pub name: Name,
+    /// Its header is enough.
+    pub header_only: bool,
+    /// What the bytes must digest to.
+    pub content: Content,
+}
+
+/// What the client says.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum FromClient {
+    /// First of all.
+    Hello(ClientHello),
+    /// Forget the base of this root and look again: the person asked to unite both sides.
+    Adopt {
+        /// Which root.
+        root: u16,
+    },
+    /// Steps for the server, and messages that the client wants; may come in several.
+    Batch {
+        /// Which root.
+        root: u16,
+        /// The steps, in order.
+        steps: Vec<Step>,
+        /// What the client wants.
+        fetch: Vec<Fetch>,
+    },
+    /// All steps and fetches of the batch were said; contents follow.
+    BatchReady {
+        /// Which root.
+        root: u16,
+    },
+    /// Bytes for a step begin; pieces follow.
+    Content(ContentStart),
+    /// Bytes for a step end.
+    ContentEnd(ContentEnd),
+    /// All contents of the batch were sent: install.
+    BatchEnd {
+        /// Which root.
+        root: u16,
+    },
+    /// Changes of the base; may come in several.
+    Prepare {
+        /// Which root.
+        root: u16,
+        /// The changes.
+        parts: Vec<Part>,
+    },
+    /// All changes were said: write the next base.
+    PrepareEnd {
+        /// Which root.
+        root: u16,
+        /// Its counter.
+        counter: u64,
+        /// The base before it; none: from nothing.
+        from: Option<BaseId>,
+    },
+    /// The prepared base is not the one that the client computed: drop it.
+    Abort {
+        /// Which root.
+        root: u16,
+    },
+    /// The next base becomes the current one.
+    Commit {
+        /// Which root.
+        root: u16,
+        /// The id that both computed.
+        id: BaseId,
+    },
+    /// Nothing more comes.
+    Bye,
+    /// A sign of life.
+    Ping,
+}
+
+/// Bytes for a step begin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ContentStart {
+    /// Which step of the batch.
+    pub step: u32,
+    /// How many bytes come.
+    pub size: u64,
+    /// The mtime of the sender's file.
+    pub mtime: Mtime,
+}
+
+/// Bytes for a step end.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ContentEnd {
+    /// Which step of the batch.
+    pub step: u32,
+    /// Why they are not complete; none when they are. May come without a beginning.
+    pub failed: Option<String>,
+}
+
+/// What the server says.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum FromServer {
+    /// First of all.
+    Hello(ServerHello),
+    /// A part of the server's delta.
+    Delta {
+        /// Which root.
+        root: u16,
+        /// The parts.
+        parts: Vec<Part>,
+    },
+    /// The delta of this root is complete.
+    Looked {
+        /// Which root.
+        root: u16,
+        /// What else was found.
+        looked: Looked,
+    },
+    /// Bytes that the client wanted begin.
+    Content(ContentStart),
+    /// Bytes that the client wanted end.
+    ContentEnd(ContentEnd),
+    /// Outcomes of steps that are not done; may come in several.
+    Outcomes {
+        /// Which root.
+        root: u16,
+        /// Step and outcome.
+        failed: Vec<(u32, Outcome)>,
+    },
+    /// Every step not named in an outcome is done.
+    BatchDone {
+        /// Which root.
+        root: u16,
+    },
+    /// Something that a person should hear of.
+    Troubles(Vec<PeerTrouble>),
+    /// The next base is written and durable.
+    Prepared {
+        /// Which root.
+        root: u16,
+        /// Its id, computed from what was written.
+        id: BaseId,
+    },
+    /// The next base is the current one.
+    Committed {
+        /// Which root.
+        root: u16,
+    },
+    /// The session ends here.
+    Fail(Failure),
+    /// A sign of life.
+    Ping,
+}
+
+/// Why the server ends a session.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+pub enum Failure {
+    /// Another run holds a lock.
+    #[error("{path} is locked")]
+    Locked {
+        /// What is locked.
+        path: String,
+    },
+    /// Reading or writing failed.
+    #[error("{text}")]
+    Io {
+        /// The path.
+        path: String,
+        /// What was tried and what the system said.
+        text: String,
+    },
+    /// The server's policy does not permit it.
+    #[error("{0}")]
+    Refused(String),
+    /// Roots or excludes make no sense there.
+    #[error("{0}")]
+    Config(String),
+    /// The client broke a rule of the wire.
+    #[error("{0}")]
+    Protocol(String),
+}
+
+/// A frame taken off the wire.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// A message, still encoded.
+    Message(Vec<u8>),
+    /// A piece of a message's bytes.
+    Piece(Vec<u8>),
+}
+
+/// Why bytes are no frame.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// A frame longer than the cap, or of no known kind.
+    #[error("a frame of kind {kind} and {size} bytes")]
+    Frame {
+        /// The kind byte.
+        kind: u8,
+        /// The claimed length.
+        size: u32,
+    },
+    /// A message that cannot be decoded.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// No version that both ends speak.
+    #[error("the other end speaks versions {0} to {1} of the wire, this one {a} to {b}", a = VERSIONS.0, b = VERSIONS.1)]
+    Versions(u16, u16),
+}
+
+const KIND_MESSAGE: u8 = 1;
+const KIND_PIECE: u8 = 2;
+/// Bytes before a frame's content.
+pub const FRAME_HEAD: usize = 5;
+
+/// The preamble that this program sends.
+pub fn preamble() -> [u8; PREAMBLE_SIZE] {
+    let mut bytes = [0; PREAMBLE_SIZE];
+    bytes[..8].copy_from_slice(PREAMBLE);
+    bytes[8..10].copy_from_slice(&VERSIONS.0.to_le_bytes());
+    bytes[10..].copy_from_slice(&VERSIONS.1.to_le_bytes());
+    bytes
+}
+
+/// Reads the other end's versions from a preamble whose first eight bytes are right; gives the highest common one.
+///
+/// # Errors
+/// When there is none.
+pub fn common_version(preamble: &[u8; PREAMBLE_SIZE]) -> Result<u16, WireError> {
+    let low = u16::from_le_bytes([preamble[8], preamble[9]]);
+    let high = u16::from_le_bytes([preamble[10], preamble[11]]);
+    let common = high.min(VERSIONS.1);
+    if low <= high && common >= low.max(VERSIONS.0) { Ok(common) } else { Err(WireError::Versions(low, high)) }
+}
+
+/// Encodes a message with its frame.
+///
+/// # Errors
+/// When it is larger than a frame may be.
+pub fn message<T: Serialize>(message: &T) -> Result<Vec<u8>, CodecError> {
+    let body = codec::encode(message)?;
+    let mut frame = head(KIND_MESSAGE, body.len()).to_vec();
+    frame.extend_from_slice(&body);
+    Ok(frame)
+}
+
+/// The head of a frame that holds `size` raw bytes; at most [`PIECE`].
+pub fn piece_head(size: usize) -> [u8; FRAME_HEAD] {
+    head(KIND_PIECE, size)
+}
+
+fn head(kind: u8, size: usize) -> [u8; FRAME_HEAD] {
+    let size = u32::try_from(size).expect("no frame is larger than FRAME_MAX").to_le_bytes();
+    [kind, size[0], size[1], size[2], size[3]]
+}
+
+/// Reads a frame's head: what kind it is, and how many bytes follow.
+///
+/// # Errors
+/// When the kind is unknown or the length passes the cap of its kind.
+pub fn read_head(head: [u8; FRAME_HEAD]) -> Result<(bool, usize), WireError> {
+    let [kind, a, b, c, d] = head;
+    let size = u32::from_le_bytes([a, b, c, d]);
+    match kind {
+        KIND_MESSAGE if size as usize <= FRAME_MAX => Ok((false, size as usize)),
+        KIND_PIECE if size as usize <= PIECE => Ok((true, size as usize)),
+        _ => Err(WireError::Frame { kind, size }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+
+    fn id(counter: u64, text: &str) -> BaseId {
+        BaseId { counter, digest: Digest::of(text.as_bytes()) }
+    }
+
+    #[test]
+    fn the_common_base_is_the_highest_that_both_have() {
+        let ids = |current: Option<BaseId>, next: Option<BaseId>| Ids { current, next };
+        let (a, b, c) = (id(1, "a"), id(2, "b"), id(2, "c"));
+        for (ours, theirs, common) in [
+            (ids(None, None), ids(None, None), None),
+            (ids(Some(a), None), ids(Some(a), None), Some(a)),
+            (ids(Some(a), Some(b)), ids(Some(a), None), Some(a)),
+            (ids(Some(a), Some(b)), ids(Some(a), Some(b)), Some(b)),
+            (ids(Some(b), None), ids(Some(a), Some(b)), Some(b)),
+            (ids(Some(a), Some(b)), ids(Some(b), None), Some(b)),
+            (ids(Some(b), None), ids(Some(c), None), None),
+            (ids(Some(a), Some(b)), ids(Some(a), Some(c)), Some(a)),
+            (ids(Some(a), None), ids(None, None), None),
+        ] {
+            assert_eq!(ours.common(theirs), common);
+            assert_eq!(theirs.common(ours), common);
+        }
+    }
+
+    #[test]
+    fn lengths_over_the_cap_are_refused() {
+        for (kind, size) in [(1, u32::MAX), (1, FRAME_MAX as u32 + 1), (2, PIECE as u32 + 1), (0, 1), (3, 0)] {
+            let [a, b, c, d] = size.to_le_bytes();
+            assert!(read_head([kind, a, b, c, d]).is_err(), "{kind} {size}");
+        }
+        assert_eq!(read_head(piece_head(PIECE)).expect("fits"), (true, PIECE));
+    }
+
+    #[test]
+    fn versions_meet_or_say_so() {
+        let with = |low: u16, high: u16| {
+            let mut bytes = preamble();
+            bytes[8..10].copy_from_slice(&low.to_le_bytes());
+            bytes[10..].copy_from_slice(&high.to_le_bytes());
+            common_version(&bytes)
+        };
+        assert_eq!(with(1, 9).expect("common"), 1);
+        for (low, high) in [(2, 9), (0, 0), (9, 1)] {
+            assert!(with(low, high).is_err());
+        }
+    }
+}

@@ -63,16 +63,45 @@ impl Outcome {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("stdout is not one JSON object: {e}\n{self}"))
     }
 
-    /// A number of the object that `--json` prints.
+    /// A number of the object that `--json` prints, by its JSON pointer such as `/pulled/new`.
     #[track_caller]
-    pub fn number(&self, field: &str) -> u64 {
-        self.json()[field].as_u64().unwrap_or_else(|| panic!("no number {field:?}\n{self}"))
+    pub fn number(&self, pointer: &str) -> u64 {
+        let found = self.json().pointer(pointer).and_then(Value::as_u64);
+        found.unwrap_or_else(|| panic!("no number at {pointer:?}\n{self}"))
     }
 
     /// Bytes over the wire in both directions.
     #[track_caller]
     pub fn bytes(&self) -> u64 {
-        self.number("bytes_sent") + self.number("bytes_received")
+        self.number("/traffic/sent") + self.number("/traffic/received")
+    }
+
+    /// How often the client waited for the server.
+    #[track_caller]
+    pub fn round_trips(&self) -> u64 {
+        self.number("/traffic/round_trips")
+    }
+
+    /// The sum of all steps of both directions.
+    #[track_caller]
+    pub fn steps(&self) -> u64 {
+        let json = self.json();
+        let counts = ["pulled", "pushed"].into_iter().filter_map(|way| json[way].as_object());
+        counts.flat_map(serde_json::Map::values).filter_map(Value::as_u64).sum()
+    }
+
+    /// Deletes of both directions.
+    #[track_caller]
+    pub fn deleted(&self) -> u64 {
+        self.number("/pulled/deleted") + self.number("/pushed/deleted")
+    }
+
+    /// The uniqs that an adopt of the first root reports as returned, or `None` when the run did not adopt.
+    #[track_caller]
+    pub fn returned(&self) -> Option<Vec<String>> {
+        let json = self.json();
+        let items = json.pointer("/roots/0/adopted/returned")?.as_array()?;
+        Some(items.iter().filter_map(|item| item["uniq"].as_str().map(str::to_owned)).collect())
     }
 }
 

@@ -98,7 +98,8 @@ pub fn flags(rng: &mut Rng) -> String {
 
 fn name(number: usize, id: &str, place: Place, odd: bool, rng: &mut Rng) -> OsString {
     let seconds = rng.within(1_000_000_000..1_700_000_000);
-    let mut bytes = format!("{seconds}.M{}P{}_{id}.host.example.org", rng.within(0..1_000_000), 1000 + number % 900).into_bytes();
+    let mut bytes =
+        format!("{seconds}.M{}P{}_{id}.host.example.org", rng.within(0..1_000_000), 1000 + number % 900).into_bytes();
     if odd {
         match number {
             30 => bytes.extend_from_slice(b" with space & 100% \"quoted\""),

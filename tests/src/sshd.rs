@@ -23,7 +23,9 @@ impl Sshd {
     /// Starts a daemon whose files lie in `dir`, and returns when it listens.
     #[track_caller]
     pub fn start(dir: &Path) -> Self {
-        let program = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"].into_iter().find(|path| Path::new(path).exists());
+        let program = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"]
+            .into_iter()
+            .find(|path| Path::new(path).exists());
         let program = program.expect("these tests need sshd; install it with: sudo apt-get install openssh-server");
         fs::create_dir_all(dir).expect("the daemon's directory can be made");
         keygen(&dir.join("host_key"));
@@ -158,4 +160,28 @@ fn append(path: &Path, text: &str) {
     use std::io::Write as _;
     let file = fs::File::options().create(true).append(true).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sshd;
+    use std::process::Command;
+
+    #[test]
+    fn an_admitted_alias_runs_its_program_and_a_stopped_daemon_runs_nothing() {
+        let dir = tempfile::tempdir().expect("a temporary directory can be made");
+        let mut sshd = Sshd::start(&dir.path().join("sshd"));
+        sshd.admit("office", "restrict");
+        sshd.admit("vault", "restrict,command=\"echo only this\"");
+        let ssh = |alias: &str| {
+            let config = dir.path().join("sshd/ssh_config");
+            let output = Command::new("ssh").arg("-F").arg(config).args([alias, "echo 'any thing'"]).output();
+            let output = output.expect("ssh can be started");
+            (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        assert_eq!(ssh("office"), (Some(0), "any thing\n".to_owned()));
+        assert_eq!(ssh("vault"), (Some(0), "only this\n".to_owned()));
+        sshd.stop();
+        assert_eq!(ssh("office").0, Some(255));
+    }
 }

@@ -149,7 +149,10 @@ impl Tree {
             for uniq in ours.keys().chain(theirs.keys()).collect::<std::collections::BTreeSet<_>>() {
                 let (left, right) = (ours.get(uniq), theirs.get(uniq));
                 if left != right {
-                    lines.push(format!("{folder:?} {:?}\n   left  {left:?}\n   right {right:?}", OsStr::from_bytes(uniq)));
+                    lines.push(format!(
+                        "{folder:?} {:?}\n   left  {left:?}\n   right {right:?}",
+                        OsStr::from_bytes(uniq)
+                    ));
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! What mail programs and people do to a Maildir: deliver, read, flag, move, copy, delete, edit, swap, and folders.
 //!
 //! All of it is done as mail programs do it: written in `tmp/`, given its name by one rename. The exception is the edit in
-//! place, which no mail program makes.
+//! place, which no mail program makes. A message may be named as it is spelled at another host; it is found by its uniq.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -66,10 +66,17 @@ impl User {
         found.unwrap_or_else(|| panic!("{:?} is not in {folder:?}", OsStr::from_bytes(uniq)))
     }
 
+    /// The message as it is spelled here.
+    #[track_caller]
+    fn here(&self, found: &Found) -> Found {
+        let as_is = found.path(&self.root).symlink_metadata().is_ok();
+        if as_is { found.clone() } else { self.find(&found.folder, found.uniq()) }
+    }
+
     /// The bytes of a message.
     #[track_caller]
     pub fn bytes(&self, found: &Found) -> Vec<u8> {
-        let path = found.path(&self.root);
+        let path = self.here(found).path(&self.root);
         fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
     }
 
@@ -103,6 +110,7 @@ impl User {
     /// Gives a message these flags, in `cur/`.
     #[track_caller]
     pub fn set_flags(&mut self, found: &Found, flags: &str) -> Found {
+        let found = &self.here(found);
         let mut letters: Vec<u8> = flags.bytes().collect();
         letters.sort_unstable();
         letters.dedup();
@@ -115,6 +123,7 @@ impl User {
     /// Moves a message to another folder, under the same name or under a new uniq.
     #[track_caller]
     pub fn move_to(&mut self, found: &Found, folder: impl AsRef<Path>, same_name: bool) -> Found {
+        let found = &self.here(found);
         let folder = folder.as_ref().to_owned();
         populate::make_folder(&self.root, &folder);
         let name = if same_name { found.name.clone() } else { self.fresh_name(found) };
@@ -126,6 +135,7 @@ impl User {
     /// Copies a message into a folder under a new uniq; the mtime is that of now.
     #[track_caller]
     pub fn copy_to(&mut self, found: &Found, folder: impl AsRef<Path>) -> Found {
+        let found = &self.here(found);
         let bytes = self.bytes(found);
         let to = Found { folder: folder.as_ref().to_owned(), name: self.fresh_name(found), ..found.clone() };
         populate::make_folder(&self.root, &to.folder);
@@ -137,6 +147,7 @@ impl User {
     /// Deletes a message.
     #[track_caller]
     pub fn delete(&mut self, found: &Found) {
+        let found = &self.here(found);
         if let Some(id) = mail::id(&self.bytes(found)) {
             self.ledger.deleted.insert(id.to_vec());
         }
@@ -147,6 +158,7 @@ impl User {
     /// Adds a header line by writing the message anew and renaming it over the old one.
     #[track_caller]
     pub fn edit_header(&mut self, found: &Found) {
+        let found = &self.here(found);
         let bytes = self.bytes(found);
         self.multiplied(&bytes);
         let line = format!("X-Label: {}", self.fresh("label"));
@@ -156,17 +168,22 @@ impl User {
     /// Adds a header line within the same file; its directory does not notice.
     #[track_caller]
     pub fn edit_in_place(&mut self, found: &Found) {
+        let found = &self.here(found);
         let bytes = self.bytes(found);
         self.multiplied(&bytes);
         let line = format!("X-Label: {}", self.fresh("label"));
         let path = found.path(&self.root);
-        let mut file = fs::File::options().write(true).open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        file.rewind().and_then(|()| file.write_all(&mail::with_header_line(&bytes, &line))).expect("the edit is written");
+        let mut file =
+            fs::File::options().write(true).open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        file.rewind()
+            .and_then(|()| file.write_all(&mail::with_header_line(&bytes, &line)))
+            .expect("the edit is written");
     }
 
     /// Exchanges the names of two messages.
     #[track_caller]
     pub fn swap(&mut self, one: &Found, two: &Found) {
+        let (one, two) = (&self.here(one), &self.here(two));
         for found in [one, two] {
             let bytes = self.bytes(found);
             self.multiplied(&bytes);
@@ -227,7 +244,9 @@ impl User {
                 88..94 => self.edit_header(&found),
                 94..97 => {
                     let other = self.any();
-                    if other != found {
+                    // A name that became empty counts as damaged, however it came about.
+                    let empty = [&found, &other].iter().any(|one| self.bytes(one).is_empty());
+                    if other != found && !empty {
                         self.swap(&found, &other);
                     }
                 }
@@ -276,5 +295,26 @@ impl User {
         let path = to.path(&self.root);
         fs::create_dir_all(path.parent().expect("a message lies in a directory")).expect("the directory can be made");
         fs::rename(from.path(&self.root), &path).unwrap_or_else(|e| panic!("{from:?} -> {to:?}: {e}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::populate::{Spec, populate};
+    use crate::tree::Tree;
+
+    #[test]
+    fn editing_at_random_leaves_a_maildir_that_can_be_read_and_a_ledger_of_what_was_done() {
+        let dir = tempfile::tempdir().expect("a temporary directory can be made");
+        let rng = Rng::from_env_or(5);
+        populate(dir.path(), "first", Spec { messages: 60, folders: 14, big: 1 << 10, odd: true }, &mut rng.fork(0));
+        assert_eq!((tree::folders(dir.path()).len(), tree::list(dir.path()).len()), (14, 60));
+        let mut user = User::new(dir.path(), "us", rng.fork(1));
+        user.edit(200);
+        assert!(!user.ledger.deleted.is_empty() && !user.ledger.multiplied.is_empty());
+        let tree = Tree::read(dir.path());
+        assert!(tree.len() > user.ledger.delivered.len() / 2);
+        assert!(tree.folders.values().flat_map(|messages| messages.values()).all(|copies| copies.len() == 1));
     }
 }

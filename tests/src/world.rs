@@ -222,7 +222,9 @@ impl World {
 
     #[track_caller]
     fn script(&self, path: &Path, text: &str) {
-        fs::write(path, text).and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o755))).expect("a script");
+        fs::write(path, text)
+            .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o755)))
+            .expect("a script");
     }
 }
 

@@ -15,7 +15,9 @@ pub fn value(report: &Report) -> Value {
     let troubles: Vec<Value> = report
         .troubles
         .iter()
-        .map(|trouble| object(json!({ "host": trouble.host, "text": trouble.text }), [("path", trouble.path.as_slice())]))
+        .map(|trouble| {
+            object(json!({ "host": trouble.host, "text": trouble.text }), [("path", trouble.path.as_slice())])
+        })
         .collect();
     json!({
         "version": VERSION,
@@ -49,7 +51,8 @@ fn root(root: &RootReport) -> Value {
     let adopted = root.adopted.as_ref().map(|adopted| {
         json!({ "matched": adopted.matched, "returned": adopted.returned.iter().map(item).collect::<Vec<_>>() })
     });
-    let restored: Vec<Value> = root.restored.iter().map(|folder| object(json!({}), [("folder", folder.as_slice())])).collect();
+    let restored: Vec<Value> =
+        root.restored.iter().map(|folder| object(json!({}), [("folder", folder.as_slice())])).collect();
     let value = json!({
         "pulled": root.pulled,
         "pushed": root.pushed,
@@ -59,6 +62,7 @@ fn root(root: &RootReport) -> Value {
         "conflicts": conflicts,
         "adopted": adopted,
         "restored": restored,
+        "notes": root.notes,
         "items": root.items.iter().map(item).collect::<Vec<_>>(),
     });
     object(value, [("root", root.root.as_slice())])

@@ -31,6 +31,10 @@ pub fn line(report: &Report, watched: bool) -> Option<String> {
     if held > 0 {
         text.push_str(&format!("; {} held back by --no-delete", count(held, "deletion", "deletions")));
     }
+    let waiting = report.held().direction;
+    if waiting > 0 && watched {
+        text.push_str(&format!("; {} for the other direction", count(waiting, "change waits", "changes wait")));
+    }
     Some(text)
 }
 

@@ -41,6 +41,7 @@ pub fn of(report: &Report) -> Vec<Warning> {
     warnings.extend(troubles(report));
     for root in &report.roots {
         conflicts(root, &mut warnings);
+        warnings.extend(root.notes.iter().map(|note| mild(format!("{}: {note}.", place(root, b"")))));
         warnings.extend(root.restored.iter().map(|folder| {
             let place = place(root, folder);
             mild(format!("{place} was put back from a backup: it was united with the other host, nothing was deleted."))
@@ -75,7 +76,8 @@ fn troubles(report: &Report) -> impl Iterator<Item = Warning> {
         let text = printable(trouble.text.as_bytes());
         plain(format!("{} at {}: {text}.", printable(&trouble.path), host_name(report, trouble.host)))
     });
-    let rest = (rest > 0).then(|| plain(format!("and {} more; --json lists them all.", count(rest as u64, "trouble", "troubles"))));
+    let rest = (rest > 0)
+        .then(|| plain(format!("and {} more; --json lists them all.", count(rest as u64, "trouble", "troubles"))));
     named.chain(rest)
 }
 
@@ -83,7 +85,8 @@ fn conflicts(root: &RootReport, warnings: &mut Vec<Warning>) {
     for conflict in root.conflicts.iter().take(NAMED) {
         let (place, uniq) = (place(root, &conflict.folder), printable(&conflict.uniq));
         let fresh = printable(&conflict.fresh);
-        warnings.push(mild(format!("{place}: two messages were called {uniq}; both are kept, the client's as {fresh}.")));
+        warnings
+            .push(mild(format!("{place}: two messages were called {uniq}; both are kept, the client's as {fresh}.")));
     }
     let rest = root.conflicts.len().saturating_sub(NAMED);
     if rest > 0 {
@@ -93,7 +96,8 @@ fn conflicts(root: &RootReport, warnings: &mut Vec<Warning>) {
 
 fn adoption(root: &RootReport, adopted: &Adopted) -> Warning {
     let matched = count(adopted.matched, "message was", "messages were");
-    let mut text = format!("{}: there was no common base; {matched} found on both hosts, nothing was deleted.", place(root, b""));
+    let mut text =
+        format!("{}: there was no common base; {matched} found on both hosts, nothing was deleted.", place(root, b""));
     if !adopted.returned.is_empty() {
         let returned = count(adopted.returned.len() as u64, "message", "messages");
         text.push_str(&format!(" {returned} were on one host only; some may have been deleted since the lost base:"));
@@ -135,7 +139,8 @@ mod tests {
 
     #[test]
     fn a_bulk_guard_names_both_ways_out() {
-        let warnings = of(&report(RootReport { guard: Some(Guard::Bulk { steps: 30, of: 40 }), ..RootReport::default() }));
+        let warnings =
+            of(&report(RootReport { guard: Some(Guard::Bulk { steps: 30, of: 40 }), ..RootReport::default() }));
         insta::assert_snapshot!(warnings[0].text, @"Maildir: 30 of 40 messages would be deleted or replaced. Those steps were held back on both hosts; everything else was done.");
         let hint = warnings[0].hint.as_deref().expect("a hint");
         assert!(hint.contains("--allow-bulk-delete") && hint.contains("--adopt"));

@@ -1,1 +1,286 @@
-//! placeholder
+//! Carries out the steps of one host, a batch at a time: each checked against the disk first, each repeatable.
+//!
+//! The order in which things become durable is that of [`Applier::install`]: staged bytes, then names, then deletes, then
+//! the directories. Whoever commits a state does so after that.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `staging` | bytes from here or from the wire into `tmp/` |
+//! | `stage`, `incoming` | one file being written; one message being received |
+//! | `steps` | put, replace, move, delete: how each is taken, and when it is refused |
+//! | `spelling` | names read back after they were created |
+//! | `tree` | folders made and removed |
+//! | `work` | what the steps share: expectations, names in `tmp/`, syncs |
+//! | `settle` | bytes that may not stay in the grave: the fresh uniq, and what a crash left |
+//! | `folders`, `listing` | where messages lie, by uniq |
+//! | `read` | opening a message to send it |
+//!
+//! Deliberately not here: which steps (the plan's), whether they may be (the policy's), locks, state files.
+
+use std::collections::{BTreeSet, HashMap};
+
+use smd_protocol::{Content, Entry, Folder, Name, Outcome, Source, Step};
+
+use crate::error::{Context, Trouble};
+use crate::fs::Fs;
+use crate::grave::{Grave, Record, Ticket, Why, record_of};
+use crate::root::Root;
+
+mod folders;
+mod incoming;
+mod listing;
+mod read;
+mod rename;
+mod settle;
+mod spelling;
+mod stage;
+mod staging;
+mod steps;
+mod stop;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod work;
+
+pub use incoming::{Incoming, Refused};
+pub use read::{Message, Messages, open_message};
+pub(crate) use rename::rename_free;
+use stage::Staged;
+use stop::Stop;
+use work::Work;
+
+/// So few files or directories of a batch are synced one by one, rather than the whole file system.
+const FEW: usize = 4;
+
+/// What a host's scan saw under a name.
+pub type Expect = Box<dyn Fn(&Name) -> Option<Entry> + Send>;
+
+/// Executes steps on one root. Use it under the root's lock, for one run.
+pub struct Applier<F: Fs> {
+    work: Work<F>,
+    batch: Batch,
+    /// Whether the grave was looked through for what a crash left.
+    settled: bool,
+}
+
+#[derive(Default)]
+struct Batch {
+    steps: Vec<Step>,
+    states: Vec<State>,
+    /// Steps that copy what another step of the batch brings, by that step.
+    followers: HashMap<usize, Vec<usize>>,
+    /// Whether each staged file is synced by itself.
+    sync_each: bool,
+    /// Why nothing of this batch may be installed: a sync failed.
+    broken: Option<String>,
+}
+
+/// How far a step is.
+enum State {
+    /// It needs no bytes.
+    Ready,
+    /// Its bytes are not here yet.
+    Waiting,
+    /// Its bytes are in `tmp/`.
+    Staged(Staged),
+    /// It is over.
+    Settled(Outcome),
+}
+
+impl<F: Fs> Applier<F> {
+    /// `owner` is the client's id: only leftovers of the same owner are swept. `expect` tells what this host's scan saw.
+    pub fn new(root: Root<F>, grave: Grave<F>, owner: &str, expect: Expect) -> Self {
+        Self { work: Work::new(root, grave, owner, expect), batch: Batch::default(), settled: false }
+    }
+
+    /// Removes what earlier runs of the same owner left in `tmp/` of these folders, and settles what a crash left in the
+    /// grave between taking and looking. Call it before the first batch that touches a folder.
+    pub fn sweep<'a>(&mut self, folders: impl IntoIterator<Item = &'a Folder>) -> Vec<Trouble> {
+        let settled = std::mem::replace(&mut self.settled, true);
+        let mut troubles = if settled { Vec::new() } else { self.work.settle_leftovers() };
+        troubles.extend(folders.into_iter().filter_map(|folder| self.work.sweep_tmp(folder)));
+        troubles
+    }
+
+    /// Starts a batch. Steps are known by their index from here on. Folders are made at once, since `tmp/` is needed.
+    pub fn begin(&mut self, steps: Vec<Step>) {
+        self.discard_staged();
+        self.work.begin();
+        let brings = steps.iter().filter(|step| step.bytes().is_some()).count();
+        for step in &steps {
+            let from = match step {
+                Step::Move { from, .. } | Step::Delete(from) => Some(from),
+                _ => None,
+            };
+            step.target().into_iter().chain(from).for_each(|name| self.work.folders.want(name));
+        }
+        let states =
+            steps.iter().map(|step| if step.bytes().is_some() { State::Waiting } else { State::Ready }).collect();
+        self.batch = Batch { steps, states, sync_each: brings <= FEW, ..Batch::default() };
+        for at in 0..self.batch.steps.len() {
+            if let Step::MakeFolder(folder) = &self.batch.steps[at] {
+                self.batch.states[at] = State::Settled(outcome(self.work.make_folder(folder)));
+            }
+        }
+    }
+
+    /// Makes the staged bytes durable, installs everything, and makes that durable. Gives the outcomes in the order of the
+    /// steps. After a failed sync of staged bytes nothing is installed.
+    pub fn install(&mut self) -> Vec<Outcome> {
+        if self.batch.broken.is_none() {
+            self.batch.broken = self.sync_staged().err();
+        }
+        if let Some(text) = self.batch.broken.take() {
+            self.discard_staged();
+            let states = std::mem::take(&mut self.batch.states);
+            return states.into_iter().map(|state| not_durable(state, &text)).collect();
+        }
+        let mut tickets = self.announce();
+        let (mut deletes, mut removals) = (Vec::new(), Vec::new());
+        let needed = self.needed_names();
+        for at in 0..self.batch.steps.len() {
+            match &self.batch.steps[at] {
+                Step::RemoveFolder(folder) => removals.push((std::cmp::Reverse(folder.components().count()), at)),
+                Step::Delete(name) if needed.get(name).is_none_or(|&by| by < at) => deletes.push(at),
+                _ => self.take(at, &mut tickets),
+            }
+        }
+        for (at, stop) in self.work.misspelled() {
+            self.batch.states[at] = State::Settled(stop.into());
+        }
+        deletes.into_iter().for_each(|at| self.take(at, &mut tickets));
+        removals.sort();
+        removals.into_iter().for_each(|(_, at)| self.take(at, &mut tickets));
+        let synced = self.work.sync_names();
+        self.batch.followers.clear();
+        let states = std::mem::take(&mut self.batch.states);
+        self.batch.steps.clear();
+        let outcomes = states.into_iter().map(|state| match state {
+            State::Settled(outcome) => outcome,
+            _ => unreachable!("every step was taken"),
+        });
+        match synced {
+            Ok(()) => outcomes.collect(),
+            Err(stop) => {
+                outcomes.map(|outcome| if outcome.is_done() { stop.clone().into() } else { outcome }).collect()
+            }
+        }
+    }
+
+    /// The folders that were changed since this was made.
+    pub fn touched(&self) -> BTreeSet<Folder> {
+        self.work.touched()
+    }
+
+    /// The messages that got their bytes from a step since this was made.
+    pub fn installed(&self) -> Vec<(Name, Content)> {
+        self.work.installed.clone()
+    }
+
+    /// Names that a step is about to give to a message, with the last such step.
+    fn needed_names(&self) -> HashMap<Name, usize> {
+        let ready = |at: usize| matches!(self.batch.states[at], State::Ready | State::Staged(_));
+        let targets = self.batch.steps.iter().enumerate().filter(|(at, _)| ready(*at));
+        targets.filter_map(|(at, step)| Some((step.target()?.clone(), at))).collect()
+    }
+
+    /// Announces to the grave what this batch will bury: one write and one sync for all.
+    fn announce(&mut self) -> HashMap<usize, Ticket> {
+        let (mut at, mut records): (Vec<usize>, Vec<Record>) = (Vec::new(), Vec::new());
+        for (index, step) in self.batch.steps.iter().enumerate() {
+            let (why, name, instead) = match (step, &self.batch.states[index]) {
+                (Step::Delete(name), State::Ready) => (Why::Deleted, name, None),
+                (Step::Replace { at, bytes, .. }, State::Staged(_)) => (Why::Replaced, at, Some(bytes.content)),
+                _ => continue,
+            };
+            let Some(expected) = self.work.expected(name) else { continue };
+            match self.work.folders.find(name) {
+                Ok(Some(spot)) => {
+                    at.push(index);
+                    records.push(Record { instead, ..record_of(why, name, spot.place, &spot.file, expected.content) });
+                }
+                Ok(None) => {}
+                Err(stop) => self.batch.states[index] = State::Settled(stop.into()),
+            }
+        }
+        match self.work.grave.announce(records).context("write the grave of", self.work.shown_root()) {
+            Ok(tickets) => at.into_iter().zip(tickets).collect(),
+            Err(error) => {
+                let stop = Stop::from(error);
+                at.into_iter().for_each(|index| self.settle(index, Err(stop.clone())));
+                HashMap::new()
+            }
+        }
+    }
+
+    /// Takes one step, unless it is over.
+    fn take(&mut self, at: usize, tickets: &mut HashMap<usize, Ticket>) {
+        let work = &mut self.work;
+        let result = match (&self.batch.steps[at], &self.batch.states[at]) {
+            (_, State::Settled(_)) | (Step::MakeFolder(_), _) => return,
+            (step, State::Waiting) => {
+                self.batch.states[at] = State::Settled(match step.bytes().map(|bytes| &bytes.source) {
+                    Some(Source::Copy(_) | Source::Body(_)) => Outcome::NeedBytes,
+                    _ => Outcome::Changed(format!(
+                        "the other host did not send {}",
+                        step.target().expect("it brings bytes")
+                    )),
+                });
+                return;
+            }
+            (Step::Put { to, dress, bytes }, State::Staged(staged)) => work.put(at, to, dress, &bytes.content, staged),
+            (Step::Replace { at: name, dress, bytes }, State::Staged(staged)) => {
+                work.replace(name, dress, &bytes.content, staged, tickets.remove(&at))
+            }
+            (Step::Move { from, to, dress }, _) => work.relocate(at, from, to, dress),
+            (Step::Delete(name), _) => work.delete(name, tickets.remove(&at)),
+            (Step::RemoveFolder(folder), _) => work.remove_folder(folder),
+            (Step::Put { .. } | Step::Replace { .. }, State::Ready) => unreachable!("such a step waits or is staged"),
+        };
+        self.settle(at, result);
+    }
+
+    fn settle(&mut self, at: usize, result: Result<(), Stop>) {
+        let failed = result.is_err();
+        let before = std::mem::replace(&mut self.batch.states[at], State::Settled(outcome(result)));
+        if let (true, State::Staged(staged)) = (failed, before) {
+            self.work.discard(&staged);
+        }
+    }
+
+    /// Makes staged bytes durable that were not synced one by one.
+    fn sync_staged(&mut self) -> Result<(), String> {
+        if self.batch.sync_each {
+            return Ok(());
+        }
+        let mut devices = BTreeSet::new();
+        for state in &self.batch.states {
+            if let State::Staged(staged) = state
+                && devices.insert(staged.dev)
+            {
+                self.work.sync_device(&staged.folder).map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn discard_staged(&mut self) {
+        for state in &self.batch.states {
+            if let State::Staged(staged) = state {
+                self.work.discard(staged);
+            }
+        }
+    }
+}
+
+fn outcome(result: Result<(), Stop>) -> Outcome {
+    result.map_or_else(Outcome::from, |()| Outcome::Done)
+}
+
+/// The outcome of a step whose batch was given up.
+fn not_durable(state: State, text: &str) -> Outcome {
+    match state {
+        State::Settled(outcome) if !outcome.is_done() => outcome,
+        _ => Outcome::Failed(format!("{text}; nothing of this batch was installed")),
+    }
+}

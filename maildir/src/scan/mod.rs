@@ -1,1 +1,168 @@
-//! placeholder
+//! Scanning: what changed in a root since the base.
+//!
+//! A scan walks the directories, lists folders whose stamps do not prove them clean, reads the files that no
+//! record tells of, and compares with the base. Nothing counts as gone before a second look at everything
+//! (`rounds`). What could not be looked at is left out of the delta, which says: as in the base.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `walk` | directories, from the held root |
+//! | `list` | names of one folder, until it stands still |
+//! | `folder` | which messages are known, which must be read |
+//! | `twins` | a uniq that was met twice |
+//! | `rounds` | listing, reading, and the second look |
+//! | `compare` | base and present: the delta, and what the cache keeps |
+//! | `settle` | after a commit: which folders are clean now |
+//! | `stamps` | when a stamp proves something |
+//!
+//! Deliberately not here: what a difference leads to (`smd_protocol::reconcile`), and the judgement whether a
+//! root that is empty or another directory than before may be believed; the look tells the identity.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use smd_protocol::delta::Mtime;
+use smd_protocol::{BaseId, Delta, Folder, Snapshot};
+
+use crate::cache::{Cache, DirState, Whole};
+use crate::error::{Error, Trouble};
+use crate::exclude::Excludes;
+use crate::fs::Fs;
+use crate::root::Root;
+
+mod compare;
+mod folder;
+mod list;
+mod rounds;
+mod settle;
+mod stamps;
+mod twins;
+mod walk;
+
+pub use settle::Committed;
+pub use twins::Twin;
+
+/// How closely a scan looks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Depth {
+    /// Folders whose stamps stand are not listed, names that are known are not looked at.
+    #[default]
+    Quick,
+    /// The stamps of every file are compared with its record.
+    Stat,
+    /// Every file is read.
+    Full,
+}
+
+/// What a scan needs to know beside base and cache.
+pub struct Scanner<'a, F: Fs> {
+    /// The root, held open.
+    pub root: &'a Root<F>,
+    /// Folders that are left alone.
+    pub excludes: &'a Excludes,
+    /// Directories that are never walked, by device and inode: our own state, when it lies in the root.
+    pub skip_dirs: &'a [(u64, u64)],
+    /// How closely to look; age raises [`Depth::Quick`] to [`Depth::Stat`].
+    pub depth: Depth,
+    /// Whether the disk must be left as it is: then second messages of one uniq are not renamed.
+    pub dry_run: bool,
+    /// Hears the bytes of each file that was read, from several threads. The scan ends once it says no.
+    pub on_read: &'a (dyn Fn(u64) -> bool + Sync),
+}
+
+/// Which directory a root is, as far as that survives a reboot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Identity {
+    /// Inode.
+    pub ino: u64,
+    /// When it was made.
+    pub btime: Option<Mtime>,
+}
+
+/// What a scan found.
+#[derive(Debug)]
+pub struct Look {
+    /// Base to present. Every entry in `set` has its size and mtime. A folder that is gone is `Removed`, with
+    /// nothing in `gone`.
+    pub delta: Delta,
+    /// What could not be looked at, or is left alone, and why.
+    pub troubles: Vec<Trouble>,
+    /// Folders that were put back from a backup: `cur` or `new` changed earlier than was recorded.
+    pub put_back: Vec<Folder>,
+    /// Folders of the base that could not be looked at; the delta does not name them.
+    pub unknown: BTreeSet<Folder>,
+    /// Uniqs that were met twice in a folder.
+    pub twins: Vec<Twin>,
+    /// Which directory the root is.
+    pub identity: Identity,
+    /// Folders that are, or whose `cur` or `new` are, where other file systems are mounted.
+    pub mounts: Vec<Folder>,
+    /// How closely was looked.
+    pub depth: Depth,
+    /// Files that were read.
+    pub files_read: u64,
+    /// Bytes that were read.
+    pub bytes_read: u64,
+    /// Messages in all, those of clean folders as recorded.
+    pub messages_seen: u64,
+    /// What the cache is to keep.
+    kept: BTreeMap<Folder, DirState>,
+    whole: Whole,
+}
+
+impl Look {
+    /// Keeps in the cache what was read, so that an aborted run need not be read again. Folders that equal
+    /// the base are recorded as clean; those that were put back keep their old stamps until a commit.
+    ///
+    /// # Errors
+    /// As the system says. The run may go on: a cache saves time only.
+    pub fn remember<F: Fs>(&self, cache: &mut Cache<F>) -> io::Result<()> {
+        cache.save(&self.whole, &self.kept)
+    }
+}
+
+impl<F: Fs> Scanner<'_, F> {
+    /// Scans the root. `base` is asked for only when something is not as it was; `base_id` is its id, none when
+    /// there is no base (which is then empty).
+    ///
+    /// # Errors
+    /// When the root itself cannot be looked at, when the reading was ended from outside
+    /// ([`io::ErrorKind::Interrupted`]), and those of `base`.
+    pub fn scan<'b, E: From<Error>>(
+        &self,
+        cache: &Cache<F>,
+        base_id: Option<BaseId>,
+        base: impl FnOnce() -> Result<&'b Snapshot, E>,
+    ) -> Result<Look, E> {
+        let now = self.root.fs.now();
+        let due = stamps::stat_scan_due(cache.whole().stat_scan, now);
+        let depth = if self.depth == Depth::Quick && due { Depth::Stat } else { self.depth };
+        let whole = Whole {
+            base: base_id,
+            complete: false,
+            excludes: self.excludes.fingerprint().as_bytes().to_vec(),
+            stat_scan: if depth == Depth::Quick { cache.whole().stat_scan } else { Some(now) },
+        };
+        let same_walk = depth == Depth::Quick && whole.excludes == cache.whole().excludes;
+        let known =
+            if same_walk { cache.dirs().iter().map(|(f, d)| (f.clone(), d.own)).collect() } else { walk::Known::new() };
+        let walked = walk::walk(self, &known)?;
+        let clean_base = same_walk && base_id.is_some() && base_id == cache.base();
+        let work = rounds::Work::new(self, cache, walked, depth, clean_base);
+        if clean_base && cache.whole().complete && work.nothing_to_do() {
+            return Ok(work.clean_look(whole));
+        }
+        let base = base()?;
+        Ok(work.run(base)?.compare(base, whole))
+    }
+
+    fn shown(&self, folder: &Folder, item: &list::Item) -> Vec<u8> {
+        let mut path = item.place.dir().to_vec();
+        path.push(b'/');
+        path.extend_from_slice(&item.name);
+        self.root.shown(folder, &path)
+    }
+}
+
+#[cfg(test)]
+mod tests;

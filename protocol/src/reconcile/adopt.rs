@@ -1,10 +1,14 @@
 //! How messages are matched where there is no base: by name and bytes, then by folder and bytes, then by
 //! uniq and bytes across folders. Nothing is ever deleted by it; what is left over is new.
+//!
+//! One match needs no adopt: a uniq and bytes that each host has once, as a new message, and that are nowhere else. A
+//! run that was cut before its commit leaves a message on both hosts and in no base; whoever files it
+//! before the next run must not get it twice.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::gather::Gathered;
-use super::{At, Input, Message, Side};
+use super::{At, Input, Message, Note, Side};
 use crate::digest::Content;
 use crate::names::{Folder, Name, Uniq};
 use crate::snapshot::Entry;
@@ -27,7 +31,13 @@ pub(super) fn adopting_folders(input: &Input<'_>, gathered: &Gathered) -> BTreeS
 }
 
 /// Turns new names into messages: one for both hosts where they are the same message, else one each.
-pub(super) fn match_new(mut messages: Vec<Message>, new: [BTreeMap<Name, Entry>; 2], adopting: &BTreeSet<Folder>) -> Vec<Message> {
+pub(super) fn match_new(
+    input: &Input<'_>,
+    mut messages: Vec<Message>,
+    new: [BTreeMap<Name, Entry>; 2],
+    adopting: &BTreeSet<Folder>,
+    notes: &mut Vec<Note>,
+) -> Vec<Message> {
     let [mut ours, mut theirs] = new;
     let mut pair = |name_ours: Name, a: Entry, name_theirs: Name, b: Entry| {
         messages.push(Message {
@@ -65,24 +75,16 @@ pub(super) fn match_new(mut messages: Vec<Message>, new: [BTreeMap<Name, Entry>;
     }
 
     // By uniq and bytes across folders, where each side has it once: a move that nobody remembers.
-    let index = |side: &BTreeMap<Name, Entry>| {
-        let mut map: HashMap<(Uniq, Content), Vec<Name>> = HashMap::new();
-        for (name, entry) in side.iter().filter(|(name, _)| adopting.contains(&name.folder)) {
-            map.entry((name.uniq.clone(), entry.content)).or_default().push(name.clone());
-        }
-        map
-    };
-    let there = index(&theirs);
-    let mut found: Vec<(Name, Name)> = index(&ours)
-        .into_iter()
-        .filter_map(|(key, names)| match (&names[..], there.get(&key).map(Vec::as_slice)) {
-            ([a], Some([b])) => Some((a.clone(), b.clone())),
-            _ => None,
-        })
-        .collect();
-    found.sort();
-    for (a, b) in found {
+    let in_adopt = once_each(&ours, &theirs, |name| adopting.contains(&name.folder));
+    for (a, b) in in_adopt {
         if let (Some(ea), Some(eb)) = (ours.remove(&a), theirs.remove(&b)) {
+            pair(a, ea, b, eb);
+        }
+    }
+    let filed = once_each(&ours, &theirs, |_| true);
+    for (a, b) in nowhere_else(input, filed, &ours) {
+        if let (Some(ea), Some(eb)) = (ours.remove(&a), theirs.remove(&b)) {
+            notes.push(Note::MovedTwice { kept: b.clone(), left: a.clone() });
             pair(a, ea, b, eb);
         }
     }
@@ -90,4 +92,47 @@ pub(super) fn match_new(mut messages: Vec<Message>, new: [BTreeMap<Name, Entry>;
     messages.extend(ours.into_iter().map(|(name, entry)| Message { ours: vec![At { name, entry }], ..Message::default() }));
     messages.extend(theirs.into_iter().map(|(name, entry)| Message { theirs: vec![At { name, entry }], ..Message::default() }));
     messages
+}
+
+/// Names with a uniq and bytes that each side has once among those that `counts`, in order.
+fn once_each(
+    ours: &BTreeMap<Name, Entry>,
+    theirs: &BTreeMap<Name, Entry>,
+    counts: impl Fn(&Name) -> bool,
+) -> Vec<(Name, Name)> {
+    let index = |side| {
+        let mut map: HashMap<(&Uniq, Content), Vec<&Name>> = HashMap::new();
+        let side: &BTreeMap<Name, Entry> = side;
+        for (name, entry) in side.iter().filter(|(name, _)| counts(name)) {
+            map.entry((&name.uniq, entry.content)).or_default().push(name);
+        }
+        map
+    };
+    let there = index(theirs);
+    let mut found: Vec<(Name, Name)> = index(ours)
+        .into_iter()
+        .filter_map(|(key, names)| match (&names[..], there.get(&key).map(Vec::as_slice)) {
+            ([a], Some([b])) => Some(((*a).clone(), (*b).clone())),
+            _ => None,
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// Leaves out pairs whose bytes either host has in another message too: there a copy by a user is as likely.
+fn nowhere_else(input: &Input<'_>, pairs: Vec<(Name, Name)>, ours: &BTreeMap<Name, Entry>) -> Vec<(Name, Name)> {
+    if pairs.is_empty() {
+        return pairs;
+    }
+    let content = |pair: &(Name, Name)| ours.get(&pair.0).map(|entry| entry.content);
+    let mut counts: HashMap<Content, [usize; 2]> = pairs.iter().filter_map(|pair| Some((content(pair)?, [0; 2]))).collect();
+    for side in Side::BOTH {
+        for (_, entry) in input.present(side).iter() {
+            if let Some(count) = counts.get_mut(&entry.content) {
+                count[side as usize] += 1;
+            }
+        }
+    }
+    pairs.into_iter().filter(|pair| content(pair).and_then(|content| counts.get(&content)) == Some(&[1, 1])).collect()
 }

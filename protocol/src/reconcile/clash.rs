@@ -46,7 +46,11 @@ pub(super) fn settle(
     let mut needs = Needs { whole_digests: Vec::new() };
     for mut client in displaced {
         let (Some(at), Some(goal)) = (client.ours.first().cloned(), client.goal.clone()) else {
-            // Only the client's message is ever displaced; without one there is nothing to name.
+            // Only the client's message is ever displaced; without one there is nothing to name, and what the
+            // server has stays where it is.
+            if let (Some(goal), Some(at)) = (&mut client.goal, client.theirs.first()) {
+                goal.name = at.name.clone();
+            }
             rest.push(client);
             continue;
         };
@@ -137,13 +141,13 @@ fn absorb(mut one: Message, other: Message) -> Message {
 
 /// A message that no delta touches, as one that wants to stay where it is.
 fn untouched(input: &Input<'_>, name: &Name) -> Option<Message> {
-    let at = |entry: &crate::snapshot::Entry| At { name: name.clone(), entry: entry.clone() };
-    let base = input.base.entry(name).map(at);
-    let ours: Vec<At> = input.present(Side::Ours).entry(name).map(at).into_iter().collect();
-    let theirs: Vec<At> = input.present(Side::Theirs).entry(name).map(at).into_iter().collect();
-    let first = theirs.first().or(ours.first())?;
-    let goal = super::Goal { name: name.clone(), dress: merge::dress(&first.entry), content: first.entry.content };
-    Some(Message { base, ours, theirs, also: Vec::new(), goal: Some(goal) })
+    let entry = input.base.entry(name)?;
+    if Side::BOTH.into_iter().any(|side| input.present(side).entry(name) != Some(entry)) {
+        return None;
+    }
+    let at = At { name: name.clone(), entry: entry.clone() };
+    let goal = super::Goal { name: name.clone(), dress: merge::dress(entry), content: entry.content };
+    Some(Message { base: Some(at.clone()), ours: vec![at.clone()], theirs: vec![at], also: Vec::new(), goal: Some(goal) })
 }
 
 /// The digest's letters as a uniq in the folder of `wanted`; a counter is added until nobody has other bytes there.

@@ -55,7 +55,6 @@ fn removes(component: &Component, side: Side) -> bool {
 
 /// Decides what waits, and whether anything is done at all.
 pub(super) fn hold(input: &Input<'_>, policy: &Policy, plan: &mut Plan) {
-    plan.stop = other_headers(input, policy, plan);
     for component in &mut plan.components {
         for side in Side::BOTH {
             let removes = removes(component, side) || is_removal(component, side);
@@ -120,44 +119,50 @@ fn suspicion(input: &Input<'_>, side: Side) -> Option<String> {
     (had_mail && none_left).then(|| "has no folder left".to_owned())
 }
 
-/// A copy whose matching delete is held back is held back with it: else a move that was not recognised as
-/// one would leave two messages. One delete holds at most one copy. With the guard an equal body is
+/// A copy whose matching delete or replacement is held back is held back with it: else a move that was not
+/// recognised as one would leave two messages. One removal holds at most one copy. With the guard an equal body is
 /// enough; under `--no-delete`, which may stand for years, only equal bytes are.
 fn hold_copies(input: &Input<'_>, plan: &mut Plan) {
     for side in Side::BOTH {
-        let mut by_content: HashMap<Content, u64> = HashMap::new();
-        let mut by_body: HashMap<Digest, u64> = HashMap::new();
+        let mut waiting: HashMap<Content, (u64, Hold)> = HashMap::new();
         for component in &plan.components {
-            let Some(why) = component.part(side).held.filter(|hold| matches!(hold, Hold::Guard | Hold::NoDelete)) else { continue };
-            for step in &component.part(side).steps {
-                let Step::Delete(name) = step else { continue };
-                let Some(entry) = input.present(side).entry(name) else { continue };
-                *by_content.entry(entry.content).or_default() += 1;
-                if why == Hold::Guard && entry.content.body != Digest::of(b"") {
-                    *by_body.entry(entry.content.body).or_default() += 1;
-                }
+            let part = component.part(side);
+            let Some(why) = part.held.filter(|&hold| hold != Hold::Direction) else { continue };
+            for content in part.removed(input, side) {
+                waiting.entry(content).or_insert((0, why)).0 += 1;
             }
         }
-        if by_content.is_empty() {
+        if waiting.is_empty() {
             continue;
         }
-        let guard = plan.guard.is_some();
-        for component in &mut plan.components {
-            let part = component.part_mut(side);
-            let [Step::Put { bytes, .. }] = &part.steps[..] else { continue };
-            if part.held.is_some() || bytes.source == Source::Wire {
-                continue;
-            }
-            let (content, body) = (bytes.content, bytes.content.body);
-            let slot = match by_content.get_mut(&content) {
-                Some(left) if *left > 0 => Some(left),
-                _ => by_body.get_mut(&body).filter(|left| **left > 0),
-            };
-            if let Some(left) = slot {
-                *left -= 1;
-                part.held = Some(if guard { Hold::Guard } else { Hold::NoDelete });
-            }
+        hold_puts(plan, side, |content| {
+            let (left, why) = waiting.get_mut(&content).filter(|(left, _)| *left > 0)?;
+            *left -= 1;
+            Some(*why)
+        });
+        let mut bodies: HashMap<Digest, u64> = HashMap::new();
+        for (content, (left, _)) in waiting.iter().filter(|(_, (_, why))| *why == Hold::Guard) {
+            *bodies.entry(content.body).or_default() += left;
         }
+        bodies.remove(&Digest::of(b""));
+        hold_puts(plan, side, |content| {
+            let left = bodies.get_mut(&content.body).filter(|left| **left > 0)?;
+            *left -= 1;
+            Some(Hold::Guard)
+        });
+    }
+}
+
+/// Holds the open parts of a host that put a message for which `why` finds a reason.
+fn hold_puts(plan: &mut Plan, side: Side, mut why: impl FnMut(Content) -> Option<Hold>) {
+    for component in &mut plan.components {
+        let part = component.part_mut(side);
+        if part.held.is_some() {
+            continue;
+        }
+        let puts = part.steps.iter().filter_map(|step| if let Step::Put { bytes, .. } = step { Some(bytes.content) } else { None });
+        let found = puts.filter_map(&mut why).min();
+        part.held = found;
     }
 }
 
@@ -186,10 +191,10 @@ fn hold_folders(plan: &mut Plan) {
     }
 }
 
-/// Whether an adopt would mostly add what is there with another header: then a header stripper is what helps.
-fn other_headers(input: &Input<'_>, policy: &Policy, plan: &Plan) -> Option<Stop> {
+/// Stops an adopt that would mostly add what is there with another header: then a header stripper is what helps.
+pub(super) fn ask_about_headers(input: &Input<'_>, policy: &Policy, plan: &mut Plan) {
     if !input.adopt || policy.adopt_other_headers {
-        return None;
+        return;
     }
     let puts = || {
         plan.components
@@ -199,5 +204,7 @@ fn other_headers(input: &Input<'_>, policy: &Policy, plan: &Plan) -> Option<Stop
     };
     let added = puts().count();
     let same_body = puts().filter(|bytes| matches!(bytes.source, Source::Body(_))).count();
-    (same_body * 2 > added && same_body > OTHER_HEADERS).then_some(Stop::OtherHeaders { same_body, added })
+    if same_body * 2 > added && same_body > OTHER_HEADERS {
+        plan.stop = Some(Stop::OtherHeaders { same_body, added });
+    }
 }

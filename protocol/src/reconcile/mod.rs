@@ -8,8 +8,9 @@
 //! * `merge`: what happens when both sides changed a message (the table of the design);
 //! * `clash`: two messages that want one name, and the fresh uniq;
 //! * `folders`: folders made and removed;
-//! * `parts`: the steps of each host, and where their bytes come from;
+//! * `parts`: the steps of each host, in order;
 //! * `hold`: direction, `--no-delete` and the bulk guard;
+//! * `sources`: where the bytes come from;
 //! * `settle`: the new base, from what was done.
 //!
 //! Deliberately not here: disk, wire, clock. A clash first met while applying is not settled here
@@ -32,6 +33,7 @@ mod merge;
 mod moves;
 mod parts;
 mod settle;
+mod sources;
 #[cfg(test)]
 mod tests;
 
@@ -225,6 +227,28 @@ impl Part {
     pub fn open(&self) -> &[Step] {
         if self.held.is_some() { &[] } else { &self.steps }
     }
+
+    /// The contents that its steps take out of the tree, of messages deleted or replaced.
+    fn removed(&self, input: &Input<'_>, side: Side) -> Vec<Content> {
+        let mut moved: Vec<(&Name, Content)> = Vec::new();
+        let mut removed = Vec::new();
+        for step in &self.steps {
+            let content = |name: &Name| {
+                let moved = moved.iter().rev().find(|(to, _)| *to == name).map(|(_, content)| *content);
+                moved.or_else(|| input.present(side).entry(name).map(|entry| entry.content))
+            };
+            match step {
+                Step::Delete(name) | Step::Replace { at: name, .. } => removed.extend(content(name)),
+                Step::Move { from, to, .. } => {
+                    if let Some(content) = content(from) {
+                        moved.push((to, content));
+                    }
+                }
+                _ => {}
+            }
+        }
+        removed
+    }
 }
 
 /// Messages that share names, and what each host does about them: settled together or not at all.
@@ -326,6 +350,8 @@ pub struct Plan {
     pub agreed_folders: Vec<(Folder, bool)>,
     /// Sections that are being adopted.
     pub adopting: BTreeSet<Folder>,
+    /// Messages that both hosts had already although no base knew them.
+    pub matched: u64,
     /// What a person should hear.
     pub notes: Vec<Note>,
     /// The bulk guard tripped.
@@ -361,7 +387,8 @@ pub fn reconcile(input: &Input<'_>, policy: &Policy, whole: &dyn Fn(&Name) -> Op
     let mut gathered = gather::gather(input);
     moves::match_moves(input, &mut gathered);
     let adopting = adopt::adopting_folders(input, &gathered);
-    let mut messages = adopt::match_new(gathered.messages, gathered.new, &adopting);
+    let mut messages = adopt::match_new(input, gathered.messages, gathered.new, &adopting, &mut plan.notes);
+    plan.matched = messages.iter().filter(|m| m.base.is_none() && !m.ours.is_empty() && !m.theirs.is_empty()).count() as u64;
     merge::set_goals(&mut messages, policy.direction, &mut plan.notes);
     let mut messages = clash::settle(input, messages, whole, &mut plan.notes)?;
     plan.forgotten = gathered.forgotten;
@@ -372,5 +399,7 @@ pub fn reconcile(input: &Input<'_>, policy: &Policy, whole: &dyn Fn(&Name) -> Op
     folders::plan_folders(input, &messages, &mut plan);
     parts::plan_parts(input, &mut messages, &mut plan);
     hold::hold(input, policy, &mut plan);
+    sources::choose(input, &mut plan);
+    hold::ask_about_headers(input, policy, &mut plan);
     Ok(plan)
 }

@@ -1,4 +1,4 @@
-//! The steps of each host, and where their bytes come from.
+//! The steps of each host, in order. Where their bytes come from is `sources`.
 //!
 //! Messages that share a name are one component: they are settled together, and their steps are ordered
 //! so that a name is free before it is needed. A ring of names (possible in an adopt, where whole sets
@@ -10,13 +10,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::merge::dress;
 use super::{At, Component, Goal, Hold, Input, Message, Note, Part, Plan, Side};
 use crate::delta::Meta;
-use crate::digest::{Content, Digest};
+use crate::digest::Digest;
 use crate::names::{Name, Uniq};
 use crate::snapshot::Entry;
 use crate::step::{Bytes, Source, Step};
-
-/// What a header is expected to weigh on the wire, in bytes; only for sizing batches.
-const HEADER_GUESS: u64 = 2048;
 
 /// Turns messages into components with steps, or into agreed values of the base.
 pub(super) fn plan_parts(input: &Input<'_>, messages: &mut [Message], plan: &mut Plan) {
@@ -24,7 +21,8 @@ pub(super) fn plan_parts(input: &Input<'_>, messages: &mut [Message], plan: &mut
     for group in group_by_names(messages) {
         let members: Vec<&Message> = group.iter().map(|&index| &messages[index]).collect();
         let component = component(input, &members);
-        if component.ours.steps.is_empty() && component.theirs.steps.is_empty() {
+        let waits = component.ours.held.is_some();
+        if component.ours.steps.is_empty() && component.theirs.steps.is_empty() && !waits {
             agree(input, &members, plan);
             continue;
         }
@@ -34,7 +32,6 @@ pub(super) fn plan_parts(input: &Input<'_>, messages: &mut [Message], plan: &mut
         plan.components.push(component);
     }
     plan.components.sort_by_key(class);
-    choose_sources(input, plan);
 }
 
 fn names(message: &Message) -> impl Iterator<Item = &Name> {
@@ -89,31 +86,45 @@ fn class(component: &Component) -> u8 {
 }
 
 fn component(input: &Input<'_>, members: &[&Message]) -> Component {
-    let all: BTreeSet<Name> = members.iter().flat_map(|message| names(message)).cloned().collect();
-    let mut component = Component { names: all.into_iter().collect(), ..Component::default() };
+    let mut all: BTreeSet<Name> = members.iter().flat_map(|message| names(message)).cloned().collect();
+    let mut component = Component::default();
     for side in Side::BOTH {
-        *component.part_mut(side) = part(input, side, members);
+        let part = part(input, side, members);
+        // A parked message keeps its own name when a run is cut: the base must know that name too.
+        all.extend(part.steps.iter().filter_map(Step::target).filter(|name| !all.contains(name)).cloned().collect::<Vec<_>>());
+        *component.part_mut(side) = part;
     }
-    component.heals = members.iter().any(|message| {
-        let goal_bytes = message.goal.as_ref().is_some_and(|goal| !goal.content.is_empty());
-        goal_bytes && message.ours.iter().chain(&message.theirs).any(|at| at.entry.content.is_empty())
-    });
-    // An absence proves nothing when its host was not read completely.
-    for message in members {
-        let missing = |side: Side| message.at(side).is_empty() && input.host(side).incomplete;
-        if message.base.is_some() && Side::BOTH.into_iter().any(missing) {
-            for side in Side::BOTH {
-                component.part_mut(side).held.get_or_insert(Hold::Incomplete);
-            }
-        }
-    }
-    for side in Side::BOTH {
-        let part = component.part_mut(side);
-        if part.steps.is_empty() {
-            part.held = None;
+    component.names = all.into_iter().collect();
+    component.heals = heals(input, &component);
+    // An absence proves nothing when its host was not read completely. Both parts wait, be they empty: neither
+    // host has taken in what the other says.
+    let proves_nothing = |message: &&Message| {
+        message.base.is_some() && Side::BOTH.into_iter().any(|side| message.at(side).is_empty() && input.host(side).incomplete)
+    };
+    if members.iter().any(proves_nothing) {
+        for side in Side::BOTH {
+            component.part_mut(side).held = Some(Hold::Incomplete);
         }
     }
     component
+}
+
+/// Whether all that leaves the tree is files without a byte, which get some back.
+fn heals(input: &Input<'_>, component: &Component) -> bool {
+    let mut any = false;
+    for side in Side::BOTH {
+        let part = component.part(side);
+        if part.steps.iter().any(|step| matches!(step, Step::Delete(_))) {
+            return false;
+        }
+        for content in part.removed(input, side) {
+            if !content.is_empty() {
+                return false;
+            }
+            any = true;
+        }
+    }
+    any
 }
 
 /// One host's steps for the messages of a component, in an order in which every name is free when needed.
@@ -140,6 +151,7 @@ fn part(input: &Input<'_>, side: Side, members: &[&Message]) -> Part {
     in_the_way.iter().for_each(|at| push(&mut part, Step::Delete(at.name.clone()), None));
 
     let mut done = vec![false; members.len()];
+    let mut waits = vec![false; members.len()];
     for start in 0..members.len() {
         let mut stack = vec![start];
         while let Some(&index) = stack.last() {
@@ -147,8 +159,9 @@ fn part(input: &Input<'_>, side: Side, members: &[&Message]) -> Part {
                 stack.pop();
                 continue;
             };
+            waits[index] = true;
             match occupied.get(&goal.name).copied() {
-                Some(holder) if holder != index && !done[holder] && stack.contains(&holder) => {
+                Some(holder) if holder != index && !done[holder] && waits[holder] => {
                     park(&mut part, &mut main[holder], &mut occupied, holder);
                 }
                 Some(holder) if holder != index && !done[holder] => stack.push(holder),
@@ -228,62 +241,6 @@ fn note_returned(input: &Input<'_>, message: &Message, plan: &mut Plan) {
     for side in Side::BOTH {
         if message.at(side).is_empty() {
             plan.notes.push(Note::Returned { to: side, name: goal.name.clone() });
-        }
-    }
-}
-
-/// Takes bytes from the host itself where it has them, whole or at least the body.
-fn choose_sources(input: &Input<'_>, plan: &mut Plan) {
-    for side in Side::BOTH {
-        let wanted: Vec<Content> =
-            plan.components.iter().flat_map(|c| &c.part(side).steps).filter_map(Step::bytes).map(|bytes| bytes.content).collect();
-        if wanted.is_empty() {
-            continue;
-        }
-        let mut whole: HashMap<Content, Option<Name>> = wanted.iter().map(|&content| (content, None)).collect();
-        let nothing = Digest::of(b"");
-        let mut body: HashMap<Digest, Option<Name>> = wanted.iter().map(|c| c.body).filter(|&body| body != nothing).map(|b| (b, None)).collect();
-        let keep_least = |slot: &mut Option<Name>, folder, entry: &Entry| {
-            let name = Name::new(folder, &entry.uniq);
-            if slot.as_ref().is_none_or(|held| name < *held) {
-                *slot = Some(name);
-            }
-        };
-        for (folder, entry) in input.present(side).iter() {
-            if let Some(slot) = whole.get_mut(&entry.content) {
-                keep_least(slot, folder, entry);
-            }
-            if let Some(slot) = body.get_mut(&entry.content.body) {
-                keep_least(slot, folder, entry);
-            }
-        }
-        for component in &mut plan.components {
-            let mut wire = 0;
-            let part = component.part_mut(side);
-            for (step, supply) in part.steps.iter_mut().zip(&part.supply) {
-                let target = step.target().cloned();
-                let (Step::Put { bytes, .. } | Step::Replace { bytes, .. }) = step else { continue };
-                let size = supply.as_ref().and_then(|name| input.host(side.other()).delta.seen(name)?.meta).map_or(0, |meta| meta.size);
-                let held = whole.get_mut(&bytes.content);
-                match held {
-                    // Without a known mtime the bytes must come with one.
-                    Some(Some(name)) if bytes.mtime.is_some() => bytes.source = Source::Copy(name.clone()),
-                    slot => {
-                        match body.get(&bytes.content.body) {
-                            Some(Some(name)) => {
-                                bytes.source = Source::Body(name.clone());
-                                wire += HEADER_GUESS.min(size);
-                            }
-                            _ => wire += size,
-                        }
-                        // Whoever needs the same bytes later in this run finds them here.
-                        if let (Some(slot @ None), Some(target)) = (slot, target) {
-                            *slot = Some(target);
-                        }
-                    }
-                }
-            }
-            component.wire_bytes += wire;
         }
     }
 }

@@ -23,12 +23,18 @@ impl Plan {
         }
     }
 
-    /// Marks the sections that are being adopted (`true`), or that are adopted completely (`false`).
+    /// Marks the sections that are being adopted (`true`), or that are adopted completely (`false`): a section is
+    /// complete when every step of its components was done, but for those that wait for another direction.
+    /// Goes after all that a commit settles.
+    ///
+    /// A folder that does not enter the base gets no mark: one host has not got it, and the mark would make
+    /// its absence there look like a removal.
     pub fn settle_adopting(&self, input: &Input<'_>, into: &mut Delta, adopting: &dyn Fn(&Folder) -> bool) {
         for folder in &self.adopting {
             let mark = adopting(folder);
-            let known = input.base.folders.get(folder);
-            if known.is_some() || into.folders.contains_key(folder) {
+            let known = input.base.folders.contains_key(folder);
+            let enters = into.folders.get(folder).is_some_and(|change| change.presence == Presence::Added || !change.set.is_empty());
+            if known || enters {
                 into.folders.entry(folder.clone()).or_default().adopting = Some(mark);
             }
         }
@@ -134,6 +140,10 @@ pub fn normalise(base: &crate::snapshot::Snapshot, changes: &mut Delta) {
             change.adopting = None;
         }
         change.normalise();
+        // A name that left the base on one ground and entered it on another is there.
+        let set = std::mem::take(&mut change.set);
+        change.gone.retain(|uniq| set.binary_search_by(|seen| seen.entry.uniq.cmp(uniq)).is_err());
+        change.set = set;
     }
     changes.folders.retain(|folder, change| {
         // A folder named for nothing must not come into being by being named.

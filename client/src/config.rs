@@ -1,0 +1,373 @@
+//! The config file of an endpoint, `config.NAME`: what it says, checked for sense.
+//!
+//! Rooms: [`lines`] (assignments), [`mailboxes`] (roots and how they pair up), [`opts`]
+//! (`SMDCLIENTOPTS`), [`template`] (the file to begin with). The keys of the predecessor keep
+//! their meaning.
+//!
+//! Deliberately not here: running the file, and looking at the mailboxes it names.
+
+pub mod lines;
+pub mod mailboxes;
+pub mod opts;
+pub mod template;
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use smd_protocol::names::printable;
+
+use crate::address::{Destination, os_string};
+use crate::home::SmdHome;
+use crate::run::MaxDelete;
+use lines::{Line, Lines};
+use mailboxes::MailboxPair;
+
+/// How many days a message rests in the grave when `GRAVE_DAYS` says nothing.
+pub const GRAVE_DAYS: u32 = 7;
+
+/// Every key that means something.
+const KEYS: [&str; 17] = [
+    "SERVERNAME",
+    "CLIENTNAME",
+    "MAILBOX",
+    "MAILBOX_LOCAL",
+    "MAILBOX_REMOTE",
+    "TRANSLATOR_LR",
+    "TRANSLATOR_RL",
+    "EXCLUDE",
+    "EXCLUDE_LOCAL",
+    "EXCLUDE_REMOTE",
+    "SMDCLIENTOPTS",
+    "SMDSERVEROPTS",
+    "DEBUG",
+    "SSH",
+    "REMOTE_COMMAND",
+    "GRAVE_DAYS",
+    "MAX_DELETE",
+];
+
+/// What a config file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `SERVERNAME`: the host that ssh is given, often an alias of `~/.ssh/config`.
+    pub server: Destination,
+    /// `CLIENTNAME`: how this host is called in texts; `None` is the host's own name.
+    pub client: Option<String>,
+    /// `MAILBOX`, `MAILBOX_LOCAL`, `MAILBOX_REMOTE`.
+    pub mailboxes: Vec<MailboxPair>,
+    /// `EXCLUDE`: patterns for the paths of either side.
+    pub exclude: Vec<Vec<u8>>,
+    /// `EXCLUDE_LOCAL`: patterns for paths as written for this host.
+    pub exclude_local: Vec<Vec<u8>>,
+    /// `EXCLUDE_REMOTE`: patterns for paths as written for the server.
+    pub exclude_remote: Vec<Vec<u8>>,
+    /// `SMDCLIENTOPTS`, as far as they are known.
+    pub options: opts::Opts,
+    /// `SSH`: what to run instead of ssh, as words.
+    pub rsh: Option<Vec<OsString>>,
+    /// `REMOTE_COMMAND`: where smd-server is at the server.
+    pub remote_command: Option<OsString>,
+    /// `GRAVE_DAYS`.
+    pub grave_days: u32,
+    /// `MAX_DELETE`: another limit for the bulk guard.
+    pub max_delete: Option<MaxDelete>,
+    /// `DEBUG=true`: log in detail to stderr.
+    pub debug: bool,
+    /// What was ignored, and why; not errors.
+    pub warnings: Vec<String>,
+}
+
+/// Why a config file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// There is none.
+    #[error("there is no {}", .0.display())]
+    Missing(PathBuf),
+    /// It cannot be read, or the template cannot be written.
+    #[error("{}", .0.display())]
+    Io(PathBuf, #[source] io::Error),
+    /// The template would overwrite something.
+    #[error("{} exists already; nothing was written", .0.display())]
+    Exists(PathBuf),
+    /// A line makes no sense.
+    #[error("{}, line {line}: {text}", file.display())]
+    Line {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        text: String,
+    },
+    /// The file as a whole makes no sense.
+    #[error("{}: {text}", file.display())]
+    Whole {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        text: String,
+    },
+}
+
+impl Config {
+    /// Reads the config file of an endpoint.
+    pub fn load(home: &SmdHome, endpoint: &str) -> Result<Self, ConfigError> {
+        let file = home.config_file(endpoint);
+        match fs::read(&file) {
+            Ok(text) => Self::parse(&file, &text, home.user()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ConfigError::Missing(file)),
+            Err(error) => Err(ConfigError::Io(file, error)),
+        }
+    }
+
+    /// Parses the text of a config file; `file` is for messages, `user` is the home directory.
+    pub fn parse(file: &Path, text: &[u8], user: &Path) -> Result<Self, ConfigError> {
+        let home = user.as_os_str().as_encoded_bytes();
+        let at = |line: usize, text: String| ConfigError::Line { file: file.to_owned(), line, text };
+        let lines = Lines::parse(text, home).map_err(|error| at(error.number, error.text))?;
+        let reader = Reader { file, lines: &lines, home };
+        reader.check_keys()?;
+        reader.check_translators()?;
+        let mut warnings = Vec::new();
+        let options = reader.options(&mut warnings)?;
+        Ok(Self {
+            server: reader.server()?,
+            client: reader.client()?,
+            mailboxes: reader.mailboxes()?,
+            exclude: reader.patterns("EXCLUDE"),
+            exclude_local: reader.patterns("EXCLUDE_LOCAL"),
+            exclude_remote: reader.patterns("EXCLUDE_REMOTE"),
+            options,
+            rsh: reader.rsh()?,
+            remote_command: reader.set("REMOTE_COMMAND").map(|line| os_string(&line.value)),
+            grave_days: reader.number("GRAVE_DAYS")?.unwrap_or(GRAVE_DAYS),
+            max_delete: reader.max_delete()?,
+            debug: reader.debug()?,
+            warnings,
+        })
+    }
+}
+
+struct Reader<'a> {
+    file: &'a Path,
+    lines: &'a Lines,
+    home: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn wrong(&self, line: &Line, text: impl Into<String>) -> ConfigError {
+        ConfigError::Line { file: self.file.to_owned(), line: line.number, text: text.into() }
+    }
+
+    fn missing(&self, text: &str) -> ConfigError {
+        ConfigError::Whole { file: self.file.to_owned(), text: text.to_owned() }
+    }
+
+    /// The line that counts, unless its value is empty.
+    fn set(&self, key: &str) -> Option<&'a Line> {
+        self.lines.last(key).filter(|line| !line.value.trim_ascii().is_empty())
+    }
+
+    fn check_keys(&self) -> Result<(), ConfigError> {
+        let unknown = |line: &&Line| !KEYS.contains(&line.key.as_str()) && !self.lines.used.contains(&line.key);
+        match self.lines.lines.iter().find(unknown) {
+            Some(line) => {
+                Err(self.wrong(line, format!("the key {} is not known, and no ${} uses it", line.key, line.key)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn check_translators(&self) -> Result<(), ConfigError> {
+        for key in ["TRANSLATOR_LR", "TRANSLATOR_RL"] {
+            let Some(line) = self.set(key) else { continue };
+            let words: Vec<&[u8]> = line.value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect();
+            let program = words[0].rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+            let identity = match (program, &words[1..]) {
+                (b"cat", []) => true,
+                (b"smd-translate", options) => {
+                    *options == [b"-m", b"cat".as_slice()] || *options == [b"-m", b"move".as_slice()]
+                }
+                _ => false,
+            };
+            if !identity {
+                return Err(self.wrong(line, format!("folder translators are not supported yet ({key})")));
+            }
+        }
+        Ok(())
+    }
+
+    fn options(&self, warnings: &mut Vec<String>) -> Result<opts::Opts, ConfigError> {
+        let mut warn = |line: &Line, word: &str| {
+            warnings.push(format!("{}, line {}: {word} in {} is ignored", self.file.display(), line.number, line.key));
+        };
+        if let Some(line) = self.set("SMDSERVEROPTS") {
+            warn(line, &format!("`{}`", printable(&line.value)));
+        }
+        let Some(line) = self.set("SMDCLIENTOPTS") else { return Ok(opts::Opts::default()) };
+        let words = shlex::bytes::split(&line.value)
+            .ok_or_else(|| self.wrong(line, "a quote in SMDCLIENTOPTS is never closed"))?;
+        let (options, ignored) = opts::known(words.iter().map(|word| os_string(word)));
+        ignored.iter().for_each(|word| warn(line, &format!("`{}`", printable(word.as_encoded_bytes()))));
+        Ok(options)
+    }
+
+    fn server(&self) -> Result<Destination, ConfigError> {
+        let Some(line) = self.set("SERVERNAME") else {
+            return Err(self.missing("SERVERNAME is not set: the host that ssh is to connect to"));
+        };
+        Destination::parse(line.value.trim_ascii()).map_err(|error| self.wrong(line, format!("SERVERNAME: {error}")))
+    }
+
+    fn client(&self) -> Result<Option<String>, ConfigError> {
+        let Some(line) = self.set("CLIENTNAME") else { return Ok(None) };
+        match str::from_utf8(&line.value) {
+            Ok(name) if name.len() <= 64 && !name.contains(char::is_control) => Ok(Some(name.to_owned())),
+            _ => Err(self.wrong(line, "CLIENTNAME must be a short name without control letters")),
+        }
+    }
+
+    fn mailboxes(&self) -> Result<Vec<MailboxPair>, ConfigError> {
+        let words = |key: &str| self.set(key).map(|line| (line, mailboxes::words(&line.value)));
+        let both = words("MAILBOX");
+        let local = words("MAILBOX_LOCAL").or_else(|| both.clone());
+        let remote = words("MAILBOX_REMOTE");
+        let shared = remote.is_none();
+        let (Some((local_line, local)), Some((remote_line, remote))) = (local, remote.or(both)) else {
+            return Err(self.missing("MAILBOX is not set: the Maildir, from the home directory of each host"));
+        };
+        if local.len() != remote.len() {
+            let text = format!(
+                "{} names {} mailboxes and {} names {}: they pair up in order",
+                local_line.key,
+                local.len(),
+                remote_line.key,
+                remote.len()
+            );
+            return Err(self.wrong(remote_line, text));
+        }
+        let pair = |(local, remote): (&Vec<u8>, &Vec<u8>)| MailboxPair::new(local, remote, shared.then_some(self.home));
+        let pairs = local.iter().zip(&remote).map(pair).collect::<Result<Vec<_>, _>>();
+        pairs.map_err(|error| self.wrong(local_line, error.to_string()))
+    }
+
+    fn patterns(&self, key: &str) -> Vec<Vec<u8>> {
+        self.set(key).map(|line| mailboxes::patterns(&line.value)).unwrap_or_default()
+    }
+
+    fn rsh(&self) -> Result<Option<Vec<OsString>>, ConfigError> {
+        let Some(line) = self.set("SSH") else { return Ok(None) };
+        let words = shlex::bytes::split(&line.value).filter(|words| !words.is_empty());
+        let words = words.ok_or_else(|| self.wrong(line, "a quote in SSH is never closed"))?;
+        Ok(Some(words.iter().map(|word| os_string(word)).collect()))
+    }
+
+    fn number(&self, key: &str) -> Result<Option<u32>, ConfigError> {
+        let Some(line) = self.set(key) else { return Ok(None) };
+        let number = str::from_utf8(&line.value).ok().and_then(|text| text.trim().parse().ok());
+        number.map(Some).ok_or_else(|| self.wrong(line, format!("{key} must be a number")))
+    }
+
+    fn max_delete(&self) -> Result<Option<MaxDelete>, ConfigError> {
+        let Some(line) = self.set("MAX_DELETE") else { return Ok(None) };
+        let limit = str::from_utf8(&line.value).ok().and_then(MaxDelete::parse);
+        limit.map(Some).ok_or_else(|| self.wrong(line, "MAX_DELETE must be a number, or a percentage such as 30%"))
+    }
+
+    fn debug(&self) -> Result<bool, ConfigError> {
+        let Some(line) = self.set("DEBUG") else { return Ok(false) };
+        match line.value.trim_ascii().to_ascii_lowercase().as_slice() {
+            b"true" | b"yes" | b"1" | b"on" => Ok(true),
+            b"false" | b"no" | b"0" | b"off" => Ok(false),
+            _ => Err(self.wrong(line, "DEBUG must be true or false")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn good(text: &str) -> Config {
+        Config::parse(Path::new("c"), text.as_bytes(), Path::new("/home/me"))
+            .unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[track_caller]
+    fn wrong(text: &str, expected: &str) {
+        let error = Config::parse(Path::new("c"), text.as_bytes(), Path::new("/home/me")).expect_err(text).to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+
+    #[test]
+    fn a_predecessors_config_is_understood() {
+        let config = good(
+            "SERVERNAME=smd-server-foo\nCLIENTNAME=laptop\nMAILBOX=\"Mail Archive%20old\"\nMAILBOX_LOCAL=$MAILBOX\n\
+             MAILBOX_REMOTE=\"$MAILBOX_LOCAL\"\nTRANSLATOR_LR=\"cat\"\nTRANSLATOR_RL=\"smd-translate -m move\"\n\
+             EXCLUDE=\"Mail/.Spam Mail/a%20b\"\nSMDCLIENTOPTS=-v\nSMDSERVEROPTS=\nDEBUG=false\n",
+        );
+        assert_eq!(config.server.as_str(), "smd-server-foo");
+        assert_eq!(config.client.as_deref(), Some("laptop"));
+        let remote: Vec<&[u8]> = config.mailboxes.iter().map(|pair| pair.remote.as_slice()).collect();
+        assert_eq!(remote, [b"Mail".as_slice(), b"Archive old"]);
+        assert_eq!(config.exclude, [b"Mail/.Spam".to_vec(), b"Mail/a b".to_vec()]);
+        assert_eq!(config.options.verbose, 1);
+        assert!(config.warnings.is_empty());
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_unless_something_uses_it() {
+        wrong("SERVERNAME=h\nMAILBOX=M\nMAILBOXX=x\n", "c, line 3: the key MAILBOXX is not known");
+        assert_eq!(good("BASE=Mail\nSERVERNAME=h\nMAILBOX=$BASE/x\n").mailboxes[0].remote, b"Mail/x");
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        wrong("MAILBOX=M\n", "SERVERNAME is not set");
+        wrong("SERVERNAME=h\n", "MAILBOX is not set");
+        wrong("SERVERNAME=h\nMAILBOX_LOCAL=M\n", "MAILBOX is not set");
+        wrong("SERVERNAME=-oX\nMAILBOX=M\n", "line 1: SERVERNAME");
+    }
+
+    #[test]
+    fn mailboxes_pair_up_in_order() {
+        let config = good("SERVERNAME=h\nMAILBOX_LOCAL='a b'\nMAILBOX_REMOTE='x /y/'\n");
+        assert_eq!(config.mailboxes[1].local, b"b");
+        assert_eq!(config.mailboxes[1].remote, b"/y");
+        wrong("SERVERNAME=h\nMAILBOX_LOCAL='a b'\nMAILBOX_REMOTE=x\n", "line 3: MAILBOX_LOCAL names 2");
+        wrong("SERVERNAME=h\nMAILBOX=../x\n", "line 2: ");
+    }
+
+    #[test]
+    fn a_real_translator_is_refused_for_now() {
+        wrong(
+            "SERVERNAME=h\nMAILBOX=M\nTRANSLATOR_LR='smd-translate -m oimap-dovecot -d LR $MAILBOX'\n",
+            "line 3: folder translators",
+        );
+        wrong("SERVERNAME=h\nMAILBOX=M\nTRANSLATOR_RL='sed s/a/b/'\n", "line 3: folder translators");
+    }
+
+    #[test]
+    fn our_own_keys_are_checked() {
+        let config = good(
+            "SERVERNAME=h\nMAILBOX=M\nSSH='ssh -p \"2 2\"'\nGRAVE_DAYS=30\nMAX_DELETE=30%\nREMOTE_COMMAND='~/bin/smd-server'",
+        );
+        assert_eq!(config.rsh, Some(vec!["ssh".into(), "-p".into(), "2 2".into()]));
+        assert_eq!((config.grave_days, config.max_delete), (30, Some(MaxDelete::Percent(30))));
+        wrong("SERVERNAME=h\nMAILBOX=M\nGRAVE_DAYS=soon\n", "line 3: GRAVE_DAYS");
+        wrong("SERVERNAME=h\nMAILBOX=M\nMAX_DELETE=101%\n", "line 3: MAX_DELETE");
+    }
+
+    #[test]
+    fn options_that_mean_nothing_here_are_named() {
+        let config = good("SERVERNAME=h\nMAILBOX=M\nSMDCLIENTOPTS='-n --frob -v'\nSMDSERVEROPTS=-x\n");
+        assert!(config.options.no_delete);
+        assert_eq!(
+            config.warnings,
+            ["c, line 4: `-x` in SMDSERVEROPTS is ignored", "c, line 3: `--frob` in SMDCLIENTOPTS is ignored"]
+        );
+    }
+}

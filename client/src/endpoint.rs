@@ -1,0 +1,377 @@
+//! The endpoint as the session takes it: what was typed and what the config says, resolved against
+//! this host.
+//!
+//! This is the first room that looks at the environment and the disk. Deliberately not here:
+//! connecting, and anything below a root.
+
+pub mod overlap;
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use smd_maildir::exclude::{ExcludeError, ExcludePair, Excludes};
+use smd_protocol::Digest;
+use smd_protocol::names::printable;
+
+use crate::address::{AddressError, Destination, RemoteAddress};
+use crate::args::{Args, Target, Typed};
+use crate::config::{Config, ConfigError, GRAVE_DAYS};
+use crate::home::{NoHome, SmdHome};
+use crate::run::{Direction, RunOptions, Scan};
+use overlap::Overlap;
+
+/// A pair of hosts, its roots, and the way there.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Safe as a file name and stable: the config's name, or one derived from the two paths. State
+    /// of this pair lies under it.
+    pub name: String,
+    /// How this host is called in texts.
+    pub client: String,
+    /// How the other host is called in texts.
+    pub server: String,
+    /// The roots, at least one, in the order of the config.
+    pub roots: Vec<RootPair>,
+    /// How the server is started.
+    pub transport: Transport,
+    /// Where config and state of this host lie.
+    pub home: SmdHome,
+}
+
+/// One root at both hosts.
+#[derive(Clone, Debug)]
+pub struct RootPair {
+    /// The root at this host: absolute, perhaps a symlink, perhaps not there yet.
+    pub local: PathBuf,
+    /// The root at the server, as it is sent: absolute, or from the home directory there; never
+    /// with `..`; `.` is the home directory itself.
+    pub remote: Vec<u8>,
+    /// The root as written for this host: for texts, and to tell roots apart.
+    pub label: Vec<u8>,
+    /// What both hosts build their matcher from.
+    pub exclude_pairs: Vec<ExcludePair>,
+    /// The matcher of `exclude_pairs`.
+    pub excludes: Excludes,
+}
+
+/// How the server is started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// As a child of this process, for two directories of one host.
+    Local,
+    /// Through ssh or its like.
+    Rsh {
+        /// What to start: `ssh`, or the words of `--rsh`.
+        rsh: Vec<OsString>,
+        /// Where to.
+        destination: Destination,
+        /// The server's program there: a path or a name.
+        command: Option<OsString>,
+    },
+}
+
+/// How the run talks to the person who started it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Voice {
+    /// As `--quiet`.
+    pub quiet: bool,
+    /// As `--show-tags`.
+    pub tags: bool,
+    /// As `--json`.
+    pub json: bool,
+    /// `DEBUG=true` in the config.
+    pub debug: bool,
+}
+
+/// Everything that a run needs.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// The pair.
+    pub endpoint: Endpoint,
+    /// What the session is asked to do.
+    pub options: RunOptions,
+    /// How to talk.
+    pub voice: Voice,
+    /// What was ignored in the config.
+    pub warnings: Vec<String>,
+}
+
+/// Why there is no usable endpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// No home directory.
+    #[error(transparent)]
+    NoHome(#[from] NoHome),
+    /// The config file.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A path that was typed.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// A path that was typed cannot be resolved on this host.
+    #[error("{}", .0.display())]
+    Path(PathBuf, #[source] std::io::Error),
+    /// An exclude pattern.
+    #[error("{}: {source}", file.display())]
+    Exclude {
+        /// The config file.
+        file: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: ExcludeError,
+    },
+    /// Two roots are one, or one lies inside the other.
+    #[error(transparent)]
+    Overlap(#[from] Overlap),
+    /// The words of `--rsh` make no sense.
+    #[error("--rsh `{0}` is not a command: a quote is never closed, or it is empty")]
+    Rsh(String),
+    /// A `--remote-command` that the far shell would take for an option, or that is none.
+    #[error("--remote-command `{0}` is not the path of a program")]
+    RemoteCommand(String),
+}
+
+/// Resolves what was typed.
+pub fn resolve(args: &Args, direction: Direction, home: SmdHome) -> Result<Resolved, EndpointError> {
+    match &args.target {
+        Target::Endpoint(name) => {
+            let config = Config::load(&home, name)?;
+            configured(name, config, args.typed.clone(), direction, home)
+        }
+        Target::Here(local, remote) => {
+            let (local_path, remote_path) = (overlap::resolved(local)?, overlap::resolved(remote)?);
+            let endpoint = Endpoint {
+                name: derived_name(remote.as_os_str(), &local_path, remote_path.as_os_str().as_bytes()),
+                client: local.display().to_string(),
+                server: remote.display().to_string(),
+                roots: vec![plain_root(local, local_path.clone(), remote_path.as_os_str().as_bytes().to_vec())],
+                transport: Transport::Local,
+                home,
+            };
+            overlap::check(&[local_path, remote_path])?;
+            Ok(unconfigured(endpoint, &args.typed, direction))
+        }
+        Target::There(local, remote, text) => there(local, remote, text, &args.typed, direction, home),
+    }
+}
+
+fn there(
+    local: &Path,
+    remote: &RemoteAddress,
+    text: &OsStr,
+    typed: &Typed,
+    direction: Direction,
+    home: SmdHome,
+) -> Result<Resolved, EndpointError> {
+    let local_path = overlap::resolved(local)?;
+    let rsh = match &typed.rsh {
+        Some(text) => rsh_words(text)?,
+        None => vec![OsString::from(crate::connect::DEFAULT_RSH)],
+    };
+    let command = remote_command(typed.remote_command.clone())?;
+    let endpoint = Endpoint {
+        name: derived_name(OsStr::new(remote.destination.host()), &local_path, text.as_bytes()),
+        client: own_name(),
+        server: remote.destination.host().to_owned(),
+        roots: vec![plain_root(local, local_path, remote.path.clone())],
+        transport: Transport::Rsh { rsh, destination: remote.destination.clone(), command },
+        home,
+    };
+    Ok(unconfigured(endpoint, typed, direction))
+}
+
+fn configured(
+    name: &str,
+    config: Config,
+    typed: Typed,
+    direction: Direction,
+    home: SmdHome,
+) -> Result<Resolved, EndpointError> {
+    let typed = config.options.clone().under(typed);
+    let file = home.config_file(name);
+    let roots = config.mailboxes.iter().map(|pair| {
+        let exclude_pairs = exclude_pairs(&config, &pair.local, &pair.remote_written);
+        let excludes =
+            Excludes::new(&exclude_pairs).map_err(|source| EndpointError::Exclude { file: file.clone(), source })?;
+        let local = pair.local_path(home.user());
+        Ok(RootPair { local, remote: pair.remote.clone(), label: label(&pair.local), exclude_pairs, excludes })
+    });
+    let roots = roots.collect::<Result<Vec<_>, EndpointError>>()?;
+    overlap::check(&roots.iter().map(|root| root.local.clone()).collect::<Vec<_>>())?;
+    overlap::check_names(&roots.iter().map(|root| root.remote.as_slice()).collect::<Vec<_>>())?;
+    let rsh = match (&typed.rsh, config.rsh) {
+        (Some(text), _) => rsh_words(text)?,
+        (None, Some(words)) => words,
+        (None, None) => vec![OsString::from(crate::connect::DEFAULT_RSH)],
+    };
+    let command = remote_command(typed.remote_command.clone().or(config.remote_command))?;
+    let endpoint = Endpoint {
+        name: name.to_owned(),
+        client: config.client.unwrap_or_else(own_name),
+        server: config.server.host().to_owned(),
+        roots,
+        transport: Transport::Rsh { rsh, destination: config.server, command },
+        home,
+    };
+    let mut options = run_options(&typed, direction);
+    options.grave_days = config.grave_days;
+    options.max_delete = config.max_delete;
+    Ok(Resolved { endpoint, options, voice: Voice { debug: config.debug, ..voice(&typed) }, warnings: config.warnings })
+}
+
+fn unconfigured(endpoint: Endpoint, typed: &Typed, direction: Direction) -> Resolved {
+    Resolved { endpoint, options: run_options(typed, direction), voice: voice(typed), warnings: Vec::new() }
+}
+
+fn run_options(typed: &Typed, direction: Direction) -> RunOptions {
+    RunOptions {
+        direction,
+        dry_run: typed.dry_run,
+        no_delete: typed.no_delete,
+        scan: typed.scan.unwrap_or(Scan::Quick),
+        allow_bulk_delete: typed.allow_bulk_delete,
+        adopt: typed.adopt,
+        adopt_other_headers: typed.adopt_other_headers,
+        verbose: typed.verbose,
+        grave_days: GRAVE_DAYS,
+        max_delete: None,
+    }
+}
+
+fn voice(typed: &Typed) -> Voice {
+    Voice { quiet: typed.quiet, tags: typed.show_tags, json: typed.json, debug: false }
+}
+
+fn plain_root(typed: &Path, local: PathBuf, remote: Vec<u8>) -> RootPair {
+    let label = typed.as_os_str().as_bytes().to_vec();
+    RootPair { local, remote, label, exclude_pairs: Vec::new(), excludes: Excludes::default() }
+}
+
+/// The home directory itself is written as an empty path; texts need a word for it.
+fn label(written: &[u8]) -> Vec<u8> {
+    if written.is_empty() { b".".to_vec() } else { written.to_vec() }
+}
+
+/// `EXCLUDE` goes for the paths of either side. Where both sides write one path, all patterns are one
+/// list, so that a `!pattern` of one key can take back what another key excludes.
+fn exclude_pairs(config: &Config, local: &[u8], remote: &[u8]) -> Vec<ExcludePair> {
+    let both = |own: &Vec<Vec<u8>>| [config.exclude.as_slice(), own].concat();
+    if local == remote {
+        return vec![(local.to_vec(), [both(&config.exclude_local), config.exclude_remote.clone()].concat())];
+    }
+    vec![(local.to_vec(), both(&config.exclude_local)), (remote.to_vec(), both(&config.exclude_remote))]
+}
+
+fn rsh_words(text: &OsStr) -> Result<Vec<OsString>, EndpointError> {
+    let words = shlex::bytes::split(text.as_bytes()).filter(|words| words.first().is_some_and(|word| !word.is_empty()));
+    let words = words.ok_or_else(|| EndpointError::Rsh(printable(text.as_bytes())))?;
+    Ok(words.iter().map(|word| OsStr::from_bytes(word).to_owned()).collect())
+}
+
+fn remote_command(command: Option<OsString>) -> Result<Option<OsString>, EndpointError> {
+    match command {
+        Some(command) if command.is_empty() || command.as_bytes()[0] == b'-' || command.as_bytes().contains(&0) => {
+            Err(EndpointError::RemoteCommand(printable(command.as_bytes())))
+        }
+        command => Ok(command),
+    }
+}
+
+/// A readable beginning and twelve letters that depend on both paths: the same command line finds
+/// the same state again, from any working directory.
+fn derived_name(readable: &OsStr, local: &Path, remote: &[u8]) -> String {
+    let digest = Digest::of(&[local.as_os_str().as_bytes(), b"\0", remote].concat());
+    let hash: String = digest.0[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+    let last = Path::new(readable).file_name().unwrap_or_default();
+    let allowed = |letter: &char| letter.is_ascii_alphanumeric() || *letter == '-';
+    let readable: String = last.to_string_lossy().chars().filter(allowed).take(24).collect();
+    let readable = readable.trim_start_matches('-');
+    format!("{}-{hash}", if readable.is_empty() { "pair" } else { readable })
+}
+
+fn own_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if name.is_empty() { "this host".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::args::{self, Command};
+
+    fn run(home: &Path, line: &[&str]) -> Result<Resolved, EndpointError> {
+        let args =
+            args::parse(Command::Sync, line.iter().map(OsString::from)).unwrap_or_else(|error| panic!("{error}"));
+        resolve(&args, Direction::Sync, SmdHome::new(home.join(".smd"), home))
+    }
+
+    #[test]
+    fn a_missing_config_is_missing_and_not_an_empty_one() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert!(matches!(run(dir.path(), &[]), Err(EndpointError::Config(ConfigError::Missing(_)))));
+    }
+
+    #[test]
+    fn a_config_becomes_an_endpoint() {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::create_dir(dir.path().join(".smd")).expect("a home");
+        let text = "SERVERNAME=me@host\nMAILBOX_LOCAL='Mail old'\nMAILBOX_REMOTE='/srv/Mail old/'\nEXCLUDE_LOCAL=Mail/.a\n\
+                    EXCLUDE_REMOTE='/srv/Mail/.b'\nSMDCLIENTOPTS=-n\nGRAVE_DAYS=9\nSSH='ssh -p 22'\n";
+        fs::write(dir.path().join(".smd/config.work"), text).expect("a config");
+        let resolved = run(dir.path(), &["-v", "work"]).expect("it resolves");
+        let endpoint = &resolved.endpoint;
+        assert_eq!((endpoint.name.as_str(), endpoint.server.as_str()), ("work", "host"));
+        assert_eq!(endpoint.roots[0].local, dir.path().join("Mail"));
+        assert_eq!(endpoint.roots[1].remote, b"old");
+        assert!(endpoint.roots[0].excludes.excludes(b".a") && endpoint.roots[0].excludes.excludes(b".b"));
+        assert!(!endpoint.roots[1].excludes.excludes(b".a"));
+        assert!(resolved.options.no_delete);
+        assert_eq!((resolved.options.verbose, resolved.options.grave_days), (1, 9));
+        let Transport::Rsh { rsh, destination, command } = &endpoint.transport else {
+            panic!("{:?}", endpoint.transport)
+        };
+        assert_eq!((rsh.len(), destination.as_str(), command), (3, "me@host", &None));
+    }
+
+    #[test]
+    fn two_directories_need_no_config_and_keep_their_name() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| dir.path().join(name).display().to_string();
+        fs::create_dir(dir.path().join("a")).expect("a root");
+        let one = run(dir.path(), &[&path("a"), &path("b")]).expect("it resolves").endpoint;
+        let two = run(dir.path(), &[&path("a/."), &path("x/../b/")]).expect("it resolves").endpoint;
+        assert_eq!(one.transport, Transport::Local);
+        assert_eq!(one.name, two.name);
+        assert!(one.name.starts_with("b-") && one.name.len() == 14, "{}", one.name);
+        assert_ne!(one.name, run(dir.path(), &[&path("a"), &path("c")]).expect("it resolves").endpoint.name);
+        assert!(one.roots[0].remote.ends_with(b"/b"));
+    }
+
+    #[test]
+    fn roots_across_both_sides_of_one_host_must_not_overlap() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| dir.path().join(name).display().to_string();
+        for (local, remote) in [("a", "a"), ("a", "a/b"), ("a/b/c", "a")] {
+            assert!(
+                matches!(run(dir.path(), &[&path(local), &path(remote)]), Err(EndpointError::Overlap(_))),
+                "{local} {remote}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_remote_directory_needs_no_config_either() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let local = dir.path().join("a").display().to_string();
+        let resolved =
+            run(dir.path(), &["-e", "my-ssh -x", "--remote-command", "~/bin/smd-server", &local, "me@host:Mail"])
+                .expect("it resolves");
+        assert!(resolved.endpoint.name.starts_with("host-"), "{}", resolved.endpoint.name);
+        assert_eq!(resolved.endpoint.roots[0].remote, b"Mail");
+        assert!(run(dir.path(), &["-e", "'x", &local, "host:Mail"]).is_err());
+        assert!(run(dir.path(), &["--remote-command=-x", &local, "host:Mail"]).is_err());
+    }
+}

@@ -1,0 +1,234 @@
+//! What a person reads when a run fails: heading, causes, hint, and the exit code. All four are
+//! decided in this one file.
+//!
+//! Headings and hints are sentences for a person; the errors of other rooms are lowercase parts of
+//! them. A hint has a command to type and at most two lines.
+
+use std::error::Error;
+use std::io;
+
+use smd_protocol::names::printable;
+
+use crate::args::{Command, Target};
+use crate::config::ConfigError;
+use crate::connect::explain::{self, Explanation};
+use crate::connect::{Ending, StartError};
+use crate::endpoint::{Endpoint, EndpointError};
+use crate::exit::Exit;
+use crate::session::SessionError;
+
+/// How many of the last lines of ssh's stderr are shown.
+const SAID: usize = 5;
+
+/// A failed run in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What happened: one sentence.
+    pub heading: String,
+    /// Why, outermost first.
+    pub causes: Vec<String>,
+    /// What to type.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    fn new(exit: Exit, heading: impl Into<String>) -> Self {
+        Self { exit, heading: heading.into(), causes: Vec::new(), hint: None }
+    }
+
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    fn cause(mut self, error: &(dyn Error + 'static)) -> Self {
+        self.causes.extend(chain(error));
+        self
+    }
+
+    /// The endpoint cannot be used, or its template cannot be written.
+    pub fn endpoint(target: &Target, which: Command, error: EndpointError) -> Self {
+        let program = which.name();
+        let name = match target {
+            Target::Endpoint(name) if name != "default" => format!(" {name}"),
+            _ => String::new(),
+        };
+        match &error {
+            EndpointError::NoHome(_) => Self::new(Exit::Config, "Your home directory is not known.")
+                .cause(&error)
+                .hint("set HOME, or SMD_HOME for config and state"),
+            EndpointError::Config(ConfigError::Missing(file)) => Self::new(
+                Exit::Config,
+                format!("There is no {}.", file.display()),
+            )
+            .hint(format!(
+                "write one and edit it: {program} -t{name}\nor name two Maildirs: {program} ~/Maildir user@host:Maildir"
+            )),
+            EndpointError::Config(ConfigError::Exists(file)) => {
+                Self::new(Exit::Config, format!("{} exists already; nothing was written.", file.display()))
+                    .hint("edit it, or remove it first")
+            }
+            EndpointError::Config(ConfigError::Io(..)) => {
+                Self::new(Exit::Io, "The config file cannot be used.").cause(&error)
+            }
+            EndpointError::Config(_) | EndpointError::Exclude { .. } => {
+                Self::new(Exit::Config, "The config file makes no sense.")
+                    .cause(&error)
+                    .hint("every key is explained in the template; to see it: smd-pull -t example")
+            }
+            EndpointError::Overlap(_) => Self::new(Exit::Config, "Two mailbox roots overlap.").cause(&error),
+            EndpointError::Path(..) => {
+                Self::new(Exit::Io, "A directory on this host cannot be looked at.").cause(&error)
+            }
+            EndpointError::Address(_) | EndpointError::Rsh(_) | EndpointError::RemoteCommand(_) => {
+                Self::new(Exit::Usage, "The command line makes no sense.")
+                    .cause(&error)
+                    .hint(format!("{program} --help"))
+            }
+        }
+    }
+
+    /// ssh, or the server on this host, cannot be started.
+    pub fn start(error: &StartError) -> Self {
+        let failure = Self::new(Exit::Io, "The connection cannot be started.").cause(error);
+        match error.source.kind() {
+            io::ErrorKind::NotFound => failure.hint(format!("install {}, or give --rsh CMD", error.program)),
+            _ => failure,
+        }
+    }
+
+    /// Signals cannot be caught.
+    pub fn signals(error: &io::Error) -> Self {
+        Self::new(Exit::Bug, "Signals cannot be caught.").cause(error)
+    }
+
+    /// The session ended with an error; `stopped` is the exit code of a caught signal, `heard` says
+    /// that stderr was passed on already.
+    pub fn session(
+        endpoint: &Endpoint,
+        error: SessionError,
+        ending: &Ending,
+        stopped: Option<Exit>,
+        heard: bool,
+    ) -> Self {
+        if let Some(exit) = stopped {
+            return Self::new(exit, "Stopped by a signal; what was done is kept.").hint("run again to finish");
+        }
+        let said = |failure: Self| if heard { failure } else { failure.said(ending) };
+        let server = printable(endpoint.server.as_bytes());
+        match &error {
+            SessionError::Lost { met, source } => {
+                let failure = Self::explained(explain::explain(endpoint, ending, *met));
+                said(match source {
+                    Some(source) if *met => failure.cause(source),
+                    _ => failure,
+                })
+            }
+            SessionError::Noise { first_bytes } => said(Self::explained(explain::noise(endpoint, first_bytes))),
+            SessionError::Locked { .. } => Self::new(Exit::Locked, "Another run is at work on this mail.")
+                .cause(&error)
+                .hint("try again when it is done; nothing needs to be removed"),
+            SessionError::Version { .. } => {
+                Self::new(Exit::Protocol, format!("{server} has another version of these programs."))
+                    .cause(&error)
+                    .hint("install the same version on both hosts")
+            }
+            SessionError::Protocol { .. } => {
+                said(Self::new(Exit::Protocol, format!("{server} broke the rules of the conversation.")).cause(&error))
+                    .hint("run again; if it happens again, compare on both hosts: smd-sync --version")
+            }
+            SessionError::Refused { .. } => said(Self::new(Exit::Refused, format!("{server} refused.")).cause(&error)),
+            SessionError::Config { .. } => {
+                Self::new(Exit::Config, "The endpoint cannot be used as it is configured.").cause(&error)
+            }
+            SessionError::Io { .. } => said(Self::new(Exit::Io, "Reading or writing failed.").cause(&error)),
+            SessionError::Interrupted => {
+                Self::new(Exit::Interrupted, "Stopped; what was done is kept.").hint("run again to finish")
+            }
+            SessionError::Bug { .. } => said(Self::new(Exit::Bug, "This is a fault of these programs.").cause(&error))
+                .hint("please report it, with the output of the same command under SMD_LOG=debug"),
+        }
+    }
+
+    fn explained(explanation: Explanation) -> Self {
+        Self { exit: explanation.exit, heading: explanation.heading, causes: Vec::new(), hint: explanation.hint }
+    }
+
+    /// Adds the last lines that ssh or the server wrote to stderr.
+    fn said(mut self, ending: &Ending) -> Self {
+        let skip = ending.stderr.len().saturating_sub(SAID);
+        self.causes.extend(ending.stderr.iter().skip(skip).cloned());
+        self
+    }
+
+    /// The failure as lines for stderr.
+    pub fn render(&self, colored: bool) -> String {
+        let mut text = format!("{} {}\n", paint(colored, "1;31", "Error:"), self.heading);
+        for cause in &self.causes {
+            text.push_str(&format!("  because: {cause}\n"));
+        }
+        if let Some(hint) = &self.hint {
+            text.push_str(&format!("{} {}\n", paint(colored, "1", "Hint:"), hint.replace('\n', "\n      ")));
+        }
+        text
+    }
+}
+
+/// A word in an ANSI style.
+pub(crate) fn paint(colored: bool, code: &str, word: &str) -> String {
+    if colored { format!("\x1b[{code}m{word}\x1b[0m") } else { word.to_owned() }
+}
+
+/// The texts of an error and of everything below it, without repetitions (a transparent error has
+/// the text of its source).
+fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        texts.push(printable(error.to_string().as_bytes()));
+        next = error.source();
+    }
+    texts.dedup();
+    texts
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn target() -> Target {
+        Target::Endpoint("work".into())
+    }
+
+    #[test]
+    fn a_missing_config_says_what_to_type() {
+        let missing = EndpointError::Config(ConfigError::Missing(PathBuf::from("/home/me/.smd/config.work")));
+        let failure = Failure::endpoint(&target(), Command::Pull, missing);
+        assert_eq!(failure.exit, Exit::Config);
+        insta::assert_snapshot!(failure.render(false), @r"
+        Error: There is no /home/me/.smd/config.work.
+        Hint: write one and edit it: smd-pull -t work
+              or name two Maildirs: smd-pull ~/Maildir user@host:Maildir
+        ");
+    }
+
+    #[test]
+    fn causes_are_named_once_each() {
+        let error = ConfigError::Line { file: "c".into(), line: 3, text: "no".into() };
+        let failure = Failure::endpoint(&target(), Command::Pull, error.into());
+        assert_eq!(failure.causes, ["c, line 3: no"]);
+        let error = ConfigError::Io("c".into(), io::Error::other("broken"));
+        let failure = Failure::endpoint(&target(), Command::Pull, error.into());
+        assert_eq!((failure.exit, failure.causes), (Exit::Io, vec!["c".to_owned(), "broken".to_owned()]));
+    }
+
+    #[test]
+    fn colours_are_asked_for() {
+        let failure = Failure::new(Exit::Bug, "x");
+        assert_eq!(failure.render(false), "Error: x\n");
+        assert!(failure.render(true).starts_with("\x1b[1;31mError:\x1b[0m"));
+    }
+}

@@ -1,0 +1,184 @@
+//! What reaches the terminal or a pipe: results on stdout, everything else on stderr.
+//!
+//! Deliberately not here: the wording ([`crate::report`], [`crate::error`]). A closed stdout or
+//! stderr is nobody's fault and changes no exit code: the mail is where it should be.
+
+use std::env;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{Color, Command, Typed};
+use crate::endpoint::{Resolved, Voice};
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::report::{Report, items, json, summary, tags, warnings};
+
+/// The variable that filters the log, for instance `SMD_LOG=debug`.
+const LOG: &str = "SMD_LOG";
+
+/// Where and how a run talks.
+#[derive(Clone, Debug)]
+pub struct Output {
+    voice: Voice,
+    verbose: u8,
+    watched: bool,
+    colored: bool,
+}
+
+impl Output {
+    /// As typed; [`Output::adjust`] adds what the config says.
+    pub fn new(typed: &Typed) -> Self {
+        let colored = match typed.color.unwrap_or_default() {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                io::stderr().is_terminal() && !unwanted && env::var_os("TERM").is_none_or(|term| term != "dumb")
+            }
+        };
+        Self { voice: typed.into(), verbose: typed.verbose, watched: io::stdout().is_terminal(), colored }
+    }
+
+    /// Adds what the config says, names what was ignored in it, and starts the log.
+    pub fn adjust(&mut self, resolved: &Resolved) {
+        self.voice = resolved.voice.clone();
+        self.verbose = resolved.options.verbose;
+        let filter = env::var(LOG).ok().or_else(|| self.voice.debug.then(|| "debug".to_owned()));
+        if let Some(filter) = filter {
+            let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("debug"));
+            let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(self.colored);
+            // A log that was started by someone else, such as a test, is as good.
+            let _ = log.try_init();
+        }
+        if !self.voice.quiet {
+            resolved.warnings.iter().for_each(|warning| self.warn(warning, None));
+        }
+    }
+
+    /// Whether a progress bar is welcome. Lines that the server's stderr adds would tear it.
+    pub fn progress(&self) -> bool {
+        !self.voice.quiet && self.verbose == 0
+    }
+
+    /// Prints a report and returns its exit code.
+    pub fn report(&self, report: &Report) -> Exit {
+        self.say(&self.results(report));
+        for warning in warnings::of(report) {
+            if !(warning.mild && (self.voice.quiet || self.voice.json || self.voice.tags)) {
+                self.warn(&warning.text, warning.hint.as_deref());
+            }
+        }
+        report.exit()
+    }
+
+    /// Prints why a run failed and returns its exit code.
+    pub fn failure(&self, failure: &Failure) -> Exit {
+        if self.voice.json {
+            let object = json::failure(failure.exit, &failure.heading, &failure.causes, failure.hint.as_deref());
+            self.say(&format!("{object}\n"));
+        }
+        self.complain(&failure.render(self.colored));
+        failure.exit
+    }
+
+    /// Says that a template was written, and what to do with it.
+    pub fn template(&self, which: Command, name: &str, path: &Path) -> Exit {
+        if !self.voice.quiet {
+            let program = which.name();
+            let argument = if name == "default" { String::new() } else { format!(" {name}") };
+            self.say(&format!("{} written; edit it, then look with: {program} -d{argument}\n", path.display()));
+        }
+        Exit::Ok
+    }
+
+    fn results(&self, report: &Report) -> String {
+        if self.voice.json {
+            return format!("{}\n", json::value(report));
+        }
+        if self.voice.tags {
+            return format!("{}\n", tags::line(report));
+        }
+        if self.voice.quiet {
+            return String::new();
+        }
+        let mut text = match (self.verbose, report.dry_run) {
+            (0, true) => items::dry_run(report),
+            (0, false) => String::new(),
+            _ => items::each(report),
+        };
+        if let Some(line) = summary::line(report, self.watched || self.verbose > 0) {
+            text.push_str(&line);
+            text.push('\n');
+        }
+        text
+    }
+
+    fn warn(&self, text: &str, hint: Option<&str>) {
+        let mut block = format!("{} {text}\n", self.paint("1;33", "Warning:"));
+        if let Some(hint) = hint {
+            block.push_str(&format!("{} {hint}\n", self.paint("1", "Hint:")));
+        }
+        self.complain(&block);
+    }
+
+    fn paint(&self, code: &str, word: &str) -> String {
+        crate::error::paint(self.colored, code, word)
+    }
+
+    fn say(&self, text: &str) {
+        let _ = io::stdout().lock().write_all(text.as_bytes());
+    }
+
+    fn complain(&self, text: &str) {
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Counts, Host, Item, Kind, RootReport};
+
+    fn output(change: impl FnOnce(&mut Output)) -> Output {
+        let mut output = Output { voice: Voice::default(), verbose: 0, watched: false, colored: false };
+        change(&mut output);
+        output
+    }
+
+    fn report(dry_run: bool) -> Report {
+        let item = Item {
+            host: Host::Client,
+            kind: Kind::New,
+            folder: Vec::new(),
+            uniq: b"1".to_vec(),
+            detail: Vec::new(),
+            held: None,
+        };
+        let pulled = Counts { new: 1, ..Counts::default() };
+        let root = RootReport { root: b"M".to_vec(), pulled, items: vec![item], ..RootReport::default() };
+        Report { server: "host".into(), client: "here".into(), roots: vec![root], dry_run, ..Report::default() }
+    }
+
+    #[test]
+    fn a_run_prints_one_line() {
+        assert_eq!(output(|_| ()).results(&report(false)), "pulled 1 new from host in 0.00 s (0 B)\n");
+        assert_eq!(output(|_| ()).results(&Report::default()), "");
+    }
+
+    #[test]
+    fn a_dry_run_prints_folders_and_with_v_messages() {
+        let brief = output(|_| ()).results(&report(true));
+        assert_eq!(brief, "at this host, here:\n  M: 1 new\nwould pull 1 new from host in 0.00 s (0 B)\n");
+        assert!(output(|output| output.verbose = 1).results(&report(true)).starts_with("pull new            M 1\n"));
+    }
+
+    #[test]
+    fn machine_formats_are_alone_on_stdout() {
+        assert_eq!(output(|output| output.voice.tags = true).results(&report(false)).lines().count(), 1);
+        let text = output(|output| output.voice.json = true).results(&report(false));
+        assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
+        assert_eq!(output(|output| output.voice.quiet = true).results(&report(false)), "");
+    }
+}

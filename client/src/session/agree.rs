@@ -1,0 +1,52 @@
+//! The agreement on a new base: both hosts write it as `next`, compare ids, and promote it.
+//!
+//! A crash or a cut at any point leaves each host with the old base, or with the new one, or with both; the
+//! next handshake takes the highest that both have.
+
+use smd_protocol::delta::Delta;
+use smd_protocol::pack;
+use smd_protocol::reconcile::normalise;
+use smd_protocol::wire::{FromClient, FromServer};
+
+use super::SessionError;
+use super::pair::Pair;
+use super::peer::{Peer, unexpected};
+
+impl Pair {
+    /// Commits these changes on both hosts; nothing is written where they change nothing.
+    pub(super) fn commit(&mut self, mut changes: Delta, peer: &mut Peer) -> Result<(), SessionError> {
+        let root = self.index;
+        let stored = self.local.stored()?;
+        normalise(stored, &mut changes);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let parts = pack::groups(pack::pack(stored, &changes));
+        let counter = self.counter + 1;
+        let from = self.local.ids().current;
+        for parts in parts {
+            peer.say(&FromClient::Prepare { root, parts })?;
+        }
+        peer.say(&FromClient::PrepareEnd { root, counter, from })?;
+        let ours = self.local.prepare(counter, &changes)?;
+        let theirs = match peer.hear_message()? {
+            FromServer::Prepared { root: of, id } if of == root => id,
+            _ => return Err(unexpected("something else than the next base's id")),
+        };
+        peer.round_trips += 1;
+        if ours != theirs {
+            peer.say(&FromClient::Abort { root })?;
+            self.local.abort()?;
+            return Err(SessionError::Protocol { text: "the two hosts computed different bases from the same changes".to_owned() });
+        }
+        peer.say(&FromClient::Commit { root, id: ours })?;
+        self.local.commit(ours)?;
+        self.counter = counter;
+        match peer.hear_message()? {
+            FromServer::Committed { root: of } if of == root => {}
+            _ => return Err(unexpected("something else than the commit")),
+        }
+        peer.round_trips += 1;
+        Ok(())
+    }
+}

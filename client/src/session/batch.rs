@@ -1,0 +1,306 @@
+//! A batch: steps for both hosts, and the contents that they need, both ways at once.
+//!
+//! Nothing is asked for one by one: the server is told all steps and all that is wanted, contents
+//! stream in both directions, and each host installs when it has what it needs and has sent what was
+//! wanted of it. A step whose local source was gone is taken once more, with the bytes from the other host.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use smd_maildir::apply::Incoming;
+use smd_maildir::fs::Disk;
+use smd_maildir::send::send_contents;
+use smd_protocol::delta::{Delta, Meta};
+use smd_protocol::reconcile::{Component, Side};
+use smd_protocol::wire::{self, Fetch, FromClient, FromServer};
+use smd_protocol::{Entry, Name, Outcome, Source, Step};
+use smd_server::link::Job;
+
+use super::SessionError;
+use super::pair::Pair;
+use super::peer::{Heard, Peer, unexpected};
+use crate::progress::Progress;
+use crate::report::{Host, Trouble};
+
+/// Bytes that the first batch may bring over the wire; later ones follow the rate that was seen.
+const FIRST_BYTES: u64 = 64 << 20;
+/// A batch is never planned larger than this, in bytes: a commit every GiB at least.
+const MOST_BYTES: u64 = 1 << 30;
+/// Nor smaller than this.
+const LEAST_BYTES: u64 = 4 << 20;
+/// How long a batch should take.
+const BATCH_TIME: Duration = Duration::from_secs(30);
+/// Components in one batch.
+const MOST_COMPONENTS: usize = 50_000;
+
+/// A step with the message at the other host that has its bytes.
+type Supplied = (Step, Option<Name>);
+
+/// The outcomes of a component's open steps, by host.
+pub(super) type Outcomes = [Vec<Outcome>; 2];
+
+impl Pair {
+    /// Carries out the plan, batch by batch, each ended by a commit.
+    pub(super) fn carry_out(&mut self, peer: &mut Peer, progress: &Progress) -> Result<(), SessionError> {
+        if self.unusable || self.plan.stop.is_some() {
+            return Ok(());
+        }
+        let plan = std::mem::take(&mut self.plan);
+        let mut rest = &plan.components[..];
+        let mut budget = FIRST_BYTES;
+        let mut changes = self.local.upkeep()?;
+        plan.settle_agreed(&self.input(), &mut changes);
+        let mut unhandled = std::collections::BTreeSet::new();
+        let mut steps_done = 0;
+        loop {
+            let size = batch_size(rest, budget);
+            let (now, later) = rest.split_at(size);
+            let since = Instant::now();
+            let before = peer.bytes();
+            let outcomes = self.batch(now, peer)?;
+            for (component, outcomes) in now.iter().zip(&outcomes) {
+                let done = [0, 1].map(|side: usize| outcomes[side].iter().map(Outcome::is_done).collect::<Vec<_>>());
+                plan.settle_component(&self.input(), component, [&done[0], &done[1]], &mut changes);
+                let whole = component.ours.held.is_none() && component.theirs.held.is_none();
+                if !whole || !done.iter().flatten().all(|done| *done) {
+                    unhandled.extend(component.names.iter().map(|name| name.folder.clone()));
+                }
+                steps_done += (done[0].len() + done[1].len()) as u64;
+                self.count(component, outcomes);
+            }
+            let last = later.is_empty();
+            self.mark_adopting(&plan, &mut changes, &|folder| !last || unhandled.contains(folder))?;
+            self.commit(std::mem::take(&mut changes), peer)?;
+            let after = peer.bytes();
+            progress.at(steps_done, after.0 + after.1);
+            budget = next_budget((after.0 + after.1) - (before.0 + before.1), since.elapsed(), budget);
+            rest = later;
+            if last {
+                break;
+            }
+        }
+        self.plan = plan;
+        Ok(())
+    }
+
+    /// Adds the marks of sections that are being adopted, or are adopted completely now.
+    fn mark_adopting(
+        &mut self,
+        plan: &smd_protocol::reconcile::Plan,
+        changes: &mut Delta,
+        adopting: &dyn Fn(&smd_protocol::Folder) -> bool,
+    ) -> Result<(), SessionError> {
+        if plan.adopting.is_empty() {
+            return Ok(());
+        }
+        let (ours, theirs, adopt) = (&self.ours, &self.theirs, self.local.adopts());
+        let base = self.local.stored()?;
+        plan.settle_adopting(&smd_protocol::reconcile::Input { base, adopt, ours, theirs }, changes, adopting);
+        Ok(())
+    }
+
+    /// Takes the open steps of these components on both hosts. Gives the outcomes of each.
+    fn batch(&mut self, components: &[Component], peer: &mut Peer) -> Result<Vec<Outcomes>, SessionError> {
+        let open = |side: Side| -> Vec<Supplied> {
+            let parts = components.iter().map(|component| component.part(side)).filter(|part| part.held.is_none());
+            parts.flat_map(|part| part.steps.iter().cloned().zip(part.supply.iter().cloned())).collect()
+        };
+        let (ours, theirs) = (open(Side::Ours), open(Side::Theirs));
+        let mut all = self.exchange([ours.clone(), theirs.clone()], peer)?;
+
+        // Once more, with bytes from the other host; and folders that could not go are made again.
+        let again = |steps: &[Supplied], outcomes: &[Outcome]| -> (Vec<usize>, Vec<Supplied>) {
+            let lacking = steps.iter().zip(outcomes).enumerate().filter(|(_, (_, outcome))| **outcome == Outcome::NeedBytes);
+            lacking.map(|(at, ((step, supply), _))| (at, (whole_from_wire(step.clone()), supply.clone()))).unzip()
+        };
+        let retries = [again(&ours, &all[0]), again(&theirs, &all[1])];
+        let [kept_here, kept_there] = [made_again(&ours, &all[0]), made_again(&theirs, &all[1])];
+        let [(at_ours, mut more_ours), (at_theirs, mut more_theirs)] = retries;
+        if self.direction.changes(Side::Ours) {
+            more_ours.extend(kept_there.into_iter().map(|step| (step, None)));
+        }
+        if self.direction.changes(Side::Theirs) {
+            more_theirs.extend(kept_here.into_iter().map(|step| (step, None)));
+        }
+        if !more_ours.is_empty() || !more_theirs.is_empty() {
+            let second = self.exchange([more_ours, more_theirs], peer)?;
+            for (side, places) in [at_ours, at_theirs].iter().enumerate() {
+                for (at, outcome) in places.iter().zip(&second[side]) {
+                    all[side][*at] = outcome.clone();
+                }
+            }
+        }
+
+        let mut each = all.map(Vec::into_iter);
+        Ok(components
+            .iter()
+            .map(|component| {
+                let ours = each[0].by_ref().take(component.ours.open().len()).collect();
+                let theirs = each[1].by_ref().take(component.theirs.open().len()).collect();
+                [ours, theirs]
+            })
+            .collect())
+    }
+
+    /// Gives both hosts their steps and the contents for them, and waits until both have installed.
+    fn exchange(&mut self, steps: [Vec<Supplied>; 2], peer: &mut Peer) -> Result<Outcomes, SessionError> {
+        let [ours, theirs] = steps;
+        let root = self.index;
+        let fetch = wanted(&ours);
+        let send = wanted(&theirs);
+        let ours: Vec<Step> = ours.into_iter().map(|(step, _)| step).collect();
+        let theirs: Vec<Step> = theirs.into_iter().map(|(step, _)| step).collect();
+        let asks = !theirs.is_empty() || !fetch.is_empty();
+        if asks {
+            for steps in theirs.chunks(wire::ITEMS_IN_FRAME) {
+                peer.say(&FromClient::Batch { root, steps: steps.to_vec(), fetch: Vec::new() })?;
+            }
+            for fetch in fetch.chunks(wire::ITEMS_IN_FRAME) {
+                peer.say(&FromClient::Batch { root, steps: Vec::new(), fetch: fetch.to_vec() })?;
+            }
+            peer.say(&FromClient::BatchReady { root })?;
+            if !send.is_empty() {
+                peer.say_contents(self.sending(send)?)?;
+            }
+            peer.say(&FromClient::BatchEnd { root })?;
+            peer.round_trips += 1;
+        }
+        if !ours.is_empty() {
+            let stop = peer.stop_flag();
+            let troubles = self.local.begin(ours, &|| stop.load(std::sync::atomic::Ordering::Relaxed))?;
+            self.troubles.extend(troubles.into_iter().map(|t| Trouble { host: Host::Client, path: t.path, text: t.text }));
+        }
+        self.receive(fetch.len(), peer)?;
+        if asks {
+            // The server must have all our bytes before names change here.
+            peer.drain()?;
+        }
+        let here = self.local.install();
+        let mut there = vec![Outcome::Done; theirs.len()];
+        while asks {
+            match peer.hear_message()? {
+                FromServer::Outcomes { root: of, failed } if of == root => {
+                    for (step, outcome) in failed {
+                        *there.get_mut(step as usize).ok_or_else(|| unexpected("the outcome of no step"))? = outcome;
+                    }
+                }
+                FromServer::BatchDone { root: of } if of == root => break,
+                _ => return Err(unexpected("something else than outcomes")),
+            }
+        }
+        Ok([here, there])
+    }
+
+    /// The job that sends contents to the server.
+    fn sending(&self, send: Vec<Fetch>) -> Result<Job, SessionError> {
+        let present = self.input().present(Side::Ours);
+        let hints: HashMap<Name, Entry> = send.iter().filter_map(|f| Some((f.name.clone(), present.entry(&f.name)?.clone()))).collect();
+        let root = self.local.root().cloned().ok_or_else(|| SessionError::Bug { text: "contents of a root that is not there".into() })?;
+        Ok(Box::new(move |sink| send_contents(&root, &send, &hints, sink)))
+    }
+
+    /// Takes in the contents that were asked for.
+    fn receive(&mut self, mut pending: usize, peer: &mut Peer) -> Result<(), SessionError> {
+        let refused = |error: smd_maildir::apply::Refused| SessionError::Protocol { text: error.to_string() };
+        let mut incoming: Option<(u32, Incoming<Disk>)> = None;
+        while pending > 0 {
+            let heard = peer.hear()?;
+            let applier = self.local.applying().ok_or_else(|| unexpected("contents for no step"))?;
+            match heard {
+                Heard::Piece(bytes) => match &mut incoming {
+                    Some((_, incoming)) => incoming.write(&bytes).map_err(refused)?,
+                    None => return Err(unexpected("bytes of no message")),
+                },
+                Heard::Message(FromServer::Content(start)) if incoming.is_none() => {
+                    let meta = Meta { size: start.size, mtime: start.mtime };
+                    incoming = Some((start.step, applier.incoming(start.step as usize, meta).map_err(refused)?));
+                }
+                Heard::Message(FromServer::ContentEnd(end)) => {
+                    match (incoming.take(), end.failed) {
+                        (Some((step, _)), _) if step != end.step => return Err(unexpected("the end of other contents")),
+                        (Some((_, incoming)), None) => incoming.finish(applier),
+                        (Some((_, incoming)), Some(why)) => {
+                            tracing::debug!(why, "the server could not send a message");
+                            incoming.abort();
+                        }
+                        (None, Some(why)) => tracing::debug!(why, "the server could not open a message"),
+                        (None, None) => return Err(unexpected("an end without a beginning")),
+                    }
+                    pending -= 1;
+                }
+                Heard::Message(_) => return Err(unexpected("something else than contents")),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The contents that these steps need from the other host.
+fn wanted(steps: &[Supplied]) -> Vec<Fetch> {
+    let wanted = (0u32..).zip(steps).filter_map(|(step, (what, supply))| {
+        let bytes = what.bytes()?;
+        let header_only = match bytes.source {
+            Source::Wire => false,
+            Source::Body(_) => true,
+            Source::Copy(_) => return None,
+        };
+        Some(Fetch { step, name: supply.clone()?, header_only, content: bytes.content })
+    });
+    wanted.collect()
+}
+
+fn whole_from_wire(mut step: Step) -> Step {
+    if let Step::Put { bytes, .. } | Step::Replace { bytes, .. } = &mut step {
+        bytes.source = Source::Wire;
+    }
+    step
+}
+
+/// For folders that could not be removed on one host: what makes them again on the other.
+fn made_again(steps: &[Supplied], outcomes: &[Outcome]) -> Vec<Step> {
+    let kept = steps.iter().zip(outcomes).filter(|(_, outcome)| !outcome.is_done());
+    kept.filter_map(|((step, _), _)| if let Step::RemoveFolder(folder) = step { Some(Step::MakeFolder(folder.clone())) } else { None }).collect()
+}
+
+/// How many components the next batch takes: at least one, if there is one.
+fn batch_size(components: &[Component], budget: u64) -> usize {
+    let mut bytes = 0u64;
+    let fits = components.iter().take(MOST_COMPONENTS).take_while(|component| {
+        bytes = bytes.saturating_add(component.wire_bytes);
+        bytes <= budget
+    });
+    fits.count().max(components.len().min(1))
+}
+
+/// What the next batch may bring, so that it takes about [`BATCH_TIME`] at the rate of the last one.
+fn next_budget(bytes: u64, took: Duration, budget: u64) -> u64 {
+    // A small batch says little about the rate.
+    if bytes < LEAST_BYTES {
+        return budget;
+    }
+    let rate = bytes as f64 / took.as_secs_f64().max(0.001);
+    ((rate * BATCH_TIME.as_secs_f64()) as u64).clamp(LEAST_BYTES, MOST_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_takes_what_fits_and_at_least_one() {
+        let component = |wire_bytes| Component { wire_bytes, ..Component::default() };
+        let components = [component(5), component(5), component(5)];
+        assert_eq!(batch_size(&components, 10), 2);
+        assert_eq!(batch_size(&components, 1), 1);
+        assert_eq!(batch_size(&components, 100), 3);
+        assert_eq!(batch_size(&[], 100), 0);
+    }
+
+    #[test]
+    fn a_slow_link_gets_small_batches() {
+        let mib = 1 << 20;
+        assert_eq!(next_budget(10 * mib, Duration::from_secs(100), FIRST_BYTES), LEAST_BYTES);
+        assert_eq!(next_budget(1000 * mib, Duration::from_secs(1), FIRST_BYTES), MOST_BYTES);
+        assert_eq!(next_budget(10, Duration::from_secs(1), FIRST_BYTES), FIRST_BYTES);
+    }
+}

@@ -1,0 +1,194 @@
+//! The session's brain: both looks, one plan per root, batches of steps, and the agreement on a new base.
+//!
+//! The rooms: `peer` (talking to the server), `pair` (one root at both hosts: looks and plan), `batch`
+//! (steps and contents, both ways), `agree` (the new base), `tell` (what the report says of it).
+//! [`run`] is the order in which they are used.
+//!
+//! Deliberately not here: what happens to a message (`smd_protocol::reconcile`), how it happens on a disk
+//! (`smd_maildir`), and how anything is said to a person (`report`, `error`).
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use smd_maildir::fs::Disk;
+use smd_maildir::home::{Access, Home, Label, client_id};
+use smd_maildir::lock::LockError;
+use smd_maildir::run::RunError;
+use smd_maildir::store::StoreError;
+use smd_protocol::wire::{ClientHello, Depth, FromClient, FromServer};
+
+mod agree;
+mod batch;
+mod pair;
+mod peer;
+mod tell;
+
+use pair::Pair;
+use peer::{Peer, unexpected};
+
+pub use crate::session_error::SessionError;
+
+use crate::endpoint::Endpoint;
+use crate::progress::{Phase, Progress};
+use crate::report::{Host, Report, Traffic};
+use crate::run::{Direction, Link, RunOptions, Scan};
+
+/// Where the system tells machines apart.
+const MACHINE_ID: &str = "/etc/machine-id";
+
+/// Runs one session over this link.
+///
+/// # Errors
+/// When the session cannot be brought to its end. What was committed stands; the next run finishes the rest.
+pub fn run(
+    endpoint: &Endpoint,
+    options: &RunOptions,
+    link: Link,
+    progress: &mut Progress,
+    stop: Arc<AtomicBool>,
+) -> Result<Report, SessionError> {
+    let local = link.local;
+    let mut peer = Peer::new(link, stop);
+    let mut pairs = Vec::new();
+    let result = converse(endpoint, options, local, &mut peer, &mut pairs, progress);
+    // Whatever happened: what was read need not be read again.
+    for pair in &mut pairs {
+        pair.finish(options);
+    }
+    let mut report = result?;
+    peer.say(&FromClient::Bye)?;
+    peer.drain()?;
+    let (sent, received) = peer.bytes();
+    report.traffic = Traffic { sent, received, round_trips: peer.round_trips, ..report.traffic };
+    report.troubles.append(&mut peer.troubles);
+    Ok(report)
+}
+
+fn converse(
+    endpoint: &Endpoint,
+    options: &RunOptions,
+    local: bool,
+    peer: &mut Peer,
+    pairs: &mut Vec<Pair>,
+    progress: &Progress,
+) -> Result<Report, SessionError> {
+    progress.phase(Phase::Connect, None);
+    let access = if options.dry_run { Access::ReadOnly } else { Access::ReadWrite };
+    let home = Home::open(Arc::new(Disk), endpoint.home.path(), access).map_err(RunError::from)?;
+    let id = client_id(&home, Path::new(MACHINE_ID)).map_err(RunError::from)?;
+    let label = Label::derive(endpoint.name.as_bytes());
+    for (index, root) in (0u16..).zip(&endpoint.roots) {
+        pairs.push(Pair::open(index, root, &home, &label, id.id.as_str(), options, &|| peer.stopped())?);
+    }
+
+    peer.say(&FromClient::Hello(ClientHello {
+        features: Vec::new(),
+        client: id.id.as_str().to_owned(),
+        pair: label.as_str().to_owned(),
+        direction: options.direction.into(),
+        dry_run: options.dry_run,
+        depth: depth(options.scan),
+        compress: !local,
+        grave_days: options.grave_days,
+        roots: pairs.iter().map(Pair::offer).collect(),
+    }))?;
+    if !local {
+        peer.compress()?;
+    }
+    let FromServer::Hello(hello) = peer.hear_message()? else { return Err(unexpected("something before its Hello")) };
+    peer.round_trips += 1;
+    if hello.roots.len() != pairs.len() {
+        return Err(unexpected("answers for other roots"));
+    }
+    for (pair, answer) in pairs.iter_mut().zip(hello.roots) {
+        pair.meet(answer)?;
+    }
+
+    progress.phase(Phase::Scan, None);
+    for pair in pairs.iter_mut() {
+        pair.look(options, peer, progress)?;
+    }
+    progress.phase(Phase::Wait, None);
+    for pair in pairs.iter_mut() {
+        pair.hear_look(peer)?;
+    }
+    let mut traffic = Traffic { delta: peer.bytes_after_hello(), ..Traffic::default() };
+
+    progress.phase(Phase::Compare, None);
+    for pair in pairs.iter_mut() {
+        pair.plan(endpoint, options)?;
+    }
+    if options.adopt {
+        let tripped = pairs.iter().any(Pair::tripped);
+        for pair in pairs.iter_mut().filter(|pair| !pair.adopts() && (pair.tripped() || !tripped)) {
+            peer.say(&FromClient::Adopt { root: pair.index })?;
+            pair.give_up_base()?;
+            pair.look(options, peer, progress)?;
+            pair.hear_look(peer)?;
+            pair.plan(endpoint, options)?;
+        }
+        peer.round_trips += 1;
+        traffic.delta = peer.bytes_after_hello();
+    }
+
+    if !options.dry_run {
+        progress.phase(Phase::Apply, Some(pairs.iter().map(Pair::open_steps).sum()));
+        for pair in pairs.iter_mut() {
+            pair.carry_out(peer, progress)?;
+        }
+    }
+    let mut report = Report {
+        endpoint: endpoint.name.clone(),
+        client: endpoint.client.clone(),
+        server: endpoint.server.clone(),
+        direction: options.direction,
+        dry_run: options.dry_run,
+        traffic,
+        ..Report::default()
+    };
+    for pair in pairs.iter_mut() {
+        pair.tell(options, &mut report);
+    }
+    Ok(report)
+}
+
+fn depth(scan: Scan) -> Depth {
+    match scan {
+        Scan::Quick => Depth::Quick,
+        Scan::Stat => Depth::Stat,
+        Scan::Full => Depth::Full,
+    }
+}
+
+impl From<RunError> for SessionError {
+    fn from(error: RunError) -> Self {
+        let io = |error: smd_maildir::Error| {
+            use std::os::unix::ffi::OsStringExt;
+            let path = std::ffi::OsString::from_vec(error.path).into();
+            SessionError::Io { host: Host::Client, path, source: error.cause }
+        };
+        match error {
+            RunError::Lock(LockError::Held { path }) => {
+                use std::os::unix::ffi::OsStringExt;
+                SessionError::Locked { host: Host::Client, path: std::ffi::OsString::from_vec(path).into() }
+            }
+            RunError::Lock(LockError::Stopped { .. }) => SessionError::Interrupted,
+            RunError::Lock(LockError::Io(error)) | RunError::Io(error) | RunError::Store(StoreError::Io(error)) => io(error),
+            RunError::Store(error) => {
+                let text = error.to_string();
+                SessionError::Io { host: Host::Client, path: "the state".into(), source: std::io::Error::other(text) }
+            }
+        }
+    }
+}
+
+impl From<Direction> for smd_protocol::reconcile::Direction {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::Pull => Self::Pull,
+            Direction::Push => Self::Push,
+            Direction::Sync => Self::Sync,
+        }
+    }
+}

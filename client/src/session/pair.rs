@@ -1,0 +1,289 @@
+//! One root at both hosts: the two looks, and the plan.
+
+use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+use smd_maildir::fs::Disk;
+use smd_maildir::home::{Home, Label, Side as StateSide};
+use smd_maildir::run::{RootRun, RunError, Settings};
+use smd_maildir::scan;
+use smd_protocol::names::printable;
+use smd_protocol::pack::Unpacker;
+use smd_protocol::reconcile::{HostView, Input, Limit, Plan, Policy, Stop, reconcile};
+use smd_protocol::wire::{FromServer, Ids, RootAnswer, RootOffer};
+use smd_protocol::{Digest, Name, Snapshot};
+
+use super::SessionError;
+use super::peer::{Peer, trouble, unexpected};
+use crate::endpoint::{Endpoint, RootPair};
+use crate::progress::Progress;
+use crate::report::{Host, RootReport, Trouble};
+use crate::run::{Direction, MaxDelete, RunOptions, Scan};
+
+/// How long a lock is waited for, in milliseconds.
+const LOCK_WAIT_MS: u64 = 30_000;
+
+/// One root at both hosts, through one session.
+pub(super) struct Pair {
+    pub(super) index: u16,
+    pub(super) direction: smd_protocol::reconcile::Direction,
+    pub(super) local: RootRun<Disk>,
+    remote: Vec<u8>,
+    label: Vec<u8>,
+    exclude_pairs: Vec<smd_maildir::exclude::ExcludePair>,
+    /// The highest counter of a base that either host used.
+    pub(super) counter: u64,
+    pub(super) base: Arc<Snapshot>,
+    pub(super) ours: HostView,
+    pub(super) theirs: HostView,
+    ours_absent: bool,
+    theirs_absent: bool,
+    /// Nothing is done here, since a host cannot look at its root.
+    pub(super) unusable: bool,
+    pub(super) plan: Plan,
+    pub(super) report: RootReport,
+    pub(super) troubles: Vec<Trouble>,
+}
+
+impl Pair {
+    /// Takes this host's state lock and reads its state.
+    pub(super) fn open(
+        index: u16,
+        root: &RootPair,
+        home: &Home<Disk>,
+        label: &Label,
+        client: &str,
+        options: &RunOptions,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Self, SessionError> {
+        let settings = Settings {
+            path: &root.local,
+            key: root.local.as_os_str().as_bytes(),
+            excludes: root.excludes.clone(),
+            grave_days: options.grave_days,
+            owner: client,
+            lock_wait_ms: LOCK_WAIT_MS,
+        };
+        let local = RootRun::open(home, StateSide::Client, label, settings, stop)?;
+        Ok(Self {
+            index,
+            direction: options.direction.into(),
+            local,
+            remote: root.remote.clone(),
+            label: root.label.clone(),
+            exclude_pairs: root.exclude_pairs.clone(),
+            counter: 0,
+            base: Arc::default(),
+            ours: HostView::default(),
+            theirs: HostView::default(),
+            ours_absent: false,
+            theirs_absent: false,
+            unusable: false,
+            plan: Plan::default(),
+            report: RootReport::default(),
+            troubles: Vec::new(),
+        })
+    }
+
+    fn ids(&self) -> Ids {
+        let ids = self.local.ids();
+        Ids { current: ids.current, next: ids.next }
+    }
+
+    /// What the server is told of this root.
+    pub(super) fn offer(&self) -> RootOffer {
+        RootOffer {
+            path: self.remote.clone(),
+            ids: self.ids(),
+            damaged: self.local.damaged().to_vec(),
+            excludes: self.exclude_pairs.clone(),
+        }
+    }
+
+    /// Takes the server's answer: from here on both have the same base, or none.
+    pub(super) fn meet(&mut self, answer: RootAnswer) -> Result<(), SessionError> {
+        let ids = self.ids();
+        self.counter = [ids.highest_counter(), answer.ids.highest_counter(), self.local.counter(), answer.counter].into_iter().max().unwrap_or(0);
+        self.local.agree(ids.common(answer.ids), &answer.damaged)?;
+        Ok(())
+    }
+
+    /// Whether there is no base to start from.
+    pub(super) fn adopts(&self) -> bool {
+        self.local.adopts()
+    }
+
+    /// Gives up the base on this host; the server was told to.
+    pub(super) fn give_up_base(&mut self) -> Result<(), SessionError> {
+        Ok(self.local.agree(None, &[])?)
+    }
+
+    /// Looks at this host's root.
+    pub(super) fn look(&mut self, options: &RunOptions, peer: &Peer, progress: &Progress) -> Result<(), SessionError> {
+        let depth = depth(options.scan);
+        let read = std::sync::atomic::AtomicU64::new(0);
+        let stop = peer.stop_flag();
+        let on_read = |_: u64| {
+            progress.at(read.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1, 0);
+            !stop.load(std::sync::atomic::Ordering::Relaxed)
+        };
+        let looked = match self.local.look(depth, &on_read) {
+            Ok(looked) => looked,
+            Err(_) if peer.stopped() => return Err(SessionError::Interrupted),
+            Err(RunError::Io(error)) => {
+                self.unusable = true;
+                self.troubles.push(Trouble { host: Host::Client, path: error.path.clone(), text: error.to_string() });
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.ours_absent = looked.absent;
+        let troubles = looked.troubles.into_iter();
+        self.troubles.extend(troubles.map(|t| Trouble { host: Host::Client, path: t.path, text: t.text }));
+        self.ours = HostView {
+            delta: (**self.local.delta()).clone(),
+            incomplete: looked.incomplete,
+            put_back: looked.put_back.into_iter().collect(),
+            suspicious: looked.suspicious,
+        };
+        Ok(())
+    }
+
+    /// Takes the server's look.
+    pub(super) fn hear_look(&mut self, peer: &mut Peer) -> Result<(), SessionError> {
+        let mut unpacker = Unpacker::default();
+        let mut base = None;
+        loop {
+            match peer.hear_message()? {
+                FromServer::Delta { root, parts } if root == self.index => {
+                    if base.is_none() {
+                        base = Some(self.local.base()?);
+                    }
+                    let base = base.as_ref().expect("set above");
+                    for part in parts {
+                        unpacker.take(base, part).map_err(|error| SessionError::Protocol { text: error.to_string() })?;
+                    }
+                }
+                FromServer::Looked { root, looked } if root == self.index => {
+                    let delta = unpacker.finish().map_err(|error| SessionError::Protocol { text: error.to_string() })?;
+                    if let Some(text) = looked.unusable {
+                        self.unusable = true;
+                        self.troubles.push(Trouble { host: Host::Server, path: self.remote.clone(), text });
+                    }
+                    self.theirs_absent = looked.absent;
+                    self.troubles.extend(looked.troubles.into_iter().map(trouble));
+                    self.theirs = HostView {
+                        delta,
+                        incomplete: looked.incomplete,
+                        put_back: looked.put_back.into_iter().collect(),
+                        suspicious: looked.suspicious,
+                    };
+                    return Ok(());
+                }
+                _ => return Err(unexpected("something else than its look")),
+            }
+        }
+    }
+
+    /// What the plan is made from.
+    pub(super) fn input(&self) -> Input<'_> {
+        Input { base: &self.base, adopt: self.local.adopts(), ours: &self.ours, theirs: &self.theirs }
+    }
+
+    /// Makes the plan. A run in which nothing changed does not even load the base.
+    pub(super) fn plan(&mut self, endpoint: &Endpoint, options: &RunOptions) -> Result<(), SessionError> {
+        self.plan = Plan::default();
+        self.refuse_absent(endpoint, options)?;
+        let quiet = |view: &HostView| view.delta.is_empty() && view.put_back.is_empty();
+        if self.unusable || (quiet(&self.ours) && quiet(&self.theirs) && !self.local.has_adopting()?) {
+            return Ok(());
+        }
+        self.base = self.local.base()?;
+        let policy = Policy {
+            no_delete: options.no_delete,
+            allow_bulk_delete: options.allow_bulk_delete,
+            adopt_other_headers: options.adopt_other_headers,
+            limit: limit(options.max_delete),
+            ..Policy::plain(options.direction.into())
+        };
+        let mut whole: HashMap<Name, Digest> = HashMap::new();
+        self.plan = loop {
+            match reconcile(&self.input(), &policy, &|name| whole.get(name).copied()) {
+                Ok(plan) => break plan,
+                Err(needs) => {
+                    for name in needs.whole_digests {
+                        // A message that cannot be read now has changed since the look: whatever its name
+                        // would be, the step on it will fail and the next run plans anew.
+                        let digest = self.local.whole_digest(&name).unwrap_or_else(|error| {
+                            tracing::debug!(%error, "no digest for a fresh uniq");
+                            Digest::of(name.uniq.as_bytes())
+                        });
+                        whole.insert(name, digest);
+                    }
+                }
+            }
+        };
+        Ok(())
+    }
+
+    /// A source that is not there is a slip of the pen, not an empty mailbox.
+    fn refuse_absent(&self, endpoint: &Endpoint, options: &RunOptions) -> Result<(), SessionError> {
+        if !self.local.adopts() {
+            return Ok(());
+        }
+        let here = || format!("{} has no {}", endpoint.client, self.local.path().display());
+        let there = || format!("{} has no {}", endpoint.server, printable(&self.remote));
+        let text = match (self.ours_absent, self.theirs_absent, options.direction) {
+            (true, true, _) => format!("{}, and {}", here(), there()),
+            (_, true, Direction::Pull) => there(),
+            (true, _, Direction::Push) => here(),
+            _ => return Ok(()),
+        };
+        Err(SessionError::Config { text })
+    }
+
+    /// Whether a guard stopped something here.
+    pub(super) fn tripped(&self) -> bool {
+        self.plan.guard.is_some() || matches!(self.plan.stop, Some(Stop::Suspicious { .. }))
+    }
+
+    /// Steps that are to be taken, on both hosts.
+    pub(super) fn open_steps(&self) -> u64 {
+        if self.plan.stop.is_some() {
+            return 0;
+        }
+        self.plan.components.iter().map(|c| (c.ours.open().len() + c.theirs.open().len()) as u64).sum()
+    }
+
+    /// The root as written for this host.
+    pub(super) fn label(&self) -> &[u8] {
+        &self.label
+    }
+
+    /// Where the root is at the server.
+    pub(super) fn remote(&self) -> &[u8] {
+        &self.remote
+    }
+
+    /// Lets go of the root and keeps what was learnt.
+    pub(super) fn finish(&mut self, options: &RunOptions) {
+        self.local.finish(depth(options.scan));
+    }
+}
+
+fn depth(scan: Scan) -> scan::Depth {
+    match scan {
+        Scan::Quick => scan::Depth::Quick,
+        Scan::Stat => scan::Depth::Stat,
+        Scan::Full => scan::Depth::Full,
+    }
+}
+
+fn limit(max: Option<MaxDelete>) -> Limit {
+    match max {
+        None => Limit::default(),
+        Some(MaxDelete::Count(count)) => Limit { percent: 0, count },
+        Some(MaxDelete::Percent(percent)) => Limit { percent: u32::from(percent), count: 0 },
+    }
+}

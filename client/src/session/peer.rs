@@ -1,0 +1,200 @@
+//! Talking to the server: what is said, what is heard, and how the connection can end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use smd_protocol::codec;
+use smd_protocol::wire::{self, ContentEnd, ContentStart, Failure, Frame, FromClient, FromServer, WireError};
+use smd_server::link::{Event, Inbox, Job, Outbox, ReadError, SendError, Wording, Writer, send};
+
+use super::SessionError;
+use crate::report::{Host, Trouble};
+use crate::run::Link;
+
+/// How often the stop flag is looked at while waiting.
+const TICK: Duration = Duration::from_millis(50);
+
+struct Words;
+
+impl Wording for Words {
+    fn start(&self, start: ContentStart) -> Vec<u8> {
+        framed(&FromClient::Content(start))
+    }
+
+    fn end(&self, end: ContentEnd) -> Vec<u8> {
+        framed(&FromClient::ContentEnd(end))
+    }
+
+    fn ping(&self) -> Vec<u8> {
+        framed(&FromClient::Ping)
+    }
+}
+
+fn framed(message: &FromClient) -> Vec<u8> {
+    wire::message(message).expect("such a message is small")
+}
+
+/// What was heard.
+pub(super) enum Heard {
+    /// A message.
+    Message(FromServer),
+    /// A piece of a message's bytes.
+    Piece(Vec<u8>),
+}
+
+/// The server, as the session sees it.
+pub(super) struct Peer {
+    inbox: Inbox,
+    outbox: Writer,
+    stop: Arc<AtomicBool>,
+    /// The server's Hello has come.
+    met: bool,
+    /// Bytes up to the end of the server's Hello.
+    hello_bytes: u64,
+    /// How often an answer was waited for.
+    pub(super) round_trips: u64,
+    /// What the server wants a person to know.
+    pub(super) troubles: Vec<Trouble>,
+}
+
+impl Peer {
+    pub(super) fn new(link: Link, stop: Arc<AtomicBool>) -> Self {
+        let compressed = !link.local;
+        Self {
+            inbox: Inbox::start(link.reader, move |_| compressed),
+            outbox: Writer::start(link.writer, Words),
+            stop,
+            met: false,
+            hello_bytes: 0,
+            round_trips: 0,
+            troubles: Vec::new(),
+        }
+    }
+
+    /// Whether the person wants the run to end.
+    pub(super) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// The flag by which the person ends the run.
+    pub(super) fn stop_flag(&self) -> Arc<AtomicBool> {
+        self.stop.clone()
+    }
+
+    pub(super) fn say(&self, message: &FromClient) -> Result<(), SessionError> {
+        send(&self.outbox, message).map_err(|error| self.send_error(&error))
+    }
+
+    pub(super) fn say_contents(&self, job: Job) -> Result<(), SessionError> {
+        self.outbox.contents(job).map_err(|error| self.send_error(&error))
+    }
+
+    /// Compresses everything said from now on.
+    pub(super) fn compress(&self) -> Result<(), SessionError> {
+        self.outbox.compress().map_err(|error| self.send_error(&error))
+    }
+
+    /// Waits until everything said was handed over.
+    pub(super) fn drain(&self) -> Result<(), SessionError> {
+        self.outbox.drain().map_err(|error| self.send_error(&error))
+    }
+
+    /// When nothing can be said any more, the server may have said why.
+    fn send_error(&self, error: &SendError) -> SessionError {
+        match error {
+            SendError::Codec(error) => SessionError::Bug { text: error.to_string() },
+            SendError::Lost => loop {
+                match self.inbox.next(TICK) {
+                    Some(Event::Frame(Frame::Message(bytes))) => {
+                        if let Ok(FromServer::Fail(failure)) = codec::decode(&bytes) {
+                            return told(failure);
+                        }
+                    }
+                    Some(Event::Frame(Frame::Piece(_))) => {}
+                    Some(Event::Broken(error)) => return self.broken(error),
+                    Some(Event::End) | None => return SessionError::Lost { met: self.met, source: None },
+                }
+            },
+        }
+    }
+
+    fn broken(&self, error: ReadError) -> SessionError {
+        match error {
+            ReadError::Noise(first_bytes) => SessionError::Noise { first_bytes },
+            ReadError::Wire(error @ WireError::Versions(..)) => SessionError::Version { text: error.to_string() },
+            ReadError::Wire(error) => SessionError::Protocol { text: error.to_string() },
+            ReadError::Io(source) => SessionError::Lost { met: self.met, source: Some(source) },
+        }
+    }
+
+    /// Waits for what the server says next. Signs of life, troubles and the end are dealt with here.
+    pub(super) fn hear(&mut self) -> Result<Heard, SessionError> {
+        let since = Instant::now();
+        loop {
+            if self.stopped() {
+                return Err(SessionError::Interrupted);
+            }
+            match self.inbox.next(TICK) {
+                Some(Event::Frame(Frame::Piece(bytes))) => return Ok(Heard::Piece(bytes)),
+                Some(Event::Frame(Frame::Message(bytes))) => {
+                    let message = codec::decode(&bytes).map_err(|error| SessionError::Protocol { text: error.to_string() })?;
+                    if !self.met {
+                        self.met = true;
+                        self.hello_bytes = (wire::PREAMBLE_SIZE + wire::FRAME_HEAD + bytes.len()) as u64;
+                    }
+                    match message {
+                        FromServer::Ping => return self.hear(),
+                        FromServer::Fail(failure) => return Err(told(failure)),
+                        FromServer::Troubles(troubles) => self.troubles.extend(troubles.into_iter().map(trouble)),
+                        message => return Ok(Heard::Message(message)),
+                    }
+                }
+                Some(Event::End) => return Err(SessionError::Lost { met: self.met, source: None }),
+                Some(Event::Broken(error)) => return Err(self.broken(error)),
+                // Before the Hello ssh may be asking for a passphrase; afterwards there are signs of life.
+                None if self.met && since.elapsed() > Duration::from_secs(wire::SILENCE_SECONDS) => {
+                    return Err(SessionError::Lost { met: true, source: Some(std::io::ErrorKind::TimedOut.into()) });
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Waits for a message; bytes of contents are out of place.
+    pub(super) fn hear_message(&mut self) -> Result<FromServer, SessionError> {
+        match self.hear()? {
+            Heard::Message(message) => Ok(message),
+            Heard::Piece(_) => Err(unexpected("bytes of no message")),
+        }
+    }
+
+    /// Bytes sent and received so far, after compression.
+    pub(super) fn bytes(&self) -> (u64, u64) {
+        (self.outbox.meter().bytes(), self.inbox.meter().bytes())
+    }
+
+    /// Bytes received after the Hello so far.
+    pub(super) fn bytes_after_hello(&self) -> u64 {
+        self.bytes().1.saturating_sub(self.hello_bytes)
+    }
+}
+
+pub(super) fn unexpected(text: &str) -> SessionError {
+    SessionError::Protocol { text: format!("the server sent {text}") }
+}
+
+pub(super) fn trouble(trouble: wire::PeerTrouble) -> Trouble {
+    Trouble { host: Host::Server, path: trouble.path, text: trouble.text }
+}
+
+/// What the server said before it ended the session.
+fn told(failure: Failure) -> SessionError {
+    match failure {
+        Failure::Locked { path } => SessionError::Locked { host: Host::Server, path: path.into() },
+        Failure::Io { path, text } => SessionError::Io { host: Host::Server, path: path.into(), source: std::io::Error::other(text) },
+        Failure::Refused(text) => SessionError::Refused { text },
+        Failure::Config(text) => SessionError::Config { text },
+        Failure::Protocol(text) => SessionError::Protocol { text },
+    }
+}

@@ -1,0 +1,123 @@
+//! Staging: bytes on their way into `tmp/`, digest-checked as they are written.
+//!
+//! A crash leaves files in `tmp/` that no mail program looks at; the next run of the same client removes them.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use smd_protocol::delta::Mtime;
+use smd_protocol::digest::Hashed;
+use smd_protocol::{ContentHasher, Folder};
+
+use crate::fs::Fs;
+use crate::grave::{self, Grave};
+
+/// Complete bytes in `tmp/` of a folder.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Staged {
+    /// The folder.
+    pub(super) folder: Folder,
+    /// The name in its `tmp/`.
+    pub(super) file: Vec<u8>,
+    /// The device that it is on.
+    pub(super) dev: u64,
+}
+
+/// Why bytes could not be staged.
+#[derive(Debug)]
+pub(super) enum StageError {
+    /// A call failed.
+    Io(io::Error),
+    /// The sync failed: nothing of the batch may be relied on.
+    Sync(io::Error),
+}
+
+impl From<io::Error> for StageError {
+    fn from(e: io::Error) -> Self {
+        Self::Io(e)
+    }
+}
+
+/// Bytes being written.
+pub(super) struct Draft<F: Fs> {
+    fs: Arc<F>,
+    grave: Grave<F>,
+    tmp: F::Dir,
+    folder: Folder,
+    name: Vec<u8>,
+    file: F::File,
+    hasher: ContentHasher,
+    /// Whether the grave was already asked for space.
+    freed: bool,
+}
+
+impl<F: Fs> Draft<F> {
+    /// Creates the file. `name` gives another name each time.
+    pub(super) fn create(
+        fs: &Arc<F>,
+        grave: &Grave<F>,
+        tmp: F::Dir,
+        folder: &Folder,
+        mut name: impl FnMut() -> Vec<u8>,
+    ) -> io::Result<Self> {
+        let mut freed = false;
+        loop {
+            let name = name();
+            match fs.create(&tmp, &name) {
+                Ok(file) => {
+                    let (fs, grave, folder) = (fs.clone(), grave.clone(), folder.clone());
+                    return Ok(Self { fs, grave, tmp, folder, name, file, hasher: ContentHasher::new(), freed });
+                }
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) if grave::is_full(&e) && !freed && grave.free_space().unwrap_or(0) > 0 => freed = true,
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Writes all of these bytes. When the disk is full the grave is asked, once, for space.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut left = bytes;
+        while !left.is_empty() {
+            match self.file.write(left) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => left = &left[n..],
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if grave::is_full(&e) && !self.freed && self.grave.free_space().unwrap_or(0) > 0 => {
+                    self.freed = true
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        self.hasher.update(bytes);
+        Ok(())
+    }
+
+    /// The digests so far.
+    pub(super) fn hashed(&self) -> Hashed {
+        self.hasher.finish()
+    }
+
+    /// Sets the mtime and, if asked, makes the file durable.
+    pub(super) fn finish(self, mtime: Mtime, sync: bool) -> Result<Staged, StageError> {
+        let finished = self.finish_file(mtime, sync);
+        if finished.is_err() {
+            self.discard();
+        }
+        finished
+    }
+
+    fn finish_file(&self, mtime: Mtime, sync: bool) -> Result<Staged, StageError> {
+        self.fs.set_mtime(&self.file, mtime)?;
+        let stat = self.fs.stat_file(&self.file)?;
+        if sync {
+            self.fs.sync_file(&self.file).map_err(StageError::Sync)?;
+        }
+        Ok(Staged { folder: self.folder.clone(), file: self.name.clone(), dev: stat.dev })
+    }
+
+    /// Removes the file; if that fails the next run does.
+    pub(super) fn discard(&self) {
+        let _ = self.fs.unlink(&self.tmp, &self.name);
+    }
+}

@@ -1,0 +1,66 @@
+//! Why a step was not taken, as a sentence for a person.
+
+use std::io;
+
+use smd_protocol::Outcome;
+use smd_protocol::names::printable;
+
+use crate::error::Error;
+
+/// Ends a step before it is done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Stop {
+    /// The disk was not as scanned.
+    Changed(String),
+    /// The file system or a name forbids it.
+    Failed(String),
+}
+
+impl Stop {
+    pub(super) fn changed(path: &[u8], what: &str) -> Self {
+        Stop::Changed(format!("{} {what}; the next run looks again", printable(path)))
+    }
+
+    pub(super) fn failed(path: &[u8], what: &str, hint: &str) -> Self {
+        Stop::Failed(format!("{} {what}; {hint}", printable(path)))
+    }
+}
+
+impl From<Stop> for Outcome {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Changed(text) => Outcome::Changed(text),
+            Stop::Failed(text) => Outcome::Failed(text),
+        }
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        let hint = hint(&error.cause);
+        Stop::Failed(format!("{error}{}{hint}", if hint.is_empty() { "" } else { "; " }))
+    }
+}
+
+/// A name that the file system takes for another that it has.
+pub(super) fn other_spelling(shown: &[u8]) -> Stop {
+    Stop::failed(
+        shown,
+        "exists under another spelling, which this file system takes for the same",
+        "rename one of the two",
+    )
+}
+
+/// What a person can do about it, if we know.
+fn hint(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::StorageFull => "make room on this disk",
+        io::ErrorKind::QuotaExceeded => "the quota is used up",
+        io::ErrorKind::PermissionDenied => "check owner and permissions",
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is mounted read-only",
+        io::ErrorKind::InvalidFilename => "this file system does not take so long a name",
+        io::ErrorKind::NotADirectory => "a file or symlink is where a directory should be",
+        io::ErrorKind::CrossesDevices => "it is on another file system than the root, so there is no grave for it",
+        _ => "",
+    }
+}

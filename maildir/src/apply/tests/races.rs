@@ -1,0 +1,260 @@
+//! Somebody else acts between two of our calls, or we end there.
+
+use super::*;
+
+fn is_fresh(world: &World, text: &str, flags: &str) -> bool {
+    let letters = String::from_utf8(smd_protocol::Digest::of(text.as_bytes()).letters().to_vec()).expect("ascii");
+    world.tree().get(&format!("cur/{letters}:2,{flags}")).is_some_and(|found| found == text)
+}
+
+fn io_error(kind: std::io::ErrorKind) -> std::io::Result<()> {
+    Err(kind.into())
+}
+
+#[test]
+fn a_target_that_appears_while_we_install_is_not_overwritten() {
+    for (theirs, done) in [("other", false), ("x", true)] {
+        let world = World::with(&[]);
+        world.before(
+            |_, new, _| new == b"a:2,",
+            move |root| {
+                write_below(root, "cur/a:2,", theirs);
+                Ok(())
+            },
+        );
+        let outcomes = world.run(&mut world.applier(), vec![put("a", "", "x")], &[("a", "x")]);
+        assert_eq!(outcomes[0].is_done(), done, "{outcomes:?}");
+        assert_eq!(world.tree(), BTreeMap::from([("cur/a:2,".into(), theirs.into())]));
+        assert!(world.in_tmp().is_empty());
+    }
+}
+
+#[test]
+fn a_message_renamed_meanwhile_is_still_deleted() {
+    let world = World::with(&[("cur/a:2,", "x")]);
+    world.before(|old, _, _| old == b"a:2,", |root| std::fs::rename(root.join("cur/a:2,"), root.join("cur/a:2,S")));
+    assert_eq!(world.run(&mut world.applier(), vec![delete("a")], &[]), [Outcome::Done]);
+    assert_eq!(world.buried(State::Kept), ["x"]);
+    assert!(world.tree().is_empty());
+}
+
+#[test]
+fn a_message_whose_flags_change_in_the_last_moment_keeps_them() {
+    let world = World::with(&[("cur/a:2,", "x"), ("cur/b:2,", "x")]);
+    let mut applier = world.applier();
+    world.before(|old, _, _| old == b"a:2,", |root| std::fs::rename(root.join("cur/a:2,"), root.join("cur/a:2,S")));
+    assert!(is_changed(&world.run(&mut applier, vec![moved("a", "a", "F")], &[])[0]));
+    world.before(
+        |_, new, how| new == b"b:2," && how == Rename::Exchange,
+        |root| std::fs::rename(root.join("cur/b:2,"), root.join("cur/b:2,S")),
+    );
+    assert!(is_changed(&world.run(&mut applier, vec![replace("b", "F", "y")], &[("b", "y")])[0]));
+    assert_eq!(world.tree(), BTreeMap::from([("cur/a:2,S".into(), "x".into()), ("cur/b:2,S".into(), "x".into())]));
+    assert!(world.buried(State::Taken).is_empty() && world.in_tmp().is_empty());
+}
+
+#[test]
+fn an_edited_message_whose_name_is_taken_before_it_comes_back_gets_the_fresh_uniq() {
+    let world = World::with(&[("cur/a:2,S", "x")]);
+    let mut applier = world.applier();
+    world.write("cur/a:2,S", "edited");
+    world.before(
+        |_, new, _| new == b"a:2,S",
+        |root| {
+            write_below(root, "cur/a:2,S", "third");
+            Ok(())
+        },
+    );
+    assert!(is_changed(&world.run(&mut applier, vec![delete("a")], &[])[0]));
+    assert_eq!(world.read("cur/a:2,S"), "third");
+    assert!(is_fresh(&world, "edited", "S"), "{:?}", world.tree());
+    assert!(world.buried(State::Taken).is_empty() && world.buried(State::Kept).is_empty());
+}
+
+#[test]
+fn edited_bytes_displaced_by_a_replace_are_kept_when_the_name_changes_once_more() {
+    // Renamed after our bytes came in: both stay. Rewritten by a third: all three stay but ours.
+    for rename in [true, false] {
+        let world = World::with(&[("cur/a:2,S", "x")]);
+        let mut applier = world.applier();
+        world.write("cur/a:2,S", "edited");
+        let mut swaps = 0;
+        let root = world.root();
+        *world.fs.before_rename.lock().expect("unpoisoned") = Some(Box::new(move |_, _, how| {
+            swaps += usize::from(how == Rename::Exchange);
+            if swaps == 2 {
+                swaps += 1;
+                std::fs::rename(root.join("cur/a:2,S"), root.join("cur/a:2,FS"))?;
+                if !rename {
+                    std::fs::remove_file(root.join("cur/a:2,FS"))?;
+                    write_below(&root, "cur/a:2,S", "third");
+                }
+            }
+            Ok(())
+        }));
+        assert!(is_changed(&world.run(&mut applier, vec![replace("a", "S", "new")], &[("a", "new")])[0]));
+        if rename {
+            assert_eq!(world.read("cur/a:2,FS"), "new");
+            assert!(is_fresh(&world, "edited", "S"), "{:?}", world.tree());
+        } else {
+            assert_eq!(world.read("cur/a:2,S"), "edited");
+            assert!(is_fresh(&world, "third", "S"), "{:?}", world.tree());
+        }
+        assert_eq!(world.tree().len(), 2);
+        assert!(world.buried(State::Taken).is_empty());
+    }
+}
+
+#[test]
+fn a_file_system_that_cannot_swap_names_is_told_and_left_alone() {
+    let world = World::with(&[("cur/a:2,", "x")]);
+    world.before(|_, _, how| how == Rename::Exchange, |_| io_error(std::io::ErrorKind::InvalidInput));
+    let outcomes = world.run(&mut world.applier(), vec![replace("a", "", "y")], &[("a", "y")]);
+    assert!(matches!(&outcomes[0], Outcome::Failed(text) if text.contains("cannot swap")), "{outcomes:?}");
+    assert_eq!(world.tree(), BTreeMap::from([("cur/a:2,".into(), "x".into())]));
+    assert!(world.buried(State::Taken).is_empty() && world.in_tmp().is_empty());
+}
+
+#[test]
+fn without_noreplace_names_are_linked_and_still_not_replaced() {
+    let world = World::with(&[("cur/b:2,", "mine")]);
+    let unsupported = || {
+        *world.fs.before_rename.lock().expect("unpoisoned") =
+            Some(Box::new(
+                |_, _, how| if how == Rename::NoReplace { io_error(std::io::ErrorKind::InvalidInput) } else { Ok(()) },
+            ));
+    };
+    let mut applier = world.applier();
+    unsupported();
+    let outcomes =
+        world.run(&mut applier, vec![put("a", "", "x"), put("b", "", "y"), delete("b")], &[("a", "x"), ("b", "y")]);
+    assert_eq!(
+        (outcomes[0].is_done(), outcomes[1].is_done(), outcomes[2].is_done()),
+        (true, false, true),
+        "{outcomes:?}"
+    );
+    assert_eq!(world.tree(), BTreeMap::from([("cur/a:2,".into(), "x".into())]));
+    assert_eq!(world.buried(State::Kept), ["mine"]);
+}
+
+#[test]
+fn without_a_grave_on_the_same_file_system_nothing_is_deleted_or_replaced() {
+    let world = World::with(&[("cur/a:2,", "x")]);
+    let mut applier = world.applier();
+    *world.fs.before_rename.lock().expect("unpoisoned") =
+        Some(Box::new(
+            |_, new, _| if new.ends_with(b".t") { io_error(std::io::ErrorKind::CrossesDevices) } else { Ok(()) },
+        ));
+    for step in [delete("a"), replace("a", "", "y")] {
+        let outcomes = world.run(&mut applier, vec![step], &[("a", "y")]);
+        assert!(matches!(&outcomes[0], Outcome::Failed(text) if text.contains("no grave")), "{outcomes:?}");
+    }
+    assert_eq!(world.tree(), BTreeMap::from([("cur/a:2,".into(), "x".into())]));
+    assert!(world.in_tmp().is_empty());
+}
+
+#[test]
+fn a_move_between_file_systems_copies_first() {
+    for (no_grave, edited) in [(false, false), (true, false), (false, true), (true, true)] {
+        let world = World::with(&[("cur/a:2,S", "x"), ("Work/cur/z:2,", "z")]);
+        let mut applier = world.applier();
+        let root = world.root();
+        *world.fs.before_rename.lock().expect("unpoisoned") = Some(Box::new(move |old, new, _| {
+            let crosses = (old, new) == (b"a:2,S", b"b:2,S") || no_grave && new.ends_with(b".t");
+            if old == b"a:2,S" && !crosses && edited {
+                write_below(&root, "cur/a:2,S", "edited");
+            }
+            if crosses { io_error(std::io::ErrorKind::CrossesDevices) } else { Ok(()) }
+        }));
+        let outcomes = world.run(&mut applier, vec![moved("a", "Work/b", "S")], &[]);
+        let tree: Vec<_> = world.tree().into_iter().filter(|(path, _)| !path.ends_with("z:2,")).collect();
+        if edited {
+            assert!(is_changed(&outcomes[0]), "{outcomes:?}");
+            assert_eq!(tree, [("cur/a:2,S".into(), "edited".into())]);
+        } else {
+            assert_eq!(outcomes, [Outcome::Done]);
+            assert_eq!(tree, [("Work/cur/b:2,S".into(), "x".into())]);
+            assert_eq!(world.buried(State::Kept).len(), usize::from(!no_grave));
+        }
+        assert!(world.in_tmp().is_empty() && world.buried(State::Taken).is_empty());
+    }
+}
+
+#[test]
+fn a_name_that_reads_back_otherwise_is_undone() {
+    let world = World::with(&[("cur/a:2,", "x")]);
+    for (step, file) in [(put("n", "", "y"), b"n:2,"), (moved("a", "m", ""), b"m:2,")] {
+        *world.fs.listed_as.lock().expect("unpoisoned") = Some((file.to_vec(), b"OTHER:2,".to_vec()));
+        let outcomes = world.run(&mut world.applier(), vec![step], &[("n", "y")]);
+        assert!(matches!(&outcomes[0], Outcome::Failed(text) if text.contains("another spelling")), "{outcomes:?}");
+        *world.fs.listed_as.lock().expect("unpoisoned") = None;
+        assert_eq!(world.tree(), BTreeMap::from([("cur/a:2,".into(), "x".into())]));
+    }
+}
+
+/// What a crash leaves in the grave: the disk as it is when the process ends between taking and looking.
+fn crash(world: &World, step: Step, contents: &[(&str, &str)]) {
+    let mut applier = world.applier();
+    // The look fails, and so does every way back: as if we were no longer there.
+    *world.fs.before_rename.lock().expect("unpoisoned") = Some(Box::new(|old, _, how| {
+        if old.ends_with(b".t") && how != Rename::Exchange {
+            io_error(std::io::ErrorKind::PermissionDenied)
+        } else {
+            Ok(())
+        }
+    }));
+    assert!(is_failed(&world.run(&mut applier, vec![step], contents)[0]));
+    *world.fs.before_rename.lock().expect("unpoisoned") = None;
+    assert_eq!(world.buried(State::Taken).len(), 1);
+}
+
+#[test]
+fn a_delete_cut_short_is_settled_by_the_next_run() {
+    let world = World::with(&[("cur/a:2,S", "x")]);
+    crash(&world, delete("a"), &[]);
+    assert!(world.applier().sweep([]).is_empty());
+    assert!(world.tree().is_empty());
+    assert_eq!(world.buried(State::Kept), ["x"]);
+}
+
+#[test]
+fn an_edited_message_in_the_grave_of_a_crashed_run_comes_back() {
+    for taken in [false, true] {
+        let world = World::with(&[("Work/cur/a:2,S", "x")]);
+        crash(&world, delete("Work/a"), &[]);
+        // It was edited between the scan and the rename into the grave.
+        let grave = world.root().join("..smd-grave");
+        let file = files_below(&grave).into_keys().find(|file| file.ends_with(".t")).expect("taken");
+        std::fs::write(grave.join(file), "edited").expect("writes");
+        if taken {
+            world.write("Work/cur/a:2,", "other");
+        } else {
+            std::fs::remove_dir_all(world.root().join("Work")).expect("removes");
+        }
+        assert!(world.applier().sweep([]).is_empty());
+        let texts: Vec<_> = world.tree().into_values().collect();
+        assert!(texts.contains(&"edited".to_owned()), "{texts:?}");
+        assert_eq!(world.root().join("Work/cur/a:2,S").exists(), !taken);
+        assert!(world.buried(State::Taken).is_empty());
+    }
+}
+
+#[test]
+fn a_replace_cut_short_is_settled_by_the_next_run() {
+    let world = World::with(&[("cur/a:2,", "old")]);
+    crash(&world, replace("a", "", "new"), &[("a", "new")]);
+    assert_eq!(world.read("cur/a:2,"), "new");
+    assert!(world.applier().sweep([]).is_empty());
+    assert_eq!((world.read("cur/a:2,"), world.buried(State::Kept)), ("new".into(), vec!["old".into()]));
+
+    // Before the swap: the new bytes lie in the grave, as a copy of what the other host has.
+    let world = World::with(&[("cur/a:2,", "old")]);
+    crash(&world, replace("a", "", "new"), &[("a", "new")]);
+    let grave = world.root().join("..smd-grave");
+    let file = files_below(&grave).into_keys().find(|file| file.ends_with(".t")).expect("taken");
+    std::fs::write(grave.join(file), "new").expect("writes");
+    world.write("cur/a:2,", "old");
+    assert!(world.applier().sweep([]).is_empty());
+    assert_eq!(world.tree(), BTreeMap::from([("cur/a:2,".into(), "old".into())]));
+    assert!(world.buried(State::Kept).is_empty() && world.buried(State::Taken).is_empty());
+}

@@ -1,0 +1,203 @@
+//! Folders made and removed.
+
+use std::io;
+
+use smd_protocol::names::printable;
+use smd_protocol::{Folder, Place};
+
+use super::stop::{Stop, other_spelling};
+use super::work::Work;
+use crate::error::Context;
+use crate::fs::{Fs, Kind};
+use crate::grave::{Record, Why};
+use crate::root::if_there;
+
+/// Seconds after which a file in `tmp/` is rubbish, by the Maildir page.
+const TMP_AGE: i64 = 36 * 3600;
+/// What a folder has of directories.
+const PARTS: [&[u8]; 3] = [b"new", b"cur", b"tmp"];
+/// Beginnings of the names of control files that may go along into the grave when their folder is removed.
+const CONTROL: [&[u8]; 8] = [
+    b"dovecot-",
+    b"dovecot.",
+    b"maildirfolder",
+    b".mbsyncstate",
+    b".uidvalidity",
+    b".isyncuidmap",
+    b"courierimap",
+    b"maildirsize",
+];
+
+fn is_control(name: &[u8]) -> bool {
+    CONTROL.iter().any(|start| name.starts_with(start))
+}
+
+fn parent(folder: &Folder) -> Option<Folder> {
+    let components: Vec<&[u8]> = folder.components().collect();
+    let (_, above) = components.split_last()?;
+    Folder::from_components(above.iter().copied()).ok()
+}
+
+impl<F: Fs> Work<F> {
+    /// Makes a folder with its three directories, and what is missing above.
+    pub(super) fn make_folder(&mut self, folder: &Folder) -> Result<(), Stop> {
+        let shown = self.root.shown(folder, b"");
+        let mut dir = self.root.dir.clone();
+        let mut above = Folder::root();
+        for component in folder.components() {
+            let below = self.folders.ensure(&above, &dir, component).context("make the folder", &shown)?;
+            // A file system that knows the name by another spelling would give us another folder's mail.
+            if !self.is_listed(&dir, component).context("list", &shown)? {
+                let _ = self.fs().remove_dir(&dir, component);
+                return Err(other_spelling(&shown));
+            }
+            above = above.child(component).expect("a part of a folder's name is one");
+            dir = below;
+        }
+        for part in PARTS {
+            self.folders.ensure(folder, &dir, part).context("make the folder", &shown)?;
+        }
+        self.folders.release(folder);
+        for place in [Place::New, Place::Cur] {
+            self.folders.dirty.insert((folder.clone(), Some(place)));
+        }
+        Ok(())
+    }
+
+    fn is_listed(&self, dir: &F::Dir, name: &[u8]) -> io::Result<bool> {
+        let mut found = false;
+        self.fs().list(dir, &mut |entry, _, _| found |= entry == name)?;
+        Ok(found)
+    }
+
+    /// Removes a folder in which no message and no unknown file is left. Its sub-folders stay, and so does its directory then.
+    pub(super) fn remove_folder(&mut self, folder: &Folder) -> Result<(), Stop> {
+        let shown = self.root.shown(folder, b"");
+        let Some(above) = parent(folder) else {
+            return Err(Stop::failed(
+                &shown,
+                "is the root, which is never removed",
+                "remove it by hand on both hosts, and from the config",
+            ));
+        };
+        let Some(dir) = if_there(self.root.folder_dir(folder)).context("open", &shown)? else { return Ok(()) };
+        let mut is_folder = false;
+        for part in [b"new", b"cur"] {
+            if let Some(held) = if_there(self.fs().open_dir(&dir, part)).context("open", &shown)? {
+                is_folder = true;
+                if let Some(name) =
+                    self.entries(&held).context("list", &shown)?.into_iter().map(|(name, _)| name).next()
+                {
+                    return Err(kept(&shown, &name));
+                }
+            }
+        }
+        let (controls, has_others) = match self.look_into(folder, &dir) {
+            // What is left of a removed folder is no business of ours.
+            Err(_) if !is_folder => return Ok(()),
+            found => found?,
+        };
+        let rubbish = self.look_into_tmp(&dir, &shown)?;
+        self.folders.release(folder);
+        self.folders.dirty.insert((folder.clone(), None));
+        if let Some(tmp) = if_there(self.fs().open_dir(&dir, b"tmp")).context("open", &shown)? {
+            for file in rubbish {
+                if_there(self.fs().unlink(&tmp, &file)).context("remove", &shown)?;
+            }
+        }
+        for part in PARTS {
+            if let Err(error) = if_there(self.fs().remove_dir(&dir, part)).context("remove", &shown) {
+                // Something came meanwhile: it is a folder still.
+                for part in PARTS {
+                    let _ = self.folders.ensure(folder, &dir, part);
+                }
+                return Err(error.into());
+            }
+        }
+        self.bury_controls(folder, &dir, &controls)?;
+        if !has_others {
+            let name = folder.components().last().expect("not the root");
+            let above_dir = self.root.folder_dir(&above).context("open", &shown)?;
+            match if_there(self.fs().remove_dir(&above_dir, name)) {
+                // What came meanwhile stays, and its directory with it.
+                Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+                other => drop(other.context("remove", &shown)?),
+            }
+            self.folders.dirty.insert((above, None));
+        }
+        Ok(())
+    }
+
+    /// What the folder's own directory holds: its control files, and whether there are sub-directories.
+    fn look_into(&mut self, folder: &Folder, dir: &F::Dir) -> Result<(Vec<Vec<u8>>, bool), Stop> {
+        let shown = self.root.shown(folder, b"");
+        let (mut controls, mut has_others) = (Vec::new(), false);
+        for (name, kind) in self.entries(dir).context("list", &shown)? {
+            match kind {
+                _ if PARTS.contains(&&name[..]) => {}
+                Kind::Dir => has_others = true,
+                Kind::File if is_control(&name) => controls.push(name),
+                _ => return Err(kept(&shown, &name)),
+            }
+        }
+        Ok((controls, has_others))
+    }
+
+    /// The files of `tmp/` that may go: old ones and our own. The mtime of a staged file is its message's, so age is by
+    /// the younger of both stamps.
+    fn look_into_tmp(&mut self, dir: &F::Dir, shown: &[u8]) -> Result<Vec<Vec<u8>>, Stop> {
+        let Some(tmp) = if_there(self.fs().open_dir(dir, b"tmp")).context("open", shown)? else {
+            return Ok(Vec::new());
+        };
+        let oldest = self.fs().now().sec - TMP_AGE;
+        let mut rubbish = Vec::new();
+        for (name, _) in self.entries(&tmp).context("list", shown)? {
+            let Some(stat) = if_there(self.fs().stat(&tmp, &name)).context("look at", shown)? else { continue };
+            if stat.kind != Kind::File || !self.is_own(&name) && stat.mtime.sec.max(stat.ctime.sec) >= oldest {
+                return Err(kept(shown, &name));
+            }
+            rubbish.push(name);
+        }
+        Ok(rubbish)
+    }
+
+    fn bury_controls(&mut self, folder: &Folder, dir: &F::Dir, controls: &[Vec<u8>]) -> Result<(), Stop> {
+        let shown = self.root.shown(folder, b"");
+        let record = |file: &Vec<u8>| Record {
+            why: Why::Control,
+            folder: folder.clone(),
+            place: None,
+            file: file.clone(),
+            content: None,
+            instead: None,
+        };
+        let tickets =
+            self.grave.announce(controls.iter().map(record).collect()).context("write the grave for", &shown)?;
+        for (file, ticket) in controls.iter().zip(tickets) {
+            if if_there(self.grave.take(&ticket, dir, file)).context("bury", &shown)?.is_some() {
+                self.grave.keep(&ticket).context("bury", &shown)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Names and kinds of a directory; the kinds that `readdir` did not say are asked for.
+    fn entries(&self, dir: &F::Dir) -> io::Result<Vec<(Vec<u8>, Kind)>> {
+        let mut entries = Vec::new();
+        self.fs().list(dir, &mut |name, kind, _| entries.push((name.to_vec(), kind)))?;
+        for (name, kind) in &mut entries {
+            if *kind == Kind::Unknown {
+                *kind = self.fs().stat(dir, name)?.kind;
+            }
+        }
+        Ok(entries)
+    }
+}
+
+fn kept(shown: &[u8], name: &[u8]) -> Stop {
+    Stop::Failed(format!(
+        "{} still holds {}, so it stays, and is made again on the other host",
+        printable(shown),
+        printable(name)
+    ))
+}

@@ -1,0 +1,211 @@
+//! The index of a grave: one line of text for each burial.
+//!
+//! `ID TAB WHY TAB FOLDER TAB PLACE TAB FILE TAB HEADER TAB BODY TAB HEADER TAB BODY`, the last two of the bytes that came instead. `-` stands for
+//! nothing; control bytes and bytes that are no UTF-8 are `\xNN`, a backslash is `\\`. Lines that are torn or
+//! not understood are passed over.
+
+use std::collections::HashSet;
+use std::io::{self, Read, Write};
+
+use smd_protocol::names::printable;
+use smd_protocol::{Content, Digest, Folder, Place};
+
+use super::Ticket;
+use crate::fs::{Fs, Rename};
+use crate::root::if_there;
+
+const INDEX: &[u8] = b"index";
+const INDEX_NEXT: &[u8] = b"index.next";
+/// Longest index that is read, in bytes; what is beyond is passed over.
+const INDEX_MAX: u64 = 256 << 20;
+
+/// Why something was buried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// The message was deleted.
+    Deleted,
+    /// The message got other bytes.
+    Replaced,
+    /// The message was copied to another file system, to where it moved.
+    Moved,
+    /// A control file of a mail program, whose folder was removed.
+    Control,
+}
+
+impl Why {
+    fn word(self) -> &'static str {
+        match self {
+            Why::Deleted => "deleted",
+            Why::Replaced => "replaced",
+            Why::Moved => "moved",
+            Why::Control => "control",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        [Why::Deleted, Why::Replaced, Why::Moved, Why::Control].into_iter().find(|why| why.word() == word)
+    }
+}
+
+/// What the index says of a burial.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// Why it was buried.
+    pub why: Why,
+    /// The folder it was in.
+    pub folder: Folder,
+    /// The directory it was in; none is the folder's own.
+    pub place: Option<Place>,
+    /// Its file name.
+    pub file: Vec<u8>,
+    /// The bytes that were to be buried; none for control files.
+    pub content: Option<Content>,
+    /// The bytes that came instead, when it was replaced.
+    pub instead: Option<Content>,
+}
+
+fn place_word(place: Option<Place>) -> &'static str {
+    match place {
+        Some(Place::New) => "new",
+        Some(Place::Cur) => "cur",
+        None => "-",
+    }
+}
+
+fn content_words(content: Option<&Content>) -> String {
+    content.map_or_else(|| "-\t-".to_owned(), |c| format!("{}\t{}", c.header, c.body))
+}
+
+fn line(id: &str, record: &Record) -> String {
+    let Record { why, folder, place, file, content, instead } = record;
+    format!(
+        "{id}\t{}\t{}\t{}\t{}\t{}\t{}\n",
+        why.word(),
+        printable(folder.as_bytes()),
+        place_word(*place),
+        printable(file),
+        content_words(content.as_ref()),
+        content_words(instead.as_ref()),
+    )
+}
+
+fn unescape(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'\\' {
+            out.push(byte);
+            continue;
+        }
+        match bytes.next()? {
+            b'\\' => out.push(b'\\'),
+            b'x' => {
+                let digits = [bytes.next()?, bytes.next()?];
+                out.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+            }
+            _ => return None,
+        }
+    }
+    Some(out)
+}
+
+/// Two words to a content; both `-` are none, and that is well-formed.
+fn content(header: &str, body: &str) -> Option<Option<Content>> {
+    if (header, body) == ("-", "-") {
+        return Some(None);
+    }
+    let digest = |word: &str| Digest::from_letters(word.as_bytes());
+    Some(Some(Content { header: digest(header)?, body: digest(body)? }))
+}
+
+fn parse_line(line: &str) -> Option<(String, Record)> {
+    let words: Vec<&str> = line.split('\t').collect();
+    let [id, why, folder, place, file, header, body, instead_header, instead_body] = words[..] else { return None };
+    let place = match place {
+        "new" => Some(Place::New),
+        "cur" => Some(Place::Cur),
+        "-" => None,
+        _ => return None,
+    };
+    let record = Record {
+        why: Why::from_word(why)?,
+        folder: Folder::parse(&unescape(folder)?).ok()?,
+        place,
+        file: unescape(file)?,
+        content: content(header, body)?,
+        instead: content(instead_header, instead_body)?,
+    };
+    Some((id.to_owned(), record))
+}
+
+/// Appends lines and makes them durable. `fresh`: a torn line may come before.
+pub(super) fn append<F: Fs>(fs: &F, dir: &F::Dir, burials: &[(Ticket, Record)], fresh: bool) -> io::Result<()> {
+    let (mut file, made) = match if_there(fs.append(dir, INDEX))? {
+        Some(file) => (file, false),
+        None => (fs.create(dir, INDEX)?, true),
+    };
+    let mut text = String::new();
+    if fresh && !made {
+        text.push('\n');
+    }
+    burials.iter().for_each(|(ticket, record)| text.push_str(&line(&ticket.id, record)));
+    file.write_all(text.as_bytes())?;
+    fs.sync_file(&file)?;
+    if made { fs.sync_dir(dir) } else { Ok(()) }
+}
+
+/// Reads all lines that are understood.
+pub(super) fn read<F: Fs>(fs: &F, dir: &F::Dir) -> io::Result<Vec<(String, Record)>> {
+    let Some(file) = if_there(fs.open(dir, INDEX))? else { return Ok(Vec::new()) };
+    let mut bytes = Vec::new();
+    file.take(INDEX_MAX).read_to_end(&mut bytes)?;
+    let lines = bytes.split(|&b| b == b'\n');
+    Ok(lines.filter_map(|line| parse_line(std::str::from_utf8(line).ok()?)).collect())
+}
+
+/// Writes the index anew with the lines of these ids. A crash leaves the old one, and perhaps `index.next`.
+pub(super) fn compact<F: Fs>(fs: &F, dir: &F::Dir, keep: &HashSet<String>) -> io::Result<()> {
+    let kept: String =
+        read(fs, dir)?.iter().filter(|(id, _)| keep.contains(id)).map(|(id, record)| line(id, record)).collect();
+    if_there(fs.unlink(dir, INDEX_NEXT))?;
+    let mut file = fs.create(dir, INDEX_NEXT)?;
+    file.write_all(kept.as_bytes())?;
+    fs.sync_file(&file)?;
+    fs.rename(dir, INDEX_NEXT, dir, INDEX, Rename::Replace)?;
+    fs.sync_dir(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_reads_back_whatever_the_names() {
+        for (folder, file) in [(&b""[..], &b"a:2,S"[..]), (b"x y/\xff\n", b"t\tab\\x00:2,"), ("é".as_bytes(), b"-")] {
+            let record = Record {
+                why: Why::Replaced,
+                folder: Folder::parse(folder).expect("folder"),
+                place: Some(Place::Cur),
+                file: file.to_vec(),
+                content: Some(Content::of(b"old")),
+                instead: Some(Content::of(b"new")),
+            };
+            let text = line("1.run.0", &record);
+            assert_eq!(text.matches('\n').count(), 1);
+            assert_eq!(parse_line(text.trim_end_matches('\n')), Some(("1.run.0".to_owned(), record)));
+        }
+    }
+
+    #[test]
+    fn torn_lines_are_passed_over() {
+        for torn in [
+            "",
+            "1.run.0",
+            "1.run.0\tdeleted\tx",
+            "1.run.0\tdeleted\t\tcur\ta\\x\t-\t-\t-\t-",
+            "1.r.0\teaten\t\tcur\ta\t-\t-\t-\t-",
+        ] {
+            assert_eq!(parse_line(torn), None, "{torn}");
+        }
+    }
+}

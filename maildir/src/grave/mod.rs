@@ -1,0 +1,427 @@
+//! The grave: where deleted and replaced messages rest until their days are over.
+//!
+//! Flat files on the message's own file system, so that a burial is one rename: below `~/.smd/grave/` where
+//! that is the same file system as the root, else in `..smd-grave/` in the root. Nothing is made before the
+//! first burial. A burial has three parts, so that a crash between any two can be told from a finished one:
+//!
+//! 1. [`Grave::announce`] writes what will be buried into the index, durably;
+//! 2. [`Grave::take`] (or [`Grave::lay`] and [`Grave::swap`]) moves the bytes in, under a name that ends in `.t`: *taken,
+//!    not yet looked at*;
+//! 3. whoever took them reads them, and either [`Grave::keep`]s them (`.k`) or gives them back.
+//!
+//! What a crash leaves as `.t` is settled by the next run (see [`crate::apply`]). The index is advice for
+//! `smd-undo`; the bytes do not depend on it.
+//!
+//! Deliberately not here: what is right to bury. Bytes are compared by `apply`.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use smd_protocol::Content;
+use smd_protocol::delta::Mtime;
+use smd_protocol::names::GRAVE_DIR;
+
+use crate::fs::{Fs, Kind, Rename};
+use crate::root::{Root, if_there};
+
+mod index;
+#[cfg(test)]
+mod tests;
+
+pub use index::{Record, Why};
+
+/// Seconds that a buried message is safe even when a write lacks space.
+const DAY: i64 = 86_400;
+/// Bytes that [`Grave::free_space`] tries to free.
+const FREE_AT_ONCE: u64 = 64 << 20;
+/// Graves opened by this process, to tell them apart.
+static OPENED: AtomicU64 = AtomicU64::new(0);
+/// A name that nobody has, to ask whether two directories lie in one mount.
+const PROBE: &[u8] = b"..smd-probe";
+
+/// The grave of one root. Cloning shares it.
+pub struct Grave<F: Fs> {
+    shared: Arc<Shared<F>>,
+}
+
+impl<F: Fs> Clone for Grave<F> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}
+
+struct Shared<F: Fs> {
+    root: Root<F>,
+    /// `~/.smd` and the name of this root's grave in it.
+    home: Option<(F::Dir, Vec<u8>)>,
+    run: String,
+    /// Tells this run from others that have the same label and bury in the same second.
+    nonce: String,
+    next: AtomicU64,
+    opened: Mutex<Opened<F>>,
+}
+
+struct Opened<F: Fs> {
+    dir: Option<F::Dir>,
+    /// Whether this run wrote to the index: what a crash left without a line end is closed before.
+    appended: bool,
+}
+
+/// A burial that was announced.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ticket {
+    id: String,
+}
+
+impl Ticket {
+    fn file(&self, state: State) -> Vec<u8> {
+        format!("{}.{}", self.id, state.letter()).into_bytes()
+    }
+
+    /// The name of the bytes in the grave while nobody has looked at them.
+    pub fn taken(&self) -> Vec<u8> {
+        self.file(State::Taken)
+    }
+}
+
+/// How far a burial came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// The bytes are in the grave, and nobody has compared them with what should be buried.
+    Taken,
+    /// They were compared.
+    Kept,
+}
+
+impl State {
+    fn letter(self) -> char {
+        match self {
+            State::Taken => 't',
+            State::Kept => 'k',
+        }
+    }
+}
+
+/// A file in the grave.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Buried {
+    /// Its ticket.
+    pub ticket: Ticket,
+    /// When it was announced, seconds since 1970.
+    pub time: i64,
+    /// The label of the run that buried it.
+    pub run: String,
+    /// How far its burial came.
+    pub state: State,
+    /// What the index says of it; none when its line is lost.
+    pub record: Option<Record>,
+}
+
+/// Takes `TIME.RUN.N.STATE` apart.
+fn parse_file(file: &[u8]) -> Option<Buried> {
+    let text = std::str::from_utf8(file).ok()?;
+    let (id, state) = text.rsplit_once('.')?;
+    let state = match state {
+        "t" => State::Taken,
+        "k" => State::Kept,
+        _ => return None,
+    };
+    let (time, rest) = id.split_once('.')?;
+    let (run, number) = rest.rsplit_once('.')?;
+    number.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-').then_some(())?;
+    Some(Buried {
+        ticket: Ticket { id: id.to_owned() },
+        time: time.parse().ok()?,
+        run: run.to_owned(),
+        state,
+        record: None,
+    })
+}
+
+/// Keeps letters, digits, `-`, `_` and `+` of a label and cuts it to 64.
+pub(crate) fn file_safe(label: &str) -> String {
+    label.chars().take(64).map(|c| if c.is_ascii_alphanumeric() || "-_+".contains(c) { c } else { '_' }).collect()
+}
+
+impl<F: Fs> Grave<F> {
+    /// Prepares the grave of a root; nothing is opened or made yet. `home` is `~/.smd`, held, and the name of this
+    /// root's files there (one directory entry); `run` labels what this run buries.
+    pub fn open(root: &Root<F>, home: Option<(F::Dir, &str)>, run: &str) -> Self {
+        let home = home.map(|(dir, stem)| (dir, stem.as_bytes().to_vec()));
+        let nonce =
+            format!("{:x}-{:x}-{:x}", root.fs.now().nsec, std::process::id(), OPENED.fetch_add(1, Ordering::Relaxed));
+        let (root, run, opened) = (root.clone(), file_safe(run), Mutex::new(Opened { dir: None, appended: false }));
+        Self { shared: Arc::new(Shared { root, home, run, nonce, next: AtomicU64::new(0), opened }) }
+    }
+
+    fn fs(&self) -> &F {
+        &self.shared.root.fs
+    }
+
+    fn opened(&self) -> MutexGuard<'_, Opened<F>> {
+        self.shared.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The directory, made if it is missing.
+    fn dir(&self) -> io::Result<F::Dir> {
+        let mut opened = self.opened();
+        if let Some(dir) = &opened.dir {
+            return Ok(dir.clone());
+        }
+        let dir = match self.home_dir(true)? {
+            Some(dir) => dir,
+            None => self.ensure(&self.shared.root.dir, GRAVE_DIR)?,
+        };
+        opened.dir = Some(dir.clone());
+        Ok(dir)
+    }
+
+    /// The grave below `~/.smd`, if a rename between it and the root is possible.
+    fn home_dir(&self, make: bool) -> io::Result<Option<F::Dir>> {
+        let (fs, root) = (self.fs(), &self.shared.root.dir);
+        let Some((home, stem)) = &self.shared.home else { return Ok(None) };
+        if fs.stat_dir(home)?.dev != fs.stat_dir(root)?.dev {
+            return Ok(None);
+        }
+        // One device may be mounted twice, and no rename crosses mounts. Asked with a name that nobody has,
+        // the kernel says ENOENT within one mount and EXDEV between two, and changes nothing.
+        match fs.rename(home, PROBE, root, PROBE, Rename::NoReplace) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            _ => return Ok(None),
+        }
+        if make {
+            let graves = self.ensure(home, b"grave")?;
+            return self.ensure(&graves, stem).map(Some);
+        }
+        let Some(graves) = if_there(fs.open_dir(home, b"grave"))? else { return Ok(None) };
+        if_there(fs.open_dir(&graves, stem))
+    }
+
+    fn ensure(&self, at: &F::Dir, name: &[u8]) -> io::Result<F::Dir> {
+        let fs = self.fs();
+        if let Some(dir) = if_there(fs.open_dir(at, name))? {
+            return Ok(dir);
+        }
+        match fs.make_dir(at, name) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+            _ => fs.sync_dir(at)?,
+        }
+        fs.open_dir(at, name)
+    }
+
+    /// Every directory that holds burials of this root, as far as they are there.
+    fn dirs(&self) -> io::Result<Vec<F::Dir>> {
+        let in_root = if_there(self.fs().open_dir(&self.shared.root.dir, GRAVE_DIR))?;
+        Ok(self.home_dir(false)?.into_iter().chain(in_root).collect())
+    }
+
+    /// Writes into the index what will be buried and makes it durable. A ticket that is never used does no harm.
+    ///
+    /// # Errors
+    /// When the grave cannot be made or written: then nothing may be buried.
+    pub fn announce(&self, records: Vec<Record>) -> io::Result<Vec<Ticket>> {
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        let dir = self.dir()?;
+        let time = self.fs().now().sec;
+        let number = |record: Record| {
+            let n = self.shared.next.fetch_add(1, Ordering::Relaxed);
+            (Ticket { id: format!("{time}.{}.{}-{n:x}", self.shared.run, self.shared.nonce) }, record)
+        };
+        let numbered: Vec<_> = records.into_iter().map(number).collect();
+        let mut opened = self.opened();
+        let result = index::append(self.fs(), &dir, &numbered, !opened.appended);
+        let result = match result {
+            Err(e) if is_full(&e) && self.free_in(&dir, FREE_AT_ONCE)? > 0 => {
+                index::append(self.fs(), &dir, &numbered, true)
+            }
+            other => other,
+        };
+        // After a failure the last line may be torn.
+        opened.appended = result.is_ok();
+        result?;
+        Ok(numbered.into_iter().map(|(ticket, _)| ticket).collect())
+    }
+
+    /// Takes a message out of its directory. Nobody has looked at the bytes yet.
+    ///
+    /// # Errors
+    /// `NotFound` when it is gone; `CrossesDevices` when it lies on another file system than the grave.
+    pub fn take(&self, ticket: &Ticket, from: &F::Dir, file: &[u8]) -> io::Result<()> {
+        crate::apply::rename_free(self.fs(), from, file, &self.dir()?, &ticket.taken())
+    }
+
+    /// Lays staged bytes here under the ticket, to [`Grave::swap`] them with a message. Until then they are only a copy.
+    ///
+    /// # Errors
+    /// As [`Grave::take`].
+    pub fn lay(&self, ticket: &Ticket, from: &F::Dir, file: &[u8]) -> io::Result<()> {
+        self.take(ticket, from, file)
+    }
+
+    /// Swaps what is here under the ticket with a message.
+    ///
+    /// # Errors
+    /// As the system says; `InvalidInput` where the file system cannot swap names.
+    pub fn swap(&self, ticket: &Ticket, with: &F::Dir, file: &[u8]) -> io::Result<()> {
+        self.fs().rename(&self.dir()?, &ticket.taken(), with, file, Rename::Exchange)
+    }
+
+    /// Opens what was taken, for the look at it.
+    ///
+    /// # Errors
+    /// As the system says; `InvalidInput` when it is no regular file.
+    pub fn open_taken(&self, ticket: &Ticket) -> io::Result<F::File> {
+        self.fs().open(&self.dir()?, &ticket.taken())
+    }
+
+    /// Keeps what was taken: it is what should be buried.
+    ///
+    /// # Errors
+    /// As the system says; the bytes are then still here as taken.
+    pub fn keep(&self, ticket: &Ticket) -> io::Result<()> {
+        let dir = self.dir()?;
+        crate::apply::rename_free(self.fs(), &dir, &ticket.taken(), &dir, &ticket.file(State::Kept))
+    }
+
+    /// Gives what was taken back under a name that must be free.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when it is not; the bytes are then still here as taken.
+    pub fn give_back(&self, ticket: &Ticket, to: &F::Dir, file: &[u8]) -> io::Result<()> {
+        crate::apply::rename_free(self.fs(), &self.dir()?, &ticket.taken(), to, file)
+    }
+
+    /// Removes what is here as taken: a copy of bytes that are elsewhere.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn discard(&self, ticket: &Ticket) -> io::Result<()> {
+        self.fs().unlink(&self.dir()?, &ticket.taken())
+    }
+
+    /// Makes the burials of this run durable, if there are any.
+    ///
+    /// # Errors
+    /// As the system says; the burials are then not to be relied on.
+    pub fn sync(&self) -> io::Result<()> {
+        let dir = self.opened().dir.clone();
+        dir.map_or(Ok(()), |dir| self.fs().sync_dir(&dir))
+    }
+
+    /// Everything that rests here, oldest first, with what the index says.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn entries(&self) -> io::Result<Vec<Buried>> {
+        let mut all = Vec::new();
+        for dir in self.dirs()? {
+            let mut found = self.files(&dir)?;
+            let mut records: HashMap<String, Record> = index::read(self.fs(), &dir)?.into_iter().collect();
+            found.iter_mut().for_each(|buried| buried.record = records.remove(&buried.ticket.id));
+            all.append(&mut found);
+        }
+        all.sort_by_key(|buried| buried.time);
+        Ok(all)
+    }
+
+    /// What a crash left in the directory that this run uses, taken but not looked at.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(crate) fn unsettled(&self) -> io::Result<Vec<Buried>> {
+        let Some(dir) = self.dirs()?.into_iter().next() else { return Ok(Vec::new()) };
+        let mut found = self.files(&dir)?;
+        found.retain(|buried| buried.state == State::Taken);
+        if !found.is_empty() {
+            let mut records: HashMap<String, Record> = index::read(self.fs(), &dir)?.into_iter().collect();
+            found.iter_mut().for_each(|buried| buried.record = records.remove(&buried.ticket.id));
+            self.opened().dir = Some(dir);
+        }
+        Ok(found)
+    }
+
+    fn files(&self, dir: &F::Dir) -> io::Result<Vec<Buried>> {
+        let mut found = Vec::new();
+        self.fs().list(dir, &mut |name, kind, _| {
+            if matches!(kind, Kind::File | Kind::Unknown) {
+                found.extend(parse_file(name));
+            }
+        })?;
+        found.sort_by_key(|buried| buried.time);
+        Ok(found)
+    }
+
+    /// Removes what was kept for more than `days`, and its lines of the index. Gives how many files went.
+    ///
+    /// # Errors
+    /// As the system says; what was not removed goes another time.
+    pub fn sweep(&self, days: u64, now: Mtime) -> io::Result<usize> {
+        let oldest = now.sec.saturating_sub(i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(DAY));
+        let mut removed = 0;
+        for dir in self.dirs()? {
+            let (old, rest): (Vec<_>, Vec<_>) =
+                self.files(&dir)?.into_iter().partition(|b| b.state == State::Kept && b.time < oldest);
+            for buried in &old {
+                if_there(self.fs().unlink(&dir, &buried.ticket.file(State::Kept)))?;
+            }
+            if !old.is_empty() {
+                let _guard = self.opened();
+                index::compact(self.fs(), &dir, &rest.into_iter().map(|b| b.ticket.id).collect())?;
+            }
+            removed += old.len();
+        }
+        Ok(removed)
+    }
+
+    /// Removes the oldest burials that are over one day old, until some space is free. Gives the bytes freed.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn free_space(&self) -> io::Result<u64> {
+        self.dirs()?.iter().try_fold(0, |freed, dir| Ok(freed + self.free_in(dir, FREE_AT_ONCE)?))
+    }
+
+    fn free_in(&self, dir: &F::Dir, enough: u64) -> io::Result<u64> {
+        let yesterday = self.fs().now().sec - DAY;
+        let mut freed = 0;
+        for buried in self.files(dir)? {
+            if freed >= enough || buried.time >= yesterday {
+                break;
+            }
+            if buried.state == State::Taken {
+                continue;
+            }
+            let file = buried.ticket.file(State::Kept);
+            freed += if_there(self.fs().stat(dir, &file))?.map_or(0, |stat| stat.size);
+            if_there(self.fs().unlink(dir, &file))?;
+        }
+        Ok(freed)
+    }
+}
+
+/// Whether an error says that the disk or the quota is full.
+pub(crate) fn is_full(e: &io::Error) -> bool {
+    matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// What the index shall say of a message.
+pub(crate) fn record_of(
+    why: Why,
+    name: &smd_protocol::Name,
+    place: smd_protocol::Place,
+    file: &[u8],
+    content: Content,
+) -> Record {
+    Record {
+        why,
+        folder: name.folder.clone(),
+        place: Some(place),
+        file: file.to_vec(),
+        content: Some(content),
+        instead: None,
+    }
+}

@@ -1,0 +1,159 @@
+//! The grave by itself, on a real disk.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use smd_protocol::{Name, Place, Uniq};
+
+use super::*;
+use crate::fs::Disk;
+
+struct Yard {
+    temp: tempfile::TempDir,
+    root: Root<Disk>,
+}
+
+impl Yard {
+    fn new() -> Self {
+        let temp = tempfile::tempdir().expect("temp");
+        for dir in ["mail/cur", "home"] {
+            std::fs::create_dir_all(temp.path().join(dir)).expect("makes");
+        }
+        let root = Root::open(Arc::new(Disk), &temp.path().join("mail")).expect("opens");
+        Self { temp, root }
+    }
+
+    fn path(&self, below: &str) -> std::path::PathBuf {
+        self.temp.path().join(below)
+    }
+
+    fn grave(&self, home: bool) -> Grave<Disk> {
+        let dir = Disk.open_root(&self.path("home")).expect("opens");
+        Grave::open(&self.root, home.then_some((dir, "Mail%2Fx")), "2026.run/1")
+    }
+
+    fn bury(&self, grave: &Grave<Disk>, file: &str, bytes: &str) -> Ticket {
+        let cur = Disk.open_root(&self.path("mail/cur")).expect("opens");
+        std::fs::write(self.path("mail/cur").join(file), bytes).expect("writes");
+        let name = Name::new(&smd_protocol::Folder::root(), &Uniq::parse(b"a").expect("uniq"));
+        let record = record_of(Why::Deleted, &name, Place::Cur, file.as_bytes(), Content::of(bytes.as_bytes()));
+        let ticket = grave.announce(vec![record]).expect("announces").remove(0);
+        grave.take(&ticket, &cur, file.as_bytes()).expect("takes");
+        ticket
+    }
+}
+
+fn count(dir: &Path) -> usize {
+    std::fs::read_dir(dir).map_or(0, Iterator::count)
+}
+
+#[test]
+fn nothing_is_made_before_the_first_burial() {
+    let yard = Yard::new();
+    for home in [true, false] {
+        let grave = yard.grave(home);
+        assert!(grave.entries().expect("lists").is_empty() && grave.unsettled().expect("lists").is_empty());
+        assert_eq!(grave.sweep(7, Disk.now()).expect("sweeps"), 0);
+        grave.sync().expect("syncs");
+        assert!(grave.announce(Vec::new()).expect("announces").is_empty());
+    }
+    assert_eq!((count(&yard.path("home")), count(&yard.path("mail"))), (0, 1));
+}
+
+#[test]
+fn it_lies_in_the_home_where_that_is_on_the_same_file_system() {
+    let yard = Yard::new();
+    let grave = yard.grave(true);
+    let ticket = yard.bury(&grave, "a:2,", "x");
+    grave.keep(&ticket).expect("keeps");
+    assert_eq!(count(&yard.path("home/grave/Mail%2Fx")), 2);
+    assert_eq!(count(&yard.path("mail")), 1);
+}
+
+#[test]
+fn it_lies_in_the_root_where_the_home_is_elsewhere() {
+    let yard = Yard::new();
+    // A file system that any Linux has mounted, and that is not the one of temporary files.
+    let elsewhere = Disk.open_root(Path::new("/proc")).expect("opens");
+    let grave = Grave::open(&yard.root, Some((elsewhere, "stem")), "run");
+    let ticket = yard.bury(&grave, "a:2,", "x");
+    grave.keep(&ticket).expect("keeps");
+    assert_eq!(count(&yard.path("mail/..smd-grave")), 2);
+}
+
+#[test]
+fn what_was_buried_is_listed_with_its_record_and_can_be_given_back() {
+    let yard = Yard::new();
+    let grave = yard.grave(true);
+    let first = yard.bury(&grave, "a:2,S", "x");
+    let entries = yard.grave(true).entries().expect("lists");
+    assert_eq!((entries.len(), entries[0].state, entries[0].run.as_str()), (1, State::Taken, "2026_run_1"));
+    let record = entries[0].record.as_ref().expect("indexed");
+    assert_eq!((&record.file[..], record.content), (&b"a:2,S"[..], Some(Content::of(b"x"))));
+    assert_eq!(yard.grave(true).unsettled().expect("lists"), entries);
+    let cur = Disk.open_root(&yard.path("mail/cur")).expect("opens");
+    std::fs::write(yard.path("mail/cur/a:2,S"), "other").expect("writes");
+    assert_eq!(grave.give_back(&first, &cur, b"a:2,S").expect_err("taken").kind(), io::ErrorKind::AlreadyExists);
+    grave.give_back(&first, &cur, b"b").expect("gives back");
+    assert!(grave.entries().expect("lists").is_empty());
+}
+
+#[test]
+fn runs_of_one_label_in_one_second_do_not_meet() {
+    let yard = Yard::new();
+    for n in 0..5 {
+        let grave = yard.grave(true);
+        grave.keep(&yard.bury(&grave, "a:2,", &n.to_string())).expect("keeps");
+    }
+    assert_eq!(yard.grave(true).entries().expect("lists").len(), 5);
+}
+
+#[test]
+fn a_line_torn_by_a_crash_does_not_swallow_the_next() {
+    let yard = Yard::new();
+    yard.bury(&yard.grave(true), "a:2,", "x");
+    let index = yard.path("home/grave/Mail%2Fx/index");
+    let mut text = std::fs::read(&index).expect("reads");
+    text.truncate(text.len() - 5);
+    std::fs::write(&index, text).expect("writes");
+    yard.bury(
+        &Grave::open(&yard.root, Some((Disk.open_root(&yard.path("home")).expect("opens"), "Mail%2Fx")), "other"),
+        "b:2,",
+        "y",
+    );
+    let records: Vec<_> = yard.grave(true).entries().expect("lists").into_iter().map(|b| b.record.is_some()).collect();
+    assert_eq!(records.len(), 2);
+    assert_eq!(records.iter().filter(|&&has| has).count(), 1);
+}
+
+#[test]
+fn what_is_older_than_its_days_goes_with_its_line() {
+    let yard = Yard::new();
+    let grave = yard.grave(true);
+    let (old, taken) = (yard.bury(&grave, "a:2,", "x"), yard.bury(&grave, "b:2,", "y"));
+    grave.keep(&old).expect("keeps");
+    let now = Disk.now();
+    let later = |days: i64| Mtime { sec: now.sec + days * DAY + 60, ..now };
+    assert_eq!(grave.sweep(7, later(6)).expect("sweeps"), 0);
+    assert_eq!(grave.sweep(7, later(7)).expect("sweeps"), 1);
+    // What nobody looked at is not ours to remove.
+    let entries = grave.entries().expect("lists");
+    assert_eq!(entries.iter().map(|b| &b.ticket).collect::<Vec<_>>(), [&taken]);
+    let index = std::fs::read_to_string(yard.path("home/grave/Mail%2Fx/index")).expect("reads");
+    assert_eq!(index.lines().count(), 1);
+    yard.bury(&grave, "c:2,", "z");
+    assert!(grave.entries().expect("lists").iter().all(|b| b.record.is_some()));
+}
+
+#[test]
+fn only_what_is_over_a_day_old_makes_room() {
+    let yard = Yard::new();
+    let grave = yard.grave(false);
+    let ticket = yard.bury(&grave, "a:2,", "x");
+    grave.keep(&ticket).expect("keeps");
+    std::fs::write(yard.path("mail/..smd-grave/1000.old.0.k"), "four").expect("writes");
+    std::fs::write(yard.path("mail/..smd-grave/1000.old.1.t"), "not looked at").expect("writes");
+    assert_eq!(grave.free_space().expect("frees"), 4);
+    assert_eq!(grave.free_space().expect("frees"), 0);
+    assert_eq!(grave.entries().expect("lists").len(), 2);
+}

@@ -1,0 +1,155 @@
+//! Labels of peers and stems of roots: what names a directory and a file of state.
+
+use smd_protocol::Digest;
+
+use crate::store::text;
+
+/// Longest [`Label`], in bytes.
+pub const LABEL_MAX: usize = 100;
+/// Longest [`stem`], in bytes: every suffix that a state file gets still fits in a file name.
+pub const STEM_MAX: usize = 200;
+
+/// The name of a peer, safe as a file name: 1 to 100 of `A-Z a-z 0-9 . _ @ + -`, not beginning with a dot.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Label(String);
+
+/// Why a label was refused.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{label:?} cannot name a peer: {why}")]
+pub struct LabelError {
+    /// The label as it came, cut to 100 bytes and made printable.
+    pub label: String,
+    /// The rule that it breaks.
+    pub why: &'static str,
+}
+
+impl Label {
+    /// Parses a label, which may come from the peer.
+    ///
+    /// # Errors
+    /// When it is no [`Label`].
+    pub fn parse(label: &[u8]) -> Result<Self, LabelError> {
+        let refuse = |why| {
+            let shown = smd_protocol::names::printable(&label[..label.len().min(LABEL_MAX)]);
+            Err(LabelError { label: shown, why })
+        };
+        if label.is_empty() {
+            return refuse("it is empty");
+        }
+        if label.len() > LABEL_MAX {
+            return refuse("it is longer than 100 bytes");
+        }
+        if label[0] == b'.' {
+            return refuse("it begins with a dot");
+        }
+        if !label.iter().all(|&b| is_safe(b)) {
+            return refuse("only letters, digits and . _ @ + - may stand in it");
+        }
+        match std::str::from_utf8(label) {
+            Ok(label) => Ok(Self(label.to_owned())),
+            Err(_) => refuse("it is not ASCII"),
+        }
+    }
+
+    /// Makes a label from what a person wrote (a host name, a path): bytes that may not stand in one become
+    /// `_`, and where anything was changed or cut a digest of the whole keeps two names apart.
+    pub fn derive(from: &[u8]) -> Self {
+        if let Ok(label) = Self::parse(from) {
+            return label;
+        }
+        let digest = Digest::of(from);
+        let kept = from.iter().take(LABEL_MAX - 17).map(|&b| if is_safe(b) { char::from(b) } else { '_' });
+        let kept = kept.collect::<String>();
+        let letters = digest.letters();
+        let tail = letters[..16].iter().map(|&b| char::from(b)).collect::<String>();
+        Self(format!("{}+{tail}", kept.trim_start_matches('.')))
+    }
+
+    /// A label from letters that were made to be one.
+    pub(super) fn of_letters(letters: String) -> Self {
+        Self(letters)
+    }
+
+    /// The label.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Label {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn is_safe(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'@' | b'+' | b'-')
+}
+
+/// The first part of a root's state files: its path as configured, every byte that is not
+/// `A-Z a-z 0-9 . _ @ + -` (and a dot at the beginning) as `%XX`. One that would be longer than
+/// [`STEM_MAX`] is cut, and ends in `~` and 32 letters of the path's digest.
+pub fn stem(root: &[u8]) -> String {
+    let mut out = Vec::with_capacity(root.len() + 16);
+    if root.is_empty() {
+        out.push(b'%');
+    }
+    for (at, byte) in root.iter().enumerate() {
+        text::escape(&mut out, &[*byte], |b| is_safe(b) && !(at == 0 && b == b'.'));
+    }
+    if out.len() > STEM_MAX {
+        out.truncate(STEM_MAX - 33);
+        out.push(b'~');
+        out.extend_from_slice(&Digest::of(root).letters());
+    }
+    out.into_iter().map(char::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_of_a_hostile_peer_are_refused() {
+        for bad in [&b""[..], b".", b"..", b".x", b"a/b", b"a\0", b"a b", b"\xff", "é".as_bytes(), &[b'a'; 101]] {
+            assert!(Label::parse(bad).is_err(), "{bad:?}");
+        }
+        for good in [&b"a"[..], b"me@host.example+2_x-y", b"-", &[b'a'; 100]] {
+            assert_eq!(Label::parse(good).expect("good").as_str().as_bytes(), good);
+        }
+    }
+
+    #[test]
+    fn derived_labels_are_labels_and_stay_apart() {
+        let names = [
+            &b"host"[..],
+            b"",
+            b".",
+            b"../x",
+            b"a b",
+            b"a_b",
+            b"a\xffb",
+            &[b'x'; 300],
+            &[b'x'; 301],
+            b"/home/me/Maildir",
+        ];
+        let labels = names.map(Label::derive);
+        for (at, label) in labels.iter().enumerate() {
+            assert_eq!(Label::parse(label.as_str().as_bytes()).as_ref(), Ok(label));
+            assert!(!labels[..at].contains(label), "{label}");
+        }
+        assert_eq!(labels[0].as_str(), "host");
+    }
+
+    #[test]
+    fn stems_are_file_names_that_differ_as_the_paths_do() {
+        assert_eq!(stem(b"Maildir"), "Maildir");
+        assert_eq!(stem(b"/home/me/Mail dir"), "%2Fhome%2Fme%2FMail%20dir");
+        assert_eq!(stem(b"../a"), "%2E.%2Fa");
+        let long = [b'a'; 1000];
+        assert_eq!(stem(&long).len(), STEM_MAX);
+        assert_ne!(stem(&long), stem(&long[1..]));
+        assert_eq!(stem(&long[..STEM_MAX]).len(), STEM_MAX);
+        assert!(!stem(b"").is_empty());
+    }
+}

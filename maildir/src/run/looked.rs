@@ -1,0 +1,90 @@
+//! The look at a root: open it, judge whether it is the one it was, scan it.
+
+use std::sync::Arc;
+
+use smd_protocol::names::printable;
+
+use super::{RootRun, RunError, skipped};
+use crate::error::{Context, Trouble};
+use crate::fs::Fs;
+use crate::home::Access;
+use crate::root::{Root, if_there};
+use crate::scan::{Depth, Look, Scanner};
+
+/// What a look found beside the delta.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// There is no root here, and no base says that there should be one.
+    pub absent: bool,
+    /// Something could not be read, so no absence counts.
+    pub incomplete: bool,
+    /// Folders put back from a backup.
+    pub put_back: Vec<smd_protocol::Folder>,
+    /// Why the root may not be the one it was.
+    pub suspicious: Option<String>,
+    /// What a person should hear of.
+    pub troubles: Vec<Trouble>,
+    /// Messages seen.
+    pub messages: u64,
+}
+
+impl<F: Fs> RootRun<F> {
+    /// Looks at the root. `on_read` hears the bytes of each file that is read, and ends the look by saying no.
+    ///
+    /// # Errors
+    /// When the root is there but cannot be looked at, or the state contradicts itself.
+    pub fn look(&mut self, depth: Depth, on_read: &(dyn Fn(u64) -> bool + Sync)) -> Result<Looked, RunError> {
+        use std::os::unix::ffi::OsStrExt;
+        let shown = self.path.as_os_str().as_bytes().to_vec();
+        let Some(root) = if_there(Root::open(self.fs.clone(), &self.path)).context("open", &shown)? else {
+            // With a base this is a root that went missing: everything in it would count as deleted, and
+            // `suspicious` keeps that from happening.
+            return if self.chosen.is_some() {
+                let looked = Looked { suspicious: Some("is missing".to_owned()), incomplete: true, ..Looked::default() };
+                Ok(looked)
+            } else {
+                Ok(Looked { absent: true, ..Looked::default() })
+            };
+        };
+        self.root = Some(root.clone());
+        let skip = skipped(&*self.fs, &self.home);
+        // Sections that were dropped make no folder clean: then every one is compared.
+        let base_id = self.chosen.filter(|_| self.dropped.is_empty());
+        let dry_run = self.home.access() == Access::ReadOnly;
+        let excludes = self.excludes.clone();
+        let scanner = Scanner { root: &root, excludes: &excludes, skip_dirs: &skip, depth, dry_run, on_read };
+        let cache = std::mem::replace(&mut self.cache, crate::cache::Cache::none(self.fs.clone()));
+        let mut held = None;
+        let scanned: Result<Look, RunError> = scanner.scan(&cache, base_id, || {
+            held = Some(self.base()?);
+            Ok(&**held.as_ref().expect("set above"))
+        });
+        self.cache = cache;
+        let mut look = scanned?;
+        let suspicious = self.suspicion(&look);
+        self.delta = Arc::new(std::mem::take(&mut look.delta));
+        let looked = Looked {
+            absent: false,
+            incomplete: !look.unknown.is_empty(),
+            put_back: look.put_back.clone(),
+            suspicious,
+            troubles: std::mem::take(&mut look.troubles),
+            messages: look.messages_seen,
+        };
+        self.look = Some(look);
+        Ok(looked)
+    }
+
+    /// Why this may not be the root that the base was made of.
+    fn suspicion(&self, look: &Look) -> Option<String> {
+        self.chosen?;
+        let meta = self.store.meta();
+        if let Some(was) = meta.identity
+            && (was.ino != look.identity.ino || (was.btime.is_some() && look.identity.btime.is_some() && was.btime != look.identity.btime))
+        {
+            return Some("is another directory than before".to_owned());
+        }
+        let lost = meta.mounts.iter().find(|folder| !look.mounts.contains(folder));
+        lost.map(|folder| format!("had a mounted disk at {} that is not there", printable(folder.as_bytes())))
+    }
+}

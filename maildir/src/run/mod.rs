@@ -1,0 +1,456 @@
+//! One root at one host, through one run: open, agree, look, apply, prepare, commit, finish.
+//!
+//! Both ends do the same with their own side, so both use this room; what differs (who decides, who
+//! answers) is in the client's session and the server's serve loop. The order of durability is here:
+//! staged bytes before names (`apply`), names before state ([`RootRun::prepare`]), state before the
+//! commit ([`RootRun::commit`]).
+//!
+//! Deliberately not here: the wire, and which steps are taken.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use smd_protocol::delta::Present;
+use smd_protocol::pack::{self, Part};
+use smd_protocol::{BaseId, Content, Delta, Digest, Folder, Name, Outcome, Presence, Section, Snapshot, Step};
+
+use crate::apply::{Applier, open_message};
+use crate::cache::Cache;
+use crate::error::{Context, Error, Trouble};
+use crate::exclude::Excludes;
+use crate::fs::Fs;
+use crate::grave::Grave;
+use crate::hash;
+use crate::home::{Access, Home, Label, Side, stem};
+use crate::lock::{self, Guard, LockError, Wait};
+use crate::root::{Root, if_there};
+use crate::scan::{Committed, Depth, Look, Scanner};
+use crate::store::{Identity, Ids, Meta, Store, StoreError};
+
+mod looked;
+
+pub use looked::Looked;
+
+/// Why a run cannot go on in a root.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Another run holds a lock.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The base cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] Error),
+}
+
+/// What a run is told about a root.
+pub struct Settings<'a> {
+    /// Where the root is on this host.
+    pub path: &'a Path,
+    /// The root's name in state files: its path as configured.
+    pub key: &'a [u8],
+    /// Folders that are left alone.
+    pub excludes: Excludes,
+    /// Days that messages rest in the grave.
+    pub grave_days: u32,
+    /// The client's id: part of the names of staged files.
+    pub owner: &'a str,
+    /// How long a lock is waited for, in milliseconds.
+    pub lock_wait_ms: u64,
+}
+
+/// One root at one host, through one run.
+pub struct RootRun<F: Fs> {
+    fs: Arc<F>,
+    home: Home<F>,
+    path: PathBuf,
+    excludes: Excludes,
+    grave_days: u32,
+    owner: String,
+    lock_wait_ms: u64,
+    store: Store<F>,
+    cache: Cache<F>,
+    /// The base that both hosts agreed to start from.
+    chosen: Option<BaseId>,
+    /// Sections dropped because one of the hosts has them damaged.
+    dropped: BTreeSet<Folder>,
+    /// The base as it counts in this run: without excluded folders and dropped sections.
+    base: Option<Arc<Snapshot>>,
+    root: Option<Root<F>>,
+    look: Option<Look>,
+    delta: Arc<Delta>,
+    applier: Option<Applier<F>>,
+    swept: BTreeSet<Folder>,
+    committed: bool,
+    /// Held to the end of the run, so last: fields are dropped in order.
+    root_lock: Option<Guard<F>>,
+    _state_lock: Guard<F>,
+}
+
+impl<F: Fs> RootRun<F> {
+    /// Takes the state lock and reads which bases there are. Nothing below the root is touched.
+    ///
+    /// # Errors
+    /// When the lock is held too long, or the state cannot be read.
+    pub fn open(home: &Home<F>, side: Side, peer: &Label, settings: Settings<'_>, stop: &dyn Fn() -> bool) -> Result<Self, RunError> {
+        let pair = home.pair(side, peer)?;
+        let stem = stem(settings.key);
+        let state_lock = lock::state_lock(&pair, &stem, &Wait { ms: settings.lock_wait_ms, stop })?;
+        let store = Store::open(&pair, settings.key)?;
+        let cache = match &pair.dir {
+            Some(dir) => Cache::open(pair.fs.clone(), dir, format!("{stem}.db.txt.stat").as_bytes()),
+            None => Cache::none(pair.fs.clone()),
+        };
+        Ok(Self {
+            fs: pair.fs.clone(),
+            home: home.clone(),
+            path: settings.path.to_path_buf(),
+            excludes: settings.excludes,
+            grave_days: settings.grave_days,
+            owner: settings.owner.to_owned(),
+            lock_wait_ms: settings.lock_wait_ms,
+            store,
+            cache,
+            chosen: None,
+            dropped: BTreeSet::new(),
+            base: None,
+            root: None,
+            look: None,
+            delta: Arc::default(),
+            applier: None,
+            swept: BTreeSet::new(),
+            committed: false,
+            root_lock: None,
+            _state_lock: state_lock,
+        })
+    }
+
+    /// The bases that this host can offer.
+    pub fn ids(&self) -> Ids {
+        self.store.ids()
+    }
+
+    /// The highest counter that this host remembers.
+    pub fn counter(&self) -> u64 {
+        self.store.counter()
+    }
+
+    /// Sections of the base that are damaged here.
+    pub fn damaged(&self) -> &[Folder] {
+        self.store.damaged()
+    }
+
+    /// Where the root is, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The base's file, for messages.
+    pub fn state_path(&self) -> &[u8] {
+        self.store.path()
+    }
+
+    /// Settles on the base that both hosts have, durably, or on none. `damaged` are sections that the peer lost.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn agree(&mut self, common: Option<BaseId>, damaged: &[Folder]) -> Result<(), RunError> {
+        match common {
+            Some(id) => {
+                self.store.promote(id)?;
+                self.dropped = self.store.damaged().iter().chain(damaged).cloned().collect();
+            }
+            None => self.store.forget(),
+        }
+        self.chosen = common;
+        self.base = None;
+        Ok(())
+    }
+
+    /// Whether the run has no base to start from.
+    pub fn adopts(&self) -> bool {
+        self.chosen.is_none()
+    }
+
+    /// The base as it counts in this run.
+    ///
+    /// # Errors
+    /// When the state contradicts itself; the next run adopts.
+    pub fn base(&mut self) -> Result<Arc<Snapshot>, RunError> {
+        if let Some(base) = &self.base {
+            return Ok(base.clone());
+        }
+        let mut snapshot = self.store.snapshot()?.clone();
+        snapshot.folders.retain(|folder, _| !self.excludes.excludes(folder.as_bytes()));
+        for folder in &self.dropped {
+            if let Some(section) = snapshot.folders.get_mut(folder) {
+                *section = Section::new(Vec::new(), true);
+            }
+        }
+        let base = Arc::new(snapshot);
+        self.base = Some(base.clone());
+        Ok(base)
+    }
+
+    /// Whether a section is still being adopted, or must be: then a run without changes has work all the same.
+    ///
+    /// # Errors
+    /// As [`RootRun::base`].
+    pub fn has_adopting(&mut self) -> Result<bool, RunError> {
+        Ok(!self.dropped.is_empty() || self.store.has_adopting()?)
+    }
+
+    /// Changes of the base that follow from excludes and damage alone, not from mail.
+    ///
+    /// # Errors
+    /// As [`RootRun::base`].
+    pub fn upkeep(&mut self) -> Result<Delta, RunError> {
+        let mut changes = Delta::default();
+        if self.excludes.fingerprint() != self.store.meta().excludes {
+            for folder in self.store.snapshot()?.folders.keys().filter(|folder| self.excludes.excludes(folder.as_bytes())) {
+                changes.folders.entry(folder.clone()).or_default().presence = Presence::Removed;
+            }
+        }
+        for folder in &self.dropped {
+            let change = changes.folders.entry(folder.clone()).or_default();
+            if change.presence != Presence::Removed {
+                change.presence = Presence::Reset;
+                change.adopting = Some(true);
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Cuts a delta into parts against the base of this run.
+    ///
+    /// # Errors
+    /// As [`RootRun::base`].
+    pub fn pack_delta(&mut self) -> Result<Vec<Part>, RunError> {
+        if self.delta.is_empty() {
+            return Ok(Vec::new());
+        }
+        let base = self.base()?;
+        Ok(pack::pack(&base, &self.delta))
+    }
+
+    /// What the look found, base to present.
+    pub fn delta(&self) -> &Arc<Delta> {
+        &self.delta
+    }
+
+    /// The stored base, against which changes of a base are packed and settled.
+    ///
+    /// # Errors
+    /// When the state contradicts itself.
+    pub fn stored(&mut self) -> Result<&Snapshot, RunError> {
+        Ok(self.store.snapshot()?)
+    }
+
+    /// The open root, once [`RootRun::look`] found one or a step made it.
+    pub fn root(&self) -> Option<&Root<F>> {
+        self.root.as_ref()
+    }
+
+    /// Reads a message whole and gives the digest of all its bytes: its fresh uniq, should it need one.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn whole_digest(&self, name: &Name) -> Result<Digest, Error> {
+        let Some(root) = &self.root else {
+            return Err(std::io::Error::from(std::io::ErrorKind::NotFound)).context("open", name.uniq.as_bytes());
+        };
+        let mut message = open_message(root, name).context("open", root.shown_name(name))?;
+        hash::whole(&*self.fs, &mut message.file).context("read", root.shown_name(name))
+    }
+
+    /// Opens the applier under the root's lock, making the root if it is not there.
+    fn applier(&mut self, stop: &dyn Fn() -> bool) -> Result<&mut Applier<F>, RunError> {
+        if self.applier.is_none() {
+            let root = match self.root.clone() {
+                Some(root) => root,
+                None => {
+                    let root = self.make_root()?;
+                    // An empty look, so that the cache can be told afterwards what was installed.
+                    self.look(Depth::Quick, &|_| true)?;
+                    root
+                }
+            };
+            if self.root_lock.is_none() {
+                self.root_lock = Some(lock::root_lock(&root, &self.home, &Wait { ms: self.lock_wait_ms, stop })?);
+            }
+            let key = stem(std::os::unix::ffi::OsStrExt::as_bytes(self.path.as_os_str()));
+            let home = self.home.dir().cloned().map(|dir| (dir, key.as_str()));
+            let grave = Grave::open(&root, home, &self.owner);
+            if let Err(error) = grave.sweep(u64::from(self.grave_days), self.fs.now()) {
+                tracing::warn!(%error, "the grave was not swept");
+            }
+            let (base, delta) = (self.base()?, self.delta.clone());
+            let expect = move |name: &Name| Present { base: &base, delta: &delta }.entry(name).cloned();
+            self.applier = Some(Applier::new(root, grave, &self.owner, Box::new(expect)));
+        }
+        Ok(self.applier.as_mut().expect("set above"))
+    }
+
+    /// Makes the root: only its last component, so that a path below a disk that is not mounted is noticed.
+    fn make_root(&mut self) -> Result<Root<F>, RunError> {
+        use std::os::unix::ffi::OsStrExt;
+        let shown = self.path.as_os_str().as_bytes();
+        let (parent, name) = match (self.path.parent(), self.path.file_name()) {
+            (Some(parent), Some(name)) if !parent.as_os_str().is_empty() => (parent, name),
+            (_, Some(name)) => (Path::new("."), name),
+            _ => (Path::new("/"), self.path.as_os_str()),
+        };
+        let at = self.fs.open_root(parent).context("open", parent.as_os_str().as_bytes())?;
+        match self.fs.make_dir(&at, name.as_bytes()) {
+            Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(e).context("make", shown)?,
+            _ => self.fs.sync_dir(&at).context("sync", parent.as_os_str().as_bytes())?,
+        }
+        let root = Root::open(self.fs.clone(), &self.path).context("open", shown)?;
+        self.root = Some(root.clone());
+        Ok(root)
+    }
+
+    /// Starts a batch of steps under the root's lock. Gives what was found amiss while tidying up.
+    ///
+    /// # Errors
+    /// When the lock is held too long, or the root cannot be made.
+    pub fn begin(&mut self, steps: Vec<Step>, stop: &dyn Fn() -> bool) -> Result<Vec<Trouble>, RunError> {
+        let mut folders: BTreeSet<Folder> = steps.iter().filter_map(Step::target).map(|name| name.folder.clone()).collect();
+        folders.retain(|folder| !self.swept.contains(folder));
+        self.swept.extend(folders.iter().cloned());
+        let first = self.applier.is_none();
+        let applier = self.applier(stop)?;
+        let troubles = if first || !folders.is_empty() { applier.sweep(&folders) } else { Vec::new() };
+        applier.begin(steps);
+        let lacking = applier.stage_local();
+        tracing::debug!(lacking = lacking.len(), "steps without their local source");
+        Ok(troubles)
+    }
+
+    /// The batch's applier, for contents that come in.
+    pub fn applying(&mut self) -> Option<&mut Applier<F>> {
+        self.applier.as_mut()
+    }
+
+    /// Installs the batch. Gives the outcomes in the order of the steps.
+    pub fn install(&mut self) -> Vec<Outcome> {
+        self.applier.as_mut().map(Applier::install).unwrap_or_default()
+    }
+
+    /// Makes durable what was installed here *and what others wrote since the base*, then writes the next base.
+    /// A crash before the last write leaves the old base; after it, either host's `next` is enough to go on from.
+    ///
+    /// # Errors
+    /// When anything of it fails: then there is no next base.
+    pub fn prepare(&mut self, counter: u64, changes: &Delta) -> Result<BaseId, RunError> {
+        if self.look.is_none() && self.root.is_none() {
+            tracing::debug!("a base of a root that is not there");
+        }
+        if let Some(root) = &self.root {
+            self.make_durable(root)?;
+        }
+        let meta = self.meta()?;
+        Ok(self.store.write_next(counter, changes, &meta)?)
+    }
+
+    fn make_durable(&self, root: &Root<F>) -> Result<(), Error> {
+        let shown = root.shown(&Folder::root(), b"");
+        if self.fs.habits(&root.dir).context("look at", &shown)?.trusted && self.look.as_ref().is_none_or(|look| look.mounts.is_empty()) {
+            return self.fs.sync_fs(&root.dir).context("sync", &shown);
+        }
+        // File by file: what the look found new, and the directories it lies in.
+        for (folder, change) in &self.delta.folders {
+            let Some(dirs) = if_there(root.folder(folder)).context("open", root.shown(folder, b""))? else { continue };
+            let mut messages = crate::apply::Messages::new(root.clone());
+            for seen in &change.set {
+                let name = Name::new(folder, &seen.entry.uniq);
+                // Gone again, by a step of ours or a user: the directories below tell of that.
+                if let Some(message) = if_there(messages.open(&name, Some(&seen.entry))).context("open", root.shown_name(&name))? {
+                    self.fs.sync_file(&message.file).context("sync", root.shown_name(&name))?;
+                }
+            }
+            for dir in [Some(&dirs.dir), dirs.new.as_ref(), dirs.cur.as_ref()].into_iter().flatten() {
+                self.fs.sync_dir(dir).context("sync", root.shown(folder, b""))?;
+            }
+        }
+        self.fs.sync_dir(&root.dir).context("sync", &shown)
+    }
+
+    /// What is recorded of the root beside its entries.
+    fn meta(&self) -> Result<Meta, Error> {
+        let identity = match &self.root {
+            Some(root) => {
+                let stat = self.fs.stat_dir(&root.dir).context("look at", root.shown(&Folder::root(), b""))?;
+                Some(Identity { ino: stat.ino, btime: stat.btime })
+            }
+            None => self.store.meta().identity,
+        };
+        let mounts = self.look.as_ref().map(|look| look.mounts.clone()).unwrap_or_default();
+        Ok(Meta { identity, excludes: self.excludes.fingerprint().to_owned(), mounts })
+    }
+
+    /// Makes the prepared base the current one, durably.
+    ///
+    /// # Errors
+    /// When this is not the prepared one, or the state cannot be written.
+    pub fn commit(&mut self, id: BaseId) -> Result<(), RunError> {
+        self.store.commit(id)?;
+        self.committed = true;
+        Ok(())
+    }
+
+    /// Drops a prepared base: the other host computed another id.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn abort(&mut self) -> Result<(), RunError> {
+        Ok(self.store.abort()?)
+    }
+
+    /// Ends the run: lets go of the root, and keeps in the cache what was learnt, so that the next run finds
+    /// unchanged folders clean. What fails here costs the next run time, nothing else.
+    pub fn finish(&mut self, depth: Depth) {
+        let touched = self.applier.as_ref().map(Applier::touched).unwrap_or_default();
+        let installed: Vec<(Name, Content)> = self.applier.as_ref().map(Applier::installed).unwrap_or_default();
+        self.applier = None;
+        if self.home.access() == Access::ReadOnly {
+            return;
+        }
+        let Some(root) = &self.root else { return };
+        let result = match (self.committed, self.store.ids().current) {
+            (true, Some(id)) => match (self.store.snapshot(), &mut self.look) {
+                (Ok(base), Some(look)) => {
+                    let skip = skipped(&*self.fs, &self.home);
+                    let scanner = Scanner {
+                        root,
+                        excludes: &self.excludes,
+                        skip_dirs: &skip,
+                        depth,
+                        dry_run: false,
+                        on_read: &|_| true,
+                    };
+                    scanner.after_commit(&mut self.cache, look, &Committed { touched: &touched, base, id, installed: &installed })
+                }
+                (Ok(_), None) => Ok(()),
+                (Err(error), _) => {
+                    tracing::warn!(%error, "the base cannot be read back");
+                    Ok(())
+                }
+            },
+            // Folders that this run changed without a commit are dirty by their own stamps.
+            _ => self.look.as_ref().map_or(Ok(()), |look| look.remember(&mut self.cache)),
+        };
+        if let Err(error) = result {
+            tracing::warn!(%error, "the cache was not written");
+        }
+        self.root_lock = None;
+    }
+}
+
+/// Our own state directory, which is no folder even when it lies in a root.
+fn skipped<F: Fs>(fs: &F, home: &Home<F>) -> Vec<(u64, u64)> {
+    home.dir().and_then(|dir| fs.stat_dir(dir).ok()).map(|stat| (stat.dev, stat.ino)).into_iter().collect()
+}

@@ -1,0 +1,140 @@
+//! Base and present: the delta, and what the cache keeps of the look.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use smd_protocol::delta::{FolderDelta, Meta, Presence};
+use smd_protocol::{Delta, Entry, Folder, Section, Seen, Snapshot};
+
+use super::folder::Messages;
+use super::rounds::Work;
+use super::{Identity, Look};
+use crate::cache::{DirRecord, DirState, Record, Whole};
+use crate::error::Trouble;
+use crate::fs::Fs;
+
+/// The entry that a record tells of.
+pub(super) fn entry_of(record: &Record) -> Entry {
+    Entry { uniq: record.uniq.clone(), place: record.place, flags: record.flags.clone(), content: record.content }
+}
+
+impl<F: Fs> Work<'_, F> {
+    /// The look at a root in which nothing changed.
+    pub(super) fn clean_look(mut self, mut whole: Whole) -> Look {
+        whole.complete = true;
+        let kept = self.kept(None, &BTreeSet::new());
+        self.look(Delta::default(), kept, whole)
+    }
+
+    /// Compares what was found with the base.
+    pub(super) fn compare(mut self, base: &Snapshot, mut whole: Whole) -> Look {
+        let mut delta = Delta::default();
+        let empty = Section::default();
+        for (folder, found) in &self.listed {
+            if self.is_unknown(folder) || !self.walked.dirs.contains_key(folder) {
+                continue;
+            }
+            let section = base.folders.get(folder);
+            let mut change = FolderDelta::between(section.unwrap_or(&empty), present(found, section));
+            if section.is_none() {
+                change.presence = Presence::Added;
+            }
+            if self.restless.contains(folder) && !change.gone.is_empty() {
+                change.gone.clear();
+                let path = self.scanner.root.shown(folder, b"");
+                let text =
+                    "changes all the time; what seems deleted there is looked for again by the next run".to_owned();
+                self.troubles.push(Trouble { path, text });
+            }
+            if !change.is_empty() {
+                delta.folders.insert(folder.clone(), change);
+            }
+        }
+        for folder in &self.gone {
+            delta.folders.insert(folder.clone(), FolderDelta { presence: Presence::Removed, ..FolderDelta::default() });
+        }
+        whole.complete = base.folders.keys().all(|folder| {
+            (!self.gone.contains(folder) && !self.unknown.contains(folder) && !self.is_absent(folder))
+                || self.scanner.excludes.excludes(folder.as_bytes())
+        });
+        // One that equals the base may have been put back or not: nothing of it is missing.
+        let put_back: BTreeSet<Folder> =
+            self.put_back().into_iter().filter(|f| delta.folders.contains_key(f) || self.is_unknown(f)).collect();
+        let kept = self.kept(Some(base), &put_back);
+        Look { put_back: put_back.into_iter().collect(), ..self.look(delta, kept, whole) }
+    }
+
+    /// What the cache is to keep of every directory.
+    fn kept(&mut self, base: Option<&Snapshot>, put_back: &BTreeSet<Folder>) -> BTreeMap<Folder, DirState> {
+        let mut kept = BTreeMap::new();
+        for (folder, seen) in &self.walked.dirs {
+            let old = self.cache.dirs().get(folder);
+            let mut record =
+                DirRecord { own: (seen.settled && seen.trusted).then_some(seen.own), ..DirRecord::default() };
+            let mut state = DirState::default();
+            let unknown = self.unlistable.contains(folder) || self.walked.unknown(folder);
+            match self.listed.get_mut(folder) {
+                Some(found) if !unknown => {
+                    (record.cur, record.new) = (found.cur, found.new);
+                    state.settled = found.settled() && seen.trusted && !self.restless.contains(folder);
+                    record.messages = found.records.len() as u64;
+                    state.files = Some(std::mem::take(&mut found.records));
+                    state.record = record;
+                    state.record.clean = base.and_then(|base| state.equals(base.folders.get(folder)));
+                }
+                // Clean, or not looked into: what was recorded stands.
+                _ => {
+                    let old = old.cloned().unwrap_or_default();
+                    let clean = if self.is_clean(folder, seen) { old.clean } else { None };
+                    state.record = DirRecord { own: record.own, clean, ..old };
+                }
+            }
+            if put_back.contains(folder) {
+                // The next run must see it too, unless this one commits.
+                let old = old.cloned().unwrap_or_default();
+                (state.record.cur, state.record.new, state.record.clean) = (old.cur, old.new, None);
+            }
+            kept.insert(folder.clone(), state);
+        }
+        // What could not be looked at keeps its digests, and is dirty.
+        for (folder, old) in self.cache.dirs() {
+            if self.is_unknown(folder) && !kept.contains_key(folder) {
+                let record = DirRecord { own: None, clean: None, ..old.clone() };
+                kept.insert(folder.clone(), DirState { record, ..DirState::default() });
+            }
+        }
+        kept
+    }
+
+    fn look(self, delta: Delta, kept: BTreeMap<Folder, DirState>, whole: Whole) -> Look {
+        let root = self.walked.dirs.get(&Folder::root()).map(|seen| seen.own);
+        let mounts =
+            self.walked.dirs.iter().filter(|(_, seen)| seen.own.mount || seen.places().any(|place| place.mount));
+        let mut troubles = self.walked.troubles.clone();
+        troubles.extend(self.troubles.iter().cloned());
+        troubles.extend(self.listed.values().flat_map(|found| found.troubles.iter().cloned()));
+        troubles.dedup();
+        Look {
+            delta,
+            troubles,
+            put_back: Vec::new(),
+            unknown: self.unknown.clone(),
+            twins: self.twins.iter().cloned().collect(),
+            identity: Identity { ino: root.map_or(0, |own| own.ino), btime: root.and_then(|own| own.btime) },
+            mounts: mounts.map(|(folder, _)| folder.clone()).collect(),
+            depth: self.depth,
+            files_read: self.files_read,
+            bytes_read: self.bytes_read,
+            messages_seen: kept.values().map(|state| state.record.messages).sum(),
+            kept,
+            whole,
+        }
+    }
+}
+
+/// The messages of a folder; of what is unknown, the base's entry.
+fn present(found: &Messages, section: Option<&Section>) -> Vec<Seen> {
+    let seen =
+        |record: &Record| Seen { entry: entry_of(record), meta: Some(Meta { size: record.size, mtime: record.mtime }) };
+    let kept = found.unknown.iter().filter_map(|uniq| section?.entry(uniq)).cloned().map(Seen::bare);
+    found.records.iter().map(seen).chain(kept).collect()
+}

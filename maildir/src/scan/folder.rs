@@ -1,0 +1,327 @@
+//! From the names of one folder to its messages: which are known, which must be read.
+//!
+//! A message is known when a record tells of its file: the name with the recorded inode, or another name of
+//! a file with the inode, size, mtime and birth time of a record (a changed flag; a message that a mail
+//! program moved here). Everything else is read.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+
+use smd_protocol::delta::Mtime;
+use smd_protocol::digest::Hashed;
+use smd_protocol::{Content, FileName, Folder, Section, Uniq};
+
+use super::list::{Item, Listing};
+use super::{Depth, Scanner, stamps, twins};
+use crate::cache::{DirStamp, Record};
+use crate::error::Trouble;
+use crate::fs::{Fs, Kind, Stat};
+use crate::hash::{self, Job, Outcome};
+use crate::root::FolderDirs;
+
+/// Most sentences about one folder.
+const TROUBLES_MAX: usize = 20;
+
+/// What may tell of files without reading them.
+pub(super) struct Memory<'a> {
+    /// The folder's own records by uniq.
+    pub(super) known: &'a [Record],
+    /// Records by inode, wherever they were.
+    pub(super) donors: &'a HashMap<u64, Vec<&'a Record>>,
+    pub(super) depth: Depth,
+    /// Whether the records were made by this very scan, so that young files need no second reading.
+    pub(super) fresh: bool,
+}
+
+/// A folder's messages as found.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Messages {
+    pub(super) cur: Option<DirStamp>,
+    pub(super) new: Option<DirStamp>,
+    /// By uniq, each once.
+    pub(super) records: Vec<Record>,
+    /// Uniqs of which nothing can be said: neither gone nor changed.
+    pub(super) unknown: BTreeSet<Uniq>,
+    pub(super) troubles: Vec<Trouble>,
+    /// Whether the names stood still while they were listed, and every file was met under its name.
+    pub(super) stable: bool,
+    /// Whether the stamps prove that no name changed since.
+    pub(super) proven: bool,
+    /// Complete listings so far.
+    pub(super) looks: u32,
+}
+
+impl Messages {
+    /// Whether messages and stamps may be recorded as belonging together.
+    pub(super) fn settled(&self) -> bool {
+        self.stable && self.proven && self.unknown.is_empty() && self.records.iter().all(|r| !r.racy)
+    }
+
+    /// Adds a sentence; when there are too many, counts on in the last.
+    pub(super) fn trouble(&mut self, path: Vec<u8>, text: String) {
+        match self.troubles.len() {
+            n if n < TROUBLES_MAX => self.troubles.push(Trouble { path, text }),
+            TROUBLES_MAX => {
+                self.troubles.push(Trouble { path, text: format!("{text} (and so may others in this folder)") })
+            }
+            _ => {}
+        }
+    }
+}
+
+/// One file that may be a message.
+pub(super) struct Candidate {
+    pub(super) item: Item,
+    pub(super) name: FileName,
+    pub(super) state: State,
+}
+
+pub(super) enum State {
+    Known(Record),
+    /// To be read, as this job.
+    Read(usize),
+    /// The name is gone again.
+    Vanished,
+    Unknown(String),
+    /// No regular file, so no message.
+    Foreign,
+}
+
+/// A folder between listing and reading.
+pub(super) struct Prepared<F: Fs> {
+    pub(super) folder: Folder,
+    pub(super) dirs: FolderDirs<F>,
+    candidates: Vec<Candidate>,
+    messages: Messages,
+}
+
+/// Settles what needs no reading, and adds a job for what does.
+pub(super) fn prepare<F: Fs>(
+    scanner: &Scanner<'_, F>,
+    folder: &Folder,
+    dirs: FolderDirs<F>,
+    listing: Listing,
+    memory: &Memory<'_>,
+    jobs: &mut Vec<Job<F::Dir>>,
+) -> Prepared<F> {
+    let fs = &*scanner.root.fs;
+    let mut messages = Messages {
+        cur: listing.cur,
+        new: listing.new,
+        stable: listing.stable,
+        proven: listing.proven,
+        ..Messages::default()
+    };
+    let mut candidates: Vec<Candidate> = Vec::with_capacity(listing.items.len());
+    let mut items = listing.items.into_iter().peekable();
+    while let Some(item) = items.next() {
+        let name = match FileName::parse(&item.name) {
+            Ok(name) => name,
+            Err(why) => {
+                if item.kind == Kind::File {
+                    messages.trouble(scanner.shown(folder, &item), format!("is left alone: its name {}", why.why));
+                }
+                continue;
+            }
+        };
+        let twin = items.peek().is_some_and(|next| next.uniq() == name.uniq.as_bytes())
+            || candidates.last().is_some_and(|last: &Candidate| last.name.uniq == name.uniq);
+        let dir = dirs.place(item.place).expect("what was listed is held");
+        let state = match recall(fs, dir, &item, &name, memory, twin) {
+            Ok(Some(state)) => state,
+            Ok(None) => {
+                jobs.push(Job { dir: dir.clone(), name: item.name.clone() });
+                State::Read(jobs.len() - 1)
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => State::Vanished,
+            Err(e) => State::Unknown(format!("cannot be looked at and is left as it was: {e}")),
+        };
+        candidates.push(Candidate { item, name, state });
+    }
+    Prepared { folder: folder.clone(), dirs, candidates, messages }
+}
+
+/// What the records say of a file; none when it must be read.
+fn recall<F: Fs>(
+    fs: &F,
+    dir: &F::Dir,
+    item: &Item,
+    name: &FileName,
+    memory: &Memory<'_>,
+    look: bool,
+) -> io::Result<Option<State>> {
+    if !matches!(item.kind, Kind::File | Kind::Unknown) {
+        return Ok(Some(State::Foreign));
+    }
+    let at = memory.known.binary_search_by(|r| r.uniq.cmp(&name.uniq)).ok();
+    let known = at.map(|at| &memory.known[at]);
+    let same_name = |r: &&Record| r.ino == item.ino && r.place == item.place && r.flags == name.flags && !r.racy;
+    if let (Depth::Quick, false, Some(record)) = (memory.depth, look, known.filter(same_name)) {
+        return Ok(Some(State::Known(record.clone())));
+    }
+    let stat = fs.stat(dir, &item.name)?;
+    if stat.kind != Kind::File {
+        return Ok(Some(State::Foreign));
+    }
+    if memory.depth == Depth::Full {
+        return Ok(None);
+    }
+    let usable = |r: &Record| (memory.fresh || !r.racy) && is_file_of(r, &stat, memory.depth == Depth::Stat || r.racy);
+    // Without a birth time an inode that is used again could pass for the old file under a new name.
+    let lent = || {
+        memory
+            .donors
+            .get(&stat.ino)
+            .into_iter()
+            .flatten()
+            .copied()
+            .find(|r| usable(r) && !r.racy && (r.btime.is_some() || r.ctime == stat.ctime))
+    };
+    let found = known.filter(|r| usable(r)).or_else(lent);
+    Ok(found.map(|r| {
+        let record = Record {
+            uniq: name.uniq.clone(),
+            place: item.place,
+            flags: name.flags.clone(),
+            ctime: stat.ctime,
+            ..r.clone()
+        };
+        State::Known(record)
+    }))
+}
+
+/// Whether a record was made of this file and of these bytes, as far as stamps tell.
+fn is_file_of(record: &Record, stat: &Stat, strict: bool) -> bool {
+    (record.ino, record.size, record.mtime, record.btime) == (stat.ino, stat.size, stat.mtime, stat.btime)
+        && (!strict || record.ctime == stat.ctime)
+}
+
+/// A record of a file that was just read.
+pub(super) fn record_of(name: &FileName, item: &Item, hashed: &Hashed, stat: &Stat, moment: Mtime) -> Record {
+    Record {
+        uniq: name.uniq.clone(),
+        place: item.place,
+        flags: name.flags.clone(),
+        ino: stat.ino,
+        size: stat.size,
+        mtime: stat.mtime,
+        ctime: stat.ctime,
+        btime: stat.btime,
+        content: hashed.content,
+        racy: stamps::is_young(stat.ctime, moment),
+    }
+}
+
+/// Puts the messages together when everything is read. Uniqs that were met twice are settled here.
+pub(super) fn finish<F: Fs>(
+    scanner: &Scanner<'_, F>,
+    prepared: Prepared<F>,
+    base: Option<&Section>,
+    read: &[Outcome],
+    noted: &mut BTreeSet<twins::Twin>,
+) -> Messages {
+    let Prepared { folder, dirs, candidates, mut messages } = prepared;
+    let moment = scanner.root.fs.now();
+    let mut group: Vec<(Candidate, Record)> = Vec::new();
+    let mut ready: Vec<(Candidate, Record)> = Vec::new();
+    let mut lists = candidates.into_iter().peekable();
+    while let Some(mut candidate) = lists.next() {
+        let uniq = candidate.name.uniq.clone();
+        match resolve(&mut candidate, read, moment) {
+            Ok(Some(record)) => group.push((candidate, record)),
+            Ok(None) => match candidate.state {
+                State::Vanished => messages.stable = false,
+                State::Foreign if base.is_some_and(|b| b.entry(&uniq).is_some()) => {
+                    let text = "is no regular file any more; put the message back or remove this";
+                    messages.trouble(scanner.shown(&folder, &candidate.item), text.to_owned());
+                    messages.unknown.insert(uniq.clone());
+                }
+                _ => {}
+            },
+            Err(text) => {
+                messages.trouble(scanner.shown(&folder, &candidate.item), text);
+                messages.unknown.insert(uniq.clone());
+            }
+        }
+        if lists.peek().is_none_or(|next| next.name.uniq != uniq) {
+            if group.len() > 1 && !messages.unknown.contains(&uniq) {
+                twins::settle(scanner, &folder, &dirs, base, std::mem::take(&mut group), &mut messages, noted);
+            }
+            ready.append(&mut group);
+        }
+    }
+    let Messages { records, unknown, .. } = &mut messages;
+    records.extend(ready.into_iter().map(|(_, record)| record));
+    // A uniq of which anything is unknown is unknown as a whole.
+    records.retain(|r| !unknown.contains(&r.uniq));
+    records.sort_by(|a, b| a.uniq.cmp(&b.uniq));
+    records.dedup_by(|b, a| a.uniq == b.uniq);
+    messages
+}
+
+/// The record of a candidate; none when it has none, an error when nothing can be said.
+fn resolve(candidate: &mut Candidate, read: &[Outcome], moment: Mtime) -> Result<Option<Record>, String> {
+    match &candidate.state {
+        State::Known(record) => Ok(Some(record.clone())),
+        State::Unknown(text) => Err(text.clone()),
+        State::Vanished | State::Foreign => Ok(None),
+        State::Read(job) => match read.get(*job) {
+            Some(Ok((hashed, stat))) => Ok(Some(record_of(&candidate.name, &candidate.item, hashed, stat, moment))),
+            Some(Err(e)) if e.kind() == io::ErrorKind::NotFound => {
+                candidate.state = State::Vanished;
+                Ok(None)
+            }
+            Some(Err(e)) if hash::is_changed(e) => {
+                Err("is being written to; it is looked at again by the next run".to_owned())
+            }
+            Some(Err(e)) => Err(format!("cannot be read and is left as it was: {e}")),
+            // Asked not to read: neither gone nor there.
+            None => Err("was not read".to_owned()),
+        },
+    }
+}
+
+/// As [`prepare`] and [`finish`] without reading: what neither the records nor `installed` tell is unknown.
+pub(super) fn tell<F: Fs>(
+    scanner: &Scanner<'_, F>,
+    dirs: &FolderDirs<F>,
+    listing: &Listing,
+    memory: &Memory<'_>,
+    installed: &dyn Fn(&Uniq) -> Option<Content>,
+) -> Messages {
+    let fs = &*scanner.root.fs;
+    let mut messages = Messages {
+        cur: listing.cur,
+        new: listing.new,
+        stable: listing.stable,
+        proven: listing.proven,
+        ..Messages::default()
+    };
+    for item in &listing.items {
+        let Ok(name) = FileName::parse(&item.name) else { continue };
+        let dir = dirs.place(item.place).expect("what was listed is held");
+        let record = match installed(&name.uniq) {
+            Some(content) => fs.stat(dir, &item.name).ok().filter(|stat| stat.kind == Kind::File).map(|stat| {
+                let hashed = Hashed { content, size: stat.size, header_size: 0 };
+                // Its bytes were checked before they had this name: however young, it is not half written.
+                Record { racy: false, ..record_of(&name, item, &hashed, &stat, stat.ctime) }
+            }),
+            None => match recall(fs, dir, item, &name, memory, false) {
+                Ok(Some(State::Known(record))) => Some(record),
+                Ok(Some(State::Foreign)) => continue,
+                _ => None,
+            },
+        };
+        match record {
+            Some(record) if messages.records.last().is_none_or(|last| last.uniq != record.uniq) => {
+                messages.records.push(record)
+            }
+            _ => {
+                messages.unknown.insert(name.uniq);
+            }
+        }
+    }
+    let Messages { records, unknown, .. } = &mut messages;
+    records.retain(|r| !unknown.contains(&r.uniq));
+    messages
+}

@@ -1,0 +1,349 @@
+//! Listing and reading what is not clean, and the second look.
+//!
+//! Before anything may count as gone, all directories are looked at again, and folders that moved are listed
+//! again, until one such round meets nothing new. A folder that never stands still only adds.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use smd_protocol::{Folder, Snapshot};
+
+use super::folder::{self, Memory, Messages};
+use super::list::list_folder;
+use super::walk::{DirSeen, Walked, walk};
+use super::{Depth, Scanner, Twin, stamps};
+use crate::cache::{Cache, Record};
+use crate::error::{Context, Error, Trouble};
+use crate::fs::{Fs, Kind};
+use crate::hash::{Job, Outcome, hash_many};
+use crate::root::if_there;
+
+/// How often the second look is repeated.
+const ROUNDS: usize = 5;
+/// Files that are read in one go, and folders that are held open for it.
+const FILES_AT_ONCE: usize = 1024;
+const FOLDERS_AT_ONCE: usize = 32;
+/// Waits so that stamps of the first listing are clearly old at the second, in milliseconds.
+const PAUSE: u64 = 25;
+
+/// A scan under way.
+pub(super) struct Work<'a, F: Fs> {
+    pub(super) scanner: &'a Scanner<'a, F>,
+    pub(super) cache: &'a Cache<F>,
+    pub(super) walked: Walked,
+    pub(super) depth: Depth,
+    /// Whether the cache was made for this base, so that it may call folders clean.
+    clean_base: bool,
+    /// Records of folders that are dirty or missing, by folder.
+    records: BTreeMap<Folder, Vec<Record>>,
+    /// What was found in the folders that were listed.
+    pub(super) listed: BTreeMap<Folder, Messages>,
+    /// Folders that are there but could not be listed.
+    pub(super) unlistable: BTreeSet<Folder>,
+    /// Folders that did not stand still.
+    pub(super) restless: BTreeSet<Folder>,
+    /// Folders of the base that could not be looked at.
+    pub(super) unknown: BTreeSet<Folder>,
+    /// Folders of the base that are gone.
+    pub(super) gone: BTreeSet<Folder>,
+    pub(super) troubles: Vec<Trouble>,
+    pub(super) twins: BTreeSet<Twin>,
+    pub(super) files_read: u64,
+    pub(super) bytes_read: u64,
+}
+
+impl<'a, F: Fs> Work<'a, F> {
+    pub(super) fn new(
+        scanner: &'a Scanner<'a, F>,
+        cache: &'a Cache<F>,
+        walked: Walked,
+        depth: Depth,
+        clean_base: bool,
+    ) -> Self {
+        Self {
+            scanner,
+            cache,
+            walked,
+            depth,
+            clean_base,
+            records: BTreeMap::new(),
+            listed: BTreeMap::new(),
+            unlistable: BTreeSet::new(),
+            restless: BTreeSet::new(),
+            unknown: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            troubles: Vec::new(),
+            twins: BTreeSet::new(),
+            files_read: 0,
+            bytes_read: 0,
+        }
+    }
+
+    /// Whether the cache proves that this folder equals the base.
+    pub(super) fn is_clean(&self, folder: &Folder, seen: &DirSeen) -> bool {
+        self.clean_base
+            && seen.trusted
+            && self
+                .cache
+                .dirs()
+                .get(folder)
+                .is_some_and(|r| r.clean.is_some() && r.cur == seen.cur && r.new == seen.new)
+    }
+
+    /// Whether nothing can be said about this folder.
+    pub(super) fn is_unknown(&self, folder: &Folder) -> bool {
+        self.unlistable.contains(folder) || self.walked.unknown(folder)
+    }
+
+    fn dirty(&self) -> Vec<Folder> {
+        let dirs = self.walked.dirs.iter();
+        dirs.filter(|(f, seen)| seen.is_folder() && !self.is_unknown(f) && !self.is_clean(f, seen))
+            .map(|(f, _)| f.clone())
+            .collect()
+    }
+
+    /// Whether everything is clean, and all there.
+    pub(super) fn nothing_to_do(&self) -> bool {
+        let there = |folder| self.walked.dirs.get(folder).is_some_and(DirSeen::is_folder);
+        self.walked.broken.is_empty()
+            && self.walked.odd.is_empty()
+            && self.walked.dirs.iter().all(|(f, seen)| !seen.is_folder() || self.is_clean(f, seen))
+            && self.cache.dirs().iter().all(|(f, r)| !r.is_folder() || there(f))
+    }
+
+    /// Lists and reads what is not clean, and looks again before anything is gone.
+    ///
+    /// # Errors
+    /// When the root itself cannot be looked at, or the reading was ended from outside.
+    pub(super) fn run(mut self, base: &Snapshot) -> Result<Self, Error> {
+        let dirty = self.dirty();
+        let is_folder = |f: &Folder| self.walked.dirs.get(f).is_some_and(DirSeen::is_folder);
+        let missing = self.cache.dirs().iter().filter(|(f, r)| r.is_folder() && !is_folder(f)).map(|(f, _)| f);
+        let wanted: BTreeSet<Folder> = dirty.iter().chain(missing).cloned().collect();
+        self.records = self.cache.records(&wanted);
+        self.process(dirty, base)?;
+        let mut rounds = 0;
+        while self.something_is_missing(base) {
+            if rounds == ROUNDS {
+                // Whatever moved in the last round may move on: nothing in those folders is gone.
+                break;
+            }
+            rounds += 1;
+            let again = self.look_again(base)?;
+            self.restless = again.iter().cloned().collect();
+            if again.is_empty() {
+                break;
+            }
+            self.process(again, base)?;
+            if rounds < ROUNDS {
+                self.restless.clear();
+            }
+        }
+        self.restless.extend(self.listed.iter().filter(|(_, m)| !m.stable).map(|(f, _)| f.clone()));
+        self.missing_folders(base);
+        Ok(self)
+    }
+
+    fn is_missing_in(&self, folder: &Folder, base: &Snapshot) -> bool {
+        let (Some(found), Some(section)) = (self.listed.get(folder), base.folders.get(folder)) else { return false };
+        let mut present = found.records.iter().map(|r| &r.uniq).peekable();
+        section.entries().iter().any(|entry| {
+            while present.next_if(|uniq| **uniq < entry.uniq).is_some() {}
+            present.peek() != Some(&&entry.uniq) && !found.unknown.contains(&entry.uniq)
+        })
+    }
+
+    pub(super) fn is_absent(&self, folder: &Folder) -> bool {
+        !self.walked.dirs.get(folder).is_some_and(DirSeen::is_folder)
+            && !self.is_unknown(folder)
+            && !self.scanner.excludes.excludes(folder.as_bytes())
+    }
+
+    fn something_is_missing(&self, base: &Snapshot) -> bool {
+        self.listed.iter().any(|(folder, found)| !found.stable || self.is_missing_in(folder, base))
+            || base.folders.keys().any(|folder| self.is_absent(folder))
+    }
+
+    /// Looks at all directories again; gives the folders that must be listed again.
+    fn look_again(&mut self, base: &Snapshot) -> Result<Vec<Folder>, Error> {
+        let unproven = |m: &Messages| !m.stable || !m.proven;
+        if self.listed.iter().any(|(f, m)| unproven(m) && self.is_missing_in(f, base)) {
+            self.scanner.root.fs.pause(PAUSE);
+        }
+        let again = walk(self.scanner, &self.walked.known())?;
+        let mut todo = Vec::new();
+        for (folder, seen) in
+            again.dirs.iter().filter(|(f, seen)| seen.is_folder() && !again.unknown(f) && !self.unlistable.contains(*f))
+        {
+            let due = match self.listed.get(folder) {
+                Some(found) => {
+                    let proof = found.proven && seen.trusted;
+                    let moved = (found.cur, found.new) != (seen.cur, seen.new);
+                    moved || !found.stable || (found.looks < 2 && !proof && self.is_missing_in(folder, base))
+                }
+                None => !self.is_clean(folder, seen),
+            };
+            if due {
+                todo.push(folder.clone());
+            }
+        }
+        let old = std::mem::replace(&mut self.walked, again);
+        // A folder that is not there any more lends its records to where its messages went.
+        let lost: Vec<Folder> = old.dirs.into_keys().filter(|f| !self.walked.dirs.contains_key(f)).collect();
+        for folder in lost {
+            if let Some(found) = self.listed.remove(&folder) {
+                self.records.insert(folder, found.records);
+            }
+        }
+        let unread: Vec<Folder> = todo.iter().filter(|f| !self.records.contains_key(*f)).cloned().collect();
+        self.records.extend(self.cache.records(&unread));
+        Ok(todo)
+    }
+
+    /// Lists these folders and reads what is not known of them.
+    fn process(&mut self, todo: Vec<Folder>, base: &Snapshot) -> Result<(), Error> {
+        let records = std::mem::take(&mut self.records);
+        let before = std::mem::take(&mut self.listed);
+        let mut donors: HashMap<u64, Vec<&Record>> = HashMap::new();
+        let lenders = records.values().chain(before.values().map(|m| &m.records));
+        lenders.flatten().for_each(|record| donors.entry(record.ino).or_default().push(record));
+        let mut done = BTreeMap::new();
+        let mut todo = todo.into_iter().peekable();
+        while todo.peek().is_some() {
+            let (mut jobs, mut prepared) = (Vec::new(), Vec::new());
+            while let Some(folder) = todo.next_if(|_| prepared.len() < FOLDERS_AT_ONCE && jobs.len() < FILES_AT_ONCE) {
+                let listing = self
+                    .scanner
+                    .root
+                    .folder(&folder)
+                    .and_then(|dirs| Ok((list_folder(self.scanner.root, &dirs)?, dirs)));
+                let (listing, dirs) = match listing {
+                    Ok(found) => found,
+                    Err(e) => {
+                        self.cannot_list(folder, &e);
+                        continue;
+                    }
+                };
+                let earlier = before.get(&folder);
+                let known = earlier.map(|m| &m.records).or_else(|| records.get(&folder)).map_or(&[][..], Vec::as_slice);
+                let depth = if earlier.is_some() { Depth::Quick } else { self.depth };
+                let memory = Memory { known, donors: &donors, depth, fresh: earlier.is_some() };
+                prepared.push(folder::prepare(self.scanner, &folder, dirs, listing, &memory, &mut jobs));
+            }
+            let read = self.read(&jobs)?;
+            for one in prepared {
+                let folder = one.folder.clone();
+                let mut found = folder::finish(self.scanner, one, base.folders.get(&folder), &read, &mut self.twins);
+                found.looks = before.get(&folder).map_or(0, |m| m.looks) + 1;
+                done.insert(folder, found);
+            }
+        }
+        drop(donors);
+        self.records = records;
+        self.listed = before;
+        self.listed.extend(done);
+        Ok(())
+    }
+
+    fn read(&mut self, jobs: &[Job<F::Dir>]) -> Result<Vec<Outcome>, Error> {
+        let ended = AtomicBool::new(false);
+        let read = hash_many(&*self.scanner.root.fs, jobs, &|bytes| {
+            let go_on = (self.scanner.on_read)(bytes);
+            ended.fetch_or(!go_on, Ordering::Relaxed);
+            go_on
+        });
+        if ended.into_inner() {
+            return Err(io::Error::from(io::ErrorKind::Interrupted))
+                .context("scan", self.scanner.root.shown(&Folder::root(), b""));
+        }
+        for (hashed, _) in read.iter().flatten() {
+            self.files_read += 1;
+            self.bytes_read += hashed.size;
+        }
+        Ok(read)
+    }
+
+    fn cannot_list(&mut self, folder: Folder, why: &io::Error) {
+        if why.kind() == io::ErrorKind::NotFound {
+            // Gone since the walk: to be looked for like every folder that is not there.
+            self.walked.dirs.remove(&folder);
+            return;
+        }
+        let path = self.scanner.root.shown(&folder, b"");
+        self.troubles.push(Trouble { path, text: format!("cannot be listed and is left as it was: {why}") });
+        self.unlistable.insert(folder);
+    }
+
+    /// Decides about the folders of the base that were not found.
+    fn missing_folders(&mut self, base: &Snapshot) {
+        for folder in base.folders.keys() {
+            if self.is_unknown(folder) {
+                self.unknown.insert(folder.clone());
+            } else if self.is_absent(folder) {
+                match self.is_gone(folder) {
+                    Ok(true) => {
+                        self.gone.insert(folder.clone());
+                    }
+                    Ok(false) => {
+                        self.unknown.insert(folder.clone());
+                    }
+                    Err(trouble) => {
+                        self.troubles.push(trouble);
+                        self.unknown.insert(folder.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The second complete look at a folder that a walk missed: by name, and by listing the directory above.
+    fn is_gone(&self, folder: &Folder) -> Result<bool, Trouble> {
+        let root = self.scanner.root;
+        let fs = &*root.fs;
+        let trouble = |text: String| Trouble { path: root.shown(folder, b""), text };
+        let unclear = |e: io::Error| trouble(format!("cannot be looked for and is left as it was: {e}"));
+        let mut dir = root.dir.clone();
+        for component in folder.components() {
+            let Some(stat) = if_there(fs.stat(&dir, component)).map_err(unclear)? else {
+                let mut listed = false;
+                fs.list(&dir, &mut |name, _, _| listed |= name == component).map_err(unclear)?;
+                return Ok(!listed);
+            };
+            match stat.kind {
+                Kind::Dir => dir = fs.open_dir(&dir, component).map_err(unclear)?,
+                Kind::Symlink => {
+                    return Err(trouble(
+                        "was a folder and is now reached by a symlink, which is not followed; put a directory there"
+                            .to_owned(),
+                    ));
+                }
+                _ => return Err(trouble("was a folder and is now a file; move the file away".to_owned())),
+            }
+        }
+        for place in [&b"cur"[..], b"new"] {
+            match if_there(fs.stat(&dir, place)).map_err(unclear)? {
+                None => {}
+                // Back again: the next run looks into it.
+                Some(stat) if stat.kind == Kind::Dir => return Ok(false),
+                Some(_) => {
+                    return Err(trouble(
+                        "was a folder, but its cur or new is no directory any more; put one there".to_owned(),
+                    ));
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Folders that were put back from a backup.
+    pub(super) fn put_back(&self) -> BTreeSet<Folder> {
+        let folders = self.walked.dirs.iter().filter(|(folder, seen)| {
+            self.cache.dirs().get(*folder).is_some_and(|old| {
+                stamps::went_back(old.cur.as_ref(), seen.cur.as_ref())
+                    || stamps::went_back(old.new.as_ref(), seen.new.as_ref())
+            })
+        });
+        folders.map(|(folder, _)| folder.clone()).collect()
+    }
+}

@@ -1,0 +1,87 @@
+//! When a stamp proves something.
+//!
+//! A stamp that is not clearly older than the moment of looking may stay the same through one more change:
+//! file systems stamp by a clock that ticks every few milliseconds, some only every second or two.
+
+use smd_protocol::delta::Mtime;
+
+use crate::cache::DirStamp;
+
+/// Stamps with a part below the second tick at least this often, in milliseconds.
+const TICK: i64 = 20;
+/// Stamps of whole seconds tick at least this often (FAT: every two seconds).
+const COARSE_TICK: i64 = 2000;
+/// A file that changed so shortly before it was read may still be written to, in milliseconds.
+const YOUNG: i64 = 2000;
+/// A scan of every file's stamps is due after so many seconds.
+const STAT_SCAN_EVERY: i64 = 6 * 3600;
+
+/// Milliseconds from one time to another, negative when it is later.
+fn ms_between(from: Mtime, to: Mtime) -> i64 {
+    let seconds = to.sec.saturating_sub(from.sec).saturating_mul(1000);
+    seconds.saturating_add((i64::from(to.nsec) - i64::from(from.nsec)).div_euclid(1_000_000))
+}
+
+/// How many milliseconds after `moment` this stamp will prove that nothing changed since; 0 when it does now.
+pub(super) fn ms_until_proof(stamp: &DirStamp, moment: Mtime) -> i64 {
+    let wait = |at: Mtime| {
+        let tick = if at.nsec == 0 { COARSE_TICK } else { TICK };
+        (tick + 1).saturating_sub(ms_between(at, moment)).max(0)
+    };
+    wait(stamp.mtime).max(wait(stamp.ctime))
+}
+
+/// Whether these stamps, taken at `moment`, prove that nothing changed since.
+pub(super) fn proves<'a>(stamps: impl IntoIterator<Item = &'a DirStamp>, moment: Mtime) -> bool {
+    stamps.into_iter().all(|stamp| ms_until_proof(stamp, moment) == 0)
+}
+
+/// Whether a file with this ctime was too young at `moment` for its bytes to be taken as final.
+pub(super) fn is_young(ctime: Mtime, moment: Mtime) -> bool {
+    ms_between(ctime, moment) < YOUNG
+}
+
+/// Whether the stamps of every file are to be looked at again.
+pub(super) fn stat_scan_due(last: Option<Mtime>, now: Mtime) -> bool {
+    last.is_none_or(|last| now < last || now.sec.saturating_sub(last.sec) > STAT_SCAN_EVERY)
+}
+
+/// Whether a directory was put back from a backup: it changed earlier than what was recorded.
+pub(super) fn went_back(recorded: Option<&DirStamp>, now: Option<&DirStamp>) -> bool {
+    matches!((recorded, now), (Some(old), Some(new)) if new.mtime < old.mtime || new.ctime < old.ctime)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(sec: i64, nsec: u32) -> Mtime {
+        Mtime { sec, nsec }
+    }
+
+    fn stamp(mtime: Mtime) -> DirStamp {
+        DirStamp { dev: 1, ino: 1, mtime, ctime: mtime, btime: None, mount: false }
+    }
+
+    #[test]
+    fn a_stamp_of_the_same_tick_proves_nothing() {
+        assert!(!proves([&stamp(at(10, 999_000_000))], at(11, 1_000_000)));
+        assert!(proves([&stamp(at(10, 999_000_000))], at(11, 30_000_000)));
+        assert!(!proves([&stamp(at(10, 0))], at(11, 500_000_000)));
+        assert!(proves([&stamp(at(10, 0))], at(12, 100_000_000)));
+    }
+
+    #[test]
+    fn a_stamp_of_the_future_proves_nothing() {
+        assert!(!proves([&stamp(at(i64::MAX, 5))], at(11, 0)));
+        assert!(proves([&stamp(at(i64::MIN, 5))], at(11, 0)));
+    }
+
+    #[test]
+    fn a_scan_of_long_ago_or_of_the_future_is_due() {
+        assert!(stat_scan_due(None, at(5, 0)));
+        assert!(stat_scan_due(Some(at(6, 0)), at(5, 0)));
+        assert!(!stat_scan_due(Some(at(5, 0)), at(5, 0)));
+        assert!(stat_scan_due(Some(at(5, 0)), at(5 + 6 * 3600 + 1, 0)));
+    }
+}

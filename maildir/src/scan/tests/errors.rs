@@ -1,0 +1,153 @@
+//! An error is never an absence.
+
+use super::*;
+
+fn settled() -> World {
+    let mut world = World::new();
+    world.put("cur/a:2,", "a");
+    world.put(".B/cur/b:2,", "b");
+    world.put(".B/below/cur/c:2,", "c");
+    world.settle();
+    world
+}
+
+fn break_name(world: &World, name: &[u8]) {
+    world.fs.broken.lock().expect("lock").insert(name.to_vec());
+}
+
+#[test]
+fn a_folder_that_cannot_be_opened_is_unknown_with_all_below() {
+    let world = settled();
+    break_name(&world, b".B");
+    for depth in [Depth::Quick, Depth::Stat, Depth::Full] {
+        let look = World { depth, ..settled_with(&world) }.scan();
+        assert_eq!(shown(&look), "");
+        assert_eq!(look.unknown.len(), 2);
+        assert!(texts(&look).contains(".B: cannot be looked at"), "{}", texts(&look));
+    }
+}
+
+/// The same tree and faults, in another world.
+fn settled_with(world: &World) -> World {
+    let other = settled();
+    *other.fs.broken.lock().expect("lock") = world.fs.broken.lock().expect("lock").clone();
+    other
+}
+
+#[test]
+fn after_an_error_the_digests_are_still_known() {
+    let world = settled();
+    break_name(&world, b".B");
+    world.scan().remember(&mut world.cache()).expect("saves");
+    world.fs.broken.lock().expect("lock").clear();
+    let look = world.check("");
+    assert_eq!(look.files_read, 0);
+}
+
+#[test]
+fn a_cur_that_cannot_be_opened_makes_its_folder_unknown() {
+    let world = settled();
+    world.put(".B/cur/new:2,", "n");
+    break_name(&world, b"cur");
+    let look = world.check("");
+    assert_eq!(look.unknown, BTreeSet::from([folder(".B")]));
+    assert!(texts(&look).contains("cannot be listed"));
+}
+
+#[test]
+fn a_message_that_cannot_be_read_is_kept_as_it_was() {
+    let world = settled();
+    world.put("tmp/x", "edited");
+    world.rename("tmp/x", "cur/a:2,");
+    world.put("cur/new:2,", "n");
+    break_name(&world, b"a:2,");
+    let look = world.check("./new=cur:");
+    assert!(texts(&look).contains("cur/a:2,: cannot be read and is left as it was"));
+    world.fs.broken.lock().expect("lock").clear();
+    world.check("./a=cur: ./new=cur:");
+}
+
+#[test]
+fn a_folder_that_became_a_symlink_or_file_is_unknown() {
+    let world = settled();
+    world.rename(".B", "../elsewhere");
+    std::os::unix::fs::symlink(world.temp.path().join("elsewhere"), world.path(".B")).expect("links");
+    let look = world.check("");
+    assert_eq!(look.unknown.len(), 2);
+    assert!(texts(&look).contains("symlink"));
+    world.remove(".B");
+    world.put(".B", "file");
+    assert!(texts(&world.check("")).contains("is now a file"));
+}
+
+#[test]
+fn a_cur_that_became_a_symlink_or_file_makes_its_folder_unknown() {
+    let world = settled();
+    world.rename(".B/cur", "../elsewhere");
+    std::os::unix::fs::symlink(world.temp.path().join("elsewhere"), world.path(".B/cur")).expect("links");
+    let look = world.check("");
+    assert_eq!(look.unknown, BTreeSet::from([folder(".B")]));
+    world.remove(".B/cur");
+    world.put(".B/cur", "file");
+    assert_eq!(world.check("").unknown, BTreeSet::from([folder(".B")]));
+}
+
+#[test]
+fn a_message_that_became_a_symlink_or_directory_is_kept() {
+    let world = settled();
+    world.remove("cur/a:2,");
+    std::os::unix::fs::symlink("/etc/passwd", world.path("cur/a:2,")).expect("links");
+    assert!(texts(&world.check("")).contains("no regular file"));
+    world.remove("cur/a:2,");
+    std::fs::create_dir(world.path("cur/a:2,")).expect("makes");
+    assert!(texts(&world.check("")).contains("no regular file"));
+}
+
+#[test]
+fn an_emptied_root_is_told_as_it_is() {
+    let world = settled();
+    for entry in ["cur", ".B"] {
+        std::fs::remove_dir_all(world.path(entry)).expect("removes");
+    }
+    world.check("-. -.B -.B/below");
+}
+
+#[test]
+fn a_scan_that_is_ended_is_an_error() {
+    let world = World::new();
+    world.put("cur/a", "a");
+    let root = world.root();
+    let ended = world.with(&root, |s| {
+        Scanner { on_read: &|_| false, ..*s }
+            .scan::<Failed>(&world.cache(), None, || Ok(&world.base))
+            .expect_err("ended")
+    });
+    assert_eq!(ended.0.cause.kind(), io::ErrorKind::Interrupted);
+}
+
+#[test]
+fn the_identity_is_that_of_the_root() {
+    let world = settled();
+    let root = world.root();
+    let stat = world.fs.stat_dir(&root.dir).expect("stat");
+    assert_eq!(world.scan().identity, Identity { ino: stat.ino, btime: stat.btime });
+}
+
+#[test]
+fn what_only_root_may_read_in_a_new_file_system_is_no_trouble() {
+    let world = settled();
+    std::fs::create_dir(world.path("lost+found")).expect("makes");
+    break_name(&world, b"lost+found");
+    let look = world.check("");
+    assert_eq!((look.troubles.len(), look.unknown.len()), (0, 0));
+}
+
+#[test]
+fn an_error_in_one_folder_does_not_hide_a_deletion_in_another() {
+    let world = settled();
+    world.put(".B/cur/new:2,", "n");
+    world.remove("cur/a:2,");
+    break_name(&world, b".B");
+    let look = world.check("-./a");
+    assert_eq!(texts(&look).lines().count(), 1, "{}", texts(&look));
+}

@@ -1,0 +1,125 @@
+//! How a move is told from a copy and a delete, and what a cut run leaves of moved x changed.
+
+use super::text::{check, planned};
+
+#[test]
+fn a_new_message_is_put_on_the_other_host() {
+    check("o x new - h b\n t y cur S h c", "theirs: put x new - h b from wire\n ours: put y cur S h c from wire");
+}
+
+#[test]
+fn a_kept_uniq_tells_moves_of_equal_messages_apart() {
+    check(
+        "bot a/ \n bo x cur S h b\n bo y cur F h b\n t a/x cur S h b\n t a/y cur F h b",
+        "ours: move x to a/x cur S\n ours: move y to a/y cur F",
+    );
+}
+
+#[test]
+fn a_move_under_a_new_uniq_is_known_by_its_digests() {
+    check("bot a/ \n bo x cur S h b\n t a/y new - h b", "ours: move x to a/y new -");
+}
+
+#[test]
+fn an_ambiguous_move_is_copy_and_delete_and_sends_nothing() {
+    check(
+        "bot a/ \n bo x cur S h b\n bo y cur S h b\n t a/p cur S h b\n t a/q cur S h b",
+        "ours: put a/p cur S h b from copy x
+         ours: put a/q cur S h b from copy x
+         ours: delete x
+         ours: delete y",
+    );
+}
+
+#[test]
+fn what_the_uniq_settled_leaves_the_rest_unambiguous() {
+    check(
+        "bot a/ \n bo x cur S h b\n bo y cur S h b\n t a/x cur S h b\n t a/q cur S h b",
+        "ours: move x to a/x cur S\n ours: move y to a/q cur S",
+    );
+}
+
+#[test]
+fn a_copy_sends_nothing() {
+    check("bot x cur S h b\n t y cur S h b", "ours: put y cur S h b from copy x");
+}
+
+#[test]
+fn a_second_new_message_with_equal_bytes_is_copied_from_the_first() {
+    check("t x cur S h b\n t y cur S h b", "ours: put x cur S h b from wire\n ours: put y cur S h b from copy x");
+}
+
+#[test]
+fn a_new_message_with_a_known_body_sends_its_header() {
+    check("bot x cur S h b\n t y cur S g b", "ours: put y cur S g b from body x");
+}
+
+#[test]
+fn an_edit_by_rename_takes_the_body_from_the_old_message() {
+    check("bo x cur S h b\n t y cur S g b", "ours: put y cur S g b from body x\n ours: delete x");
+}
+
+#[test]
+fn an_empty_body_is_no_body_to_copy() {
+    check("bot x cur S h 0\n t y cur S g 0", "ours: put y cur S g 0 from wire");
+}
+
+#[test]
+fn swapped_names_swap_their_bytes_without_the_wire() {
+    check(
+        "bo x cur S h b\n bo y cur F h c\n t x cur F h c\n t y cur S h b",
+        "ours: replace x cur F h c from copy y\n ours: replace y cur S h b from copy x",
+    );
+}
+
+#[test]
+fn a_chain_of_renames_sends_nothing() {
+    check(
+        "bo x cur S h b\n bo y cur S h c\n t y cur S h b\n t z cur S h c",
+        "ours: put z cur S h c from copy y\n ours: replace y cur S h b from copy x\n ours: delete x",
+    );
+}
+
+#[test]
+fn a_move_to_where_these_bytes_are_is_a_delete_of_its_source() {
+    check("bot a/ \n bt x cur S h b\n o a/x cur S h b\n t a/x cur F h b", "ours: flags a/x cur FS\n theirs: flags a/x cur FS\n theirs: delete x");
+    check("bot a/ \n bo x cur S h b\n t a/x cur S h b\n o a/x cur S h b", "ours: delete x");
+}
+
+#[test]
+fn moved_here_changed_there_cut_after_our_half_is_one_message() {
+    // We had moved x and taken the bytes c; the base never heard of it.
+    check("bot a/ \n b x cur S h b\n o a/x cur S h c\n t x cur S h c", "theirs: move x to a/x cur S");
+    check("bot a/ \n b x cur S h b\n o a/z cur S h c\n t x cur FS h c", "ours: flags a/z cur FS\n theirs: move x to a/z cur FS");
+}
+
+#[test]
+fn moved_here_changed_there_cut_after_their_half_is_one_message() {
+    check("bot a/ \n b x cur S h b\n o a/x cur S h b\n t a/x cur S h c", "ours: replace a/x cur S h c from wire");
+    check("bot a/ \n b x cur S h b\n o a/x cur S h c\n t a/x cur S h b", "theirs: replace a/x cur S h c from wire");
+}
+
+#[test]
+fn moved_and_edited_is_no_guess_when_two_names_fit() {
+    check(
+        "b x cur S h b\n o y cur S h c\n o z cur S h c\n t x cur S h c",
+        "ours: put x cur S h c from copy y\n theirs: put y cur S h c from copy x\n theirs: put z cur S h c from copy x",
+    );
+}
+
+#[test]
+fn bytes_that_the_other_host_has_too_are_not_the_moved_message() {
+    // y is a message of its own, on both hosts.
+    planned(
+        "b x cur S h b\n o y cur S h c\n t y cur S h c\n t x cur S h c",
+        "ours: put x cur S h c from copy y\n agreed: y cur S h c",
+    );
+}
+
+#[test]
+fn a_folder_renamed_on_one_host_moves_on_the_other() {
+    check(
+        "bo a/x cur S h b\n bo a/y cur S h c\n t b/x cur S h b\n t b/y cur F h c",
+        "ours: make b/\n ours: move a/x to b/x cur S\n ours: move a/y to b/y cur F\n ours: remove a/",
+    );
+}

@@ -1,0 +1,98 @@
+//! The two ends of a pipe as an inbox and an outbox: framing, compression, signs of life.
+//!
+//! One thread owns reading and one owns writing, so that neither end ever waits for the other to read
+//! while the other waits for it: the pipe cannot deadlock. Both ends use this room. What the session
+//! sees is an [`Inbox`] and the [`Outbox`] trait; a test may give it a queue instead.
+//!
+//! Deliberately not here: what the messages mean.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+use smd_protocol::codec::CodecError;
+use smd_maildir::send::ContentSink;
+use smd_protocol::wire::{self, WireError};
+
+mod reader;
+mod writer;
+
+pub use reader::{Event, Inbox};
+pub use writer::{Wording, Writer};
+
+/// Bytes that passed, after compression.
+#[derive(Clone, Debug, Default)]
+pub struct Meter(Arc<AtomicU64>);
+
+impl Meter {
+    /// So many more.
+    fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// So many so far.
+    pub fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Sends the contents of many messages. Runs where writing happens, so that it may wait for the pipe.
+pub type Job = Box<dyn FnOnce(&mut dyn ContentSink) -> io::Result<()> + Send>;
+
+/// Why nothing can be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The link is gone.
+    #[error("the connection was lost")]
+    Lost,
+    /// A message is too large for a frame.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+}
+
+/// Where a session puts what it has to say, in order.
+pub trait Outbox {
+    /// Queues a frame.
+    ///
+    /// # Errors
+    /// When the link is gone.
+    fn frame(&self, frame: Vec<u8>) -> Result<(), SendError>;
+    /// Queues the sending of contents.
+    ///
+    /// # Errors
+    /// When the link is gone.
+    fn contents(&self, job: Job) -> Result<(), SendError>;
+    /// Waits until everything queued was handed to the pipe.
+    ///
+    /// # Errors
+    /// When the link is gone.
+    fn drain(&self) -> Result<(), SendError>;
+    /// Compresses everything queued from now on.
+    ///
+    /// # Errors
+    /// When the link is gone.
+    fn compress(&self) -> Result<(), SendError>;
+}
+
+/// Queues a message.
+///
+/// # Errors
+/// When the link is gone or the message too large.
+pub fn send<T: Serialize>(outbox: &dyn Outbox, message: &T) -> Result<(), SendError> {
+    outbox.frame(wire::message(message)?)
+}
+
+/// Why reading ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The first bytes were not ours: a start-up file of the shell printed something, or the wrong program runs.
+    #[error("unexpected output")]
+    Noise(Vec<u8>),
+    /// The other end broke a rule of the wire.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The pipe broke.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}

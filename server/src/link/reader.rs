@@ -1,0 +1,198 @@
+//! The thread that owns reading.
+
+use std::io::{self, Read};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::thread;
+use std::time::Duration;
+
+use smd_protocol::wire::{self, FRAME_HEAD, Frame, PREAMBLE, PREAMBLE_SIZE};
+
+use super::{Meter, ReadError};
+
+/// Frames that may wait; with pieces of 128 KiB that is 8 MiB.
+const QUEUE: usize = 64;
+/// Largest zstd window that is accepted, as a power of two: 8 MiB.
+const WINDOW_LOG: u32 = 23;
+/// Bytes of a stranger's greeting that are kept to be shown.
+const NOISE: usize = 256;
+
+/// What came in.
+#[derive(Debug)]
+pub enum Event {
+    /// A frame.
+    Frame(Frame),
+    /// The other end closed, between two frames.
+    End,
+    /// Reading is over.
+    Broken(ReadError),
+}
+
+/// What has been read and not yet looked at.
+#[derive(Debug)]
+pub struct Inbox {
+    queue: Receiver<Event>,
+    meter: Meter,
+}
+
+impl Inbox {
+    /// Starts to read. `compressed` looks at the first frame and tells whether all further bytes are compressed.
+    pub fn start(reader: Box<dyn Read + Send>, compressed: impl FnOnce(&[u8]) -> bool + Send + 'static) -> Self {
+        let (sender, queue) = mpsc::sync_channel(QUEUE);
+        let meter = Meter::default();
+        let counted = Counted { inner: reader, meter: meter.clone() };
+        // The thread ends with the pipe, or when nobody listens any more. It is not joined: a read from a
+        // pipe that stays open cannot be interrupted, and it holds nothing but the pipe.
+        thread::spawn(move || {
+            let last = match read_all(counted, compressed, &sender) {
+                Ok(()) => Event::End,
+                Err(error) => Event::Broken(error),
+            };
+            let _ = sender.send(last);
+        });
+        Self { queue, meter }
+    }
+
+    /// Waits for the next event, at most so long; none when nothing came.
+    pub fn next(&self, wait: Duration) -> Option<Event> {
+        match self.queue.recv_timeout(wait) {
+            Ok(event) => Some(event),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Event::End),
+        }
+    }
+
+    /// Bytes read so far.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+}
+
+struct Counted<R> {
+    inner: R,
+    meter: Meter,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buf)?;
+        self.meter.add(count);
+        Ok(count)
+    }
+}
+
+fn read_all(mut reader: impl Read, compressed: impl FnOnce(&[u8]) -> bool, queue: &SyncSender<Event>) -> Result<(), ReadError> {
+    let mut preamble = [0; PREAMBLE_SIZE];
+    let got = fill(&mut reader, &mut preamble)?;
+    if got == 0 {
+        return Ok(());
+    }
+    if !PREAMBLE.starts_with(&preamble[..got.min(PREAMBLE.len())]) {
+        let mut noise = preamble[..got].to_vec();
+        let mut more = [0; NOISE];
+        // One more read gives the rest of the line in practice; waiting for more could take for ever.
+        if got == PREAMBLE_SIZE {
+            let count = reader.read(&mut more).unwrap_or(0);
+            noise.extend_from_slice(&more[..count]);
+        }
+        noise.truncate(NOISE);
+        return Err(ReadError::Noise(noise));
+    }
+    if got < PREAMBLE_SIZE {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    }
+    wire::common_version(&preamble)?;
+    let Some(first) = read_frame(&mut reader)? else { return Ok(()) };
+    let compressed = matches!(&first, Frame::Message(bytes) if compressed(bytes));
+    if queue.send(Event::Frame(first)).is_err() {
+        return Ok(());
+    }
+    if compressed {
+        let mut decoder = zstd::stream::read::Decoder::new(reader)?.single_frame();
+        decoder.window_log_max(WINDOW_LOG)?;
+        pump(decoder, queue)
+    } else {
+        pump(io::BufReader::with_capacity(wire::PIECE, reader), queue)
+    }
+}
+
+fn pump(mut reader: impl Read, queue: &SyncSender<Event>) -> Result<(), ReadError> {
+    while let Some(frame) = read_frame(&mut reader)? {
+        if queue.send(Event::Frame(frame)).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Reads until the buffer is full or the pipe ends; gives how much came.
+fn fill(reader: &mut impl Read, buf: &mut [u8]) -> io::Result<usize> {
+    let mut got = 0;
+    while got < buf.len() {
+        match reader.read(&mut buf[got..]) {
+            Ok(0) => break,
+            Ok(count) => got += count,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            // A stream that is cut in the middle of a compressed block ends like one that is closed.
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof && got == 0 => break,
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(got)
+}
+
+fn read_frame(reader: &mut impl Read) -> Result<Option<Frame>, ReadError> {
+    let mut head = [0; FRAME_HEAD];
+    match fill(reader, &mut head)? {
+        0 => return Ok(None),
+        FRAME_HEAD => {}
+        _ => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+    }
+    let (piece, size) = wire::read_head(head)?;
+    let mut bytes = vec![0; size];
+    if fill(reader, &mut bytes)? < size {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    }
+    Ok(Some(if piece { Frame::Piece(bytes) } else { Frame::Message(bytes) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(bytes: &[u8]) -> Vec<Event> {
+        let inbox = Inbox::start(Box::new(io::Cursor::new(bytes.to_vec())), |_| false);
+        let mut events = Vec::new();
+        loop {
+            let event = inbox.next(Duration::from_secs(10)).expect("the cursor ends");
+            let last = !matches!(event, Event::Frame(_));
+            events.push(event);
+            if last {
+                return events;
+            }
+        }
+    }
+
+    #[test]
+    fn a_chatty_shell_is_recognised() {
+        let events = events(b"Welcome to host\nlast login: today\n");
+        assert!(matches!(&events[..], [Event::Broken(ReadError::Noise(bytes))] if bytes.starts_with(b"Welcome to host")));
+    }
+
+    #[test]
+    fn a_frame_cut_at_every_byte_is_an_error_and_never_a_frame() {
+        let mut bytes = wire::preamble().to_vec();
+        bytes.extend(wire::message(&7u32).expect("small"));
+        for cut in 1..bytes.len() {
+            let events = events(&bytes[..cut]);
+            assert!(!events.iter().any(|event| matches!(event, Event::Frame(_))), "{cut}");
+        }
+        assert!(matches!(&events(&bytes)[..], [Event::Frame(Frame::Message(_)), Event::End]));
+    }
+
+    #[test]
+    fn an_oversized_frame_ends_the_reading() {
+        let mut bytes = wire::preamble().to_vec();
+        bytes.extend([1, 255, 255, 255, 255]);
+        assert!(matches!(&events(&bytes)[..], [Event::Broken(ReadError::Wire(_))]));
+    }
+}

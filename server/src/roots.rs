@@ -1,0 +1,108 @@
+//! Where a path from the wire becomes a root on this host, and what may be one.
+//!
+//! Deliberately not here: limits of a restricted key. Everything that the account may do is allowed, except
+//! what would make the synchroniser destroy itself or the way to it.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use smd_protocol::names::printable;
+use smd_protocol::wire::Failure;
+
+use crate::serve::Places;
+
+/// Longest path of a root, in bytes.
+const PATH_MAX: usize = 4096;
+
+/// Resolves a root's path: absolute, or from the home directory; `.` is that itself.
+///
+/// # Errors
+/// [`Failure::Config`] when it is empty, too long, or holds NUL or `..`.
+pub fn resolve(places: &Places, path: &[u8]) -> Result<PathBuf, Failure> {
+    let refuse = |why: &str| Failure::Config(format!("the root {} {why}", printable(&path[..path.len().min(256)])));
+    if path.is_empty() || path.len() > PATH_MAX || path.contains(&0) {
+        return Err(refuse("is no path"));
+    }
+    let path = Path::new(OsStr::from_bytes(path));
+    if path.components().any(|component| component == Component::ParentDir) {
+        return Err(refuse("goes up by `..`; name it directly"));
+    }
+    Ok(places.user.join(path).components().collect())
+}
+
+/// Checks that no root is equal to or inside another, and that none holds our state or the keys to this account.
+///
+/// # Errors
+/// [`Failure::Config`] for such a root, [`Failure::Io`] when a path cannot be looked at.
+pub fn check(places: &Places, roots: &[PathBuf]) -> Result<(), Failure> {
+    let real: Vec<PathBuf> = roots.iter().map(|root| real(root)).collect::<Result<_, _>>()?;
+    for (index, root) in real.iter().enumerate() {
+        let shown = roots[index].display();
+        for (other_index, other) in real.iter().enumerate().filter(|(other, _)| *other != index) {
+            if root.starts_with(other) {
+                return Err(Failure::Config(format!("the root {shown} is inside the root {}", roots[other_index].display())));
+            }
+        }
+        for kept in [&places.state, &places.user.join(".ssh")] {
+            if self::real(kept)?.starts_with(root) {
+                return Err(Failure::Config(format!("the root {shown} holds {}; choose a directory for mail alone", kept.display())));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The path without symlinks, as far as it exists.
+fn real(path: &Path) -> Result<PathBuf, Failure> {
+    let mut missing = Vec::new();
+    let mut at = path;
+    loop {
+        match at.canonicalize() {
+            Ok(found) => return Ok(missing.iter().rev().fold(found, |path, name| path.join(name))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => match (at.parent(), at.file_name()) {
+                (Some(parent), Some(name)) => {
+                    missing.push(name.to_owned());
+                    at = parent;
+                }
+                _ => return Ok(path.to_path_buf()),
+            },
+            Err(e) => return Err(Failure::Io { path: path.display().to_string(), text: format!("cannot look at {}: {e}", path.display()) }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(user: &Path) -> Places {
+        Places { user: user.to_path_buf(), state: user.join(".smd") }
+    }
+
+    #[test]
+    fn paths_start_at_home_and_never_go_up() {
+        let places = places(Path::new("/home/u"));
+        assert_eq!(resolve(&places, b"Mail").expect("fine"), Path::new("/home/u/Mail"));
+        assert_eq!(resolve(&places, b"Mail//x/./").expect("fine"), Path::new("/home/u/Mail/x"));
+        assert_eq!(resolve(&places, b"/var/mail").expect("fine"), Path::new("/var/mail"));
+        for bad in [&b""[..], b"../x", b"a/../../x", b"/..", b"a\0"] {
+            assert!(resolve(&places, bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn roots_inside_one_another_or_around_our_state_are_refused() {
+        let temp = tempfile::tempdir().expect("temp");
+        let user = temp.path().join("u");
+        std::fs::create_dir_all(user.join("Mail/sub")).expect("makes");
+        std::os::unix::fs::symlink(user.join("Mail"), user.join("link")).expect("links");
+        let places = places(&user);
+        let roots = |names: &[&str]| names.iter().map(|name| user.join(name)).collect::<Vec<_>>();
+        assert!(check(&places, &roots(&["Mail", "Mail2"])).is_ok());
+        for bad in [&["Mail", "Mail"][..], &["Mail/sub", "Mail"], &["Mail", "link"], &["Mail", "link/new"], &[""], &[".smd"]] {
+            assert!(check(&places, &roots(bad)).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! The serve loop: what the server does about each message of the client.
+//!
+//! The server decides nothing about mail. It looks, tells what changed, takes the steps that it is given
+//! after checking each against its own disk, and keeps its half of the base.
+//!
+//! Deliberately not here: frames (`link`), which paths may be roots (`roots`), and everything that
+//! touches a mailbox (`smd-maildir`).
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use smd_maildir::apply::Incoming;
+use smd_maildir::exclude::Excludes;
+use smd_maildir::fs::Fs;
+use smd_maildir::home::{Access, Home, Label, Side};
+use smd_maildir::lock::LockError;
+use smd_maildir::run::{RootRun, RunError, Settings};
+use smd_maildir::scan;
+use smd_maildir::send::send_contents;
+use smd_protocol::delta::{Meta, Present};
+use smd_protocol::names::printable;
+use smd_protocol::pack::{self, Part, Unpacker};
+use smd_protocol::wire::{
+    self, ClientHello, ContentEnd, ContentStart, Depth, Failure, Fetch, Frame, FromClient, FromServer, Looked, PeerTrouble, RootAnswer,
+    ServerHello,
+};
+use smd_protocol::{Entry, Name, Outcome, Step, codec};
+
+use crate::link::{Event, Inbox, Job, Outbox, ReadError, SendError, Wording, Writer, send};
+use crate::roots;
+
+/// How long a lock is waited for, in milliseconds.
+const LOCK_WAIT_MS: u64 = 30_000;
+/// Steps in one batch.
+const STEPS_MAX: usize = 2_000_000;
+/// Parts of one change of the base.
+const PARTS_MAX: usize = 100_000;
+
+/// Where this account keeps things.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The home directory, where relative roots begin.
+    pub user: PathBuf,
+    /// `~/.smd`, or what `SMD_HOME` says.
+    pub state: PathBuf,
+}
+
+/// Why serving ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The session cannot go on; the client was told.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    /// The client is gone.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// What came cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The client was silent for too long.
+    #[error("nothing was heard from the client for {0} seconds")]
+    Silence(u64),
+}
+
+impl From<RunError> for ServeError {
+    fn from(error: RunError) -> Self {
+        Self::Failure(failure(&error))
+    }
+}
+
+fn failure(error: &RunError) -> Failure {
+    match error {
+        RunError::Lock(LockError::Held { path } | LockError::Stopped { path }) => Failure::Locked { path: printable(path) },
+        RunError::Lock(LockError::Io(error)) | RunError::Io(error) => Failure::Io { path: printable(&error.path), text: error.to_string() },
+        RunError::Store(error) => Failure::Io { path: String::new(), text: error.to_string() },
+    }
+}
+
+fn protocol(text: impl Into<String>) -> ServeError {
+    ServeError::Failure(Failure::Protocol(text.into()))
+}
+
+struct Words;
+
+impl Wording for Words {
+    fn start(&self, start: ContentStart) -> Vec<u8> {
+        framed(&FromServer::Content(start))
+    }
+
+    fn end(&self, end: ContentEnd) -> Vec<u8> {
+        framed(&FromServer::ContentEnd(end))
+    }
+
+    fn ping(&self) -> Vec<u8> {
+        framed(&FromServer::Ping)
+    }
+}
+
+fn framed(message: &FromServer) -> Vec<u8> {
+    wire::message(message).expect("such a message is small")
+}
+
+/// Serves one client on this pipe until it says goodbye or goes away.
+///
+/// # Errors
+/// When the session ended in any other way. Whatever was begun is finished by the next run.
+pub fn serve<F: Fs>(fs: Arc<F>, places: &Places, reader: Box<dyn Read + Send>, writer: Box<dyn Write + Send>) -> Result<(), ServeError> {
+    let inbox = Inbox::start(reader, |first| matches!(codec::decode(first), Ok(FromClient::Hello(hello)) if hello.compress));
+    let writer = Writer::start(writer, Words);
+    let mut server = Server { fs, places: places.clone(), outbox: &writer, hello: None, roots: Vec::new(), incoming: None };
+    let result = server.run(&inbox);
+    if let Err(ServeError::Failure(failure)) = &result {
+        // That the client cannot be told any more is no second failure.
+        let _ = send(&writer, &FromServer::Fail(failure.clone()));
+    }
+    server.finish();
+    let _ = writer.drain();
+    result
+}
+
+struct Active<F: Fs> {
+    run: RootRun<F>,
+    steps: Vec<Step>,
+    fetch: Vec<Fetch>,
+    /// Steps of the batch that was begun and not yet installed.
+    begun: Option<usize>,
+    parts: Vec<Part>,
+}
+
+struct Server<'a, F: Fs> {
+    fs: Arc<F>,
+    places: Places,
+    outbox: &'a dyn Outbox,
+    hello: Option<ClientHello>,
+    roots: Vec<Active<F>>,
+    /// The message whose bytes are coming in.
+    incoming: Option<(u32, Incoming<F>)>,
+}
+
+impl<F: Fs> Server<'_, F> {
+    fn run(&mut self, inbox: &Inbox) -> Result<(), ServeError> {
+        loop {
+            match inbox.next(Duration::from_secs(wire::SILENCE_SECONDS)) {
+                Some(Event::Frame(Frame::Piece(bytes))) => self.handle_piece(&bytes)?,
+                Some(Event::Frame(Frame::Message(bytes))) => {
+                    let message = codec::decode(&bytes).map_err(|error| protocol(error.to_string()))?;
+                    if message == FromClient::Bye {
+                        return Ok(());
+                    }
+                    self.handle(message)?;
+                }
+                // A client that goes away between two messages is like one that was interrupted: what it
+                // committed stands, and the next run goes on from there.
+                Some(Event::End) => return Ok(()),
+                Some(Event::Broken(ReadError::Io(error))) => return Err(ReadError::Io(error).into()),
+                Some(Event::Broken(error)) => return Err(protocol(error.to_string())),
+                None => return Err(ServeError::Silence(wire::SILENCE_SECONDS)),
+            }
+        }
+    }
+
+    fn handle(&mut self, message: FromClient) -> Result<(), ServeError> {
+        match message {
+            FromClient::Hello(hello) => self.handle_hello(hello),
+            FromClient::Adopt { root } => self.handle_adopt(root),
+            FromClient::Batch { root, steps, fetch } => {
+                let active = self.active(root)?;
+                if active.begun.is_some() || active.steps.len() + steps.len() > STEPS_MAX || active.fetch.len() + fetch.len() > STEPS_MAX {
+                    return Err(protocol("steps out of place, or too many"));
+                }
+                active.steps.extend(steps);
+                active.fetch.extend(fetch);
+                Ok(())
+            }
+            FromClient::BatchReady { root } => self.handle_batch_ready(root),
+            FromClient::Content(start) => self.handle_content(start),
+            FromClient::ContentEnd(end) => self.handle_content_end(end),
+            FromClient::BatchEnd { root } => self.handle_batch_end(root),
+            FromClient::Prepare { root, parts } => {
+                let active = self.active(root)?;
+                if active.parts.len() + parts.len() > PARTS_MAX {
+                    return Err(protocol("too many changes of the base"));
+                }
+                active.parts.extend(parts);
+                Ok(())
+            }
+            FromClient::PrepareEnd { root, counter, from } => {
+                let active = self.active(root)?;
+                if active.run.ids().current != from {
+                    return Err(protocol("changes of a base that is not the current one"));
+                }
+                let mut unpacker = Unpacker::default();
+                let parts = std::mem::take(&mut active.parts);
+                let stored = active.run.stored()?;
+                for part in parts {
+                    unpacker.take(stored, part).map_err(|error| protocol(error.to_string()))?;
+                }
+                let changes = unpacker.finish().map_err(|error| protocol(error.to_string()))?;
+                let id = active.run.prepare(counter, &changes)?;
+                Ok(send(self.outbox, &FromServer::Prepared { root, id })?)
+            }
+            FromClient::Abort { root } => Ok(self.active(root)?.run.abort()?),
+            FromClient::Commit { root, id } => {
+                self.active(root)?.run.commit(id)?;
+                Ok(send(self.outbox, &FromServer::Committed { root })?)
+            }
+            FromClient::Bye | FromClient::Ping => Ok(()),
+        }
+    }
+
+    fn active(&mut self, root: u16) -> Result<&mut Active<F>, ServeError> {
+        self.roots.get_mut(usize::from(root)).ok_or_else(|| protocol("a root that was never offered"))
+    }
+
+    fn handle_hello(&mut self, hello: ClientHello) -> Result<(), ServeError> {
+        if self.hello.is_some() || hello.roots.is_empty() || hello.roots.len() > wire::ROOTS_MAX {
+            return Err(protocol("a second Hello, or one without roots"));
+        }
+        let label = |text: &str| Label::parse(text.as_bytes()).map_err(|error| protocol(error.to_string()));
+        let (client, pair) = (label(&hello.client)?, label(&hello.pair)?);
+        let peer = Label::derive(format!("{client}.{pair}").as_bytes());
+        let paths: Vec<PathBuf> = hello.roots.iter().map(|offer| roots::resolve(&self.places, &offer.path)).collect::<Result<_, _>>()?;
+        roots::check(&self.places, &paths)?;
+        let access = if hello.dry_run { Access::ReadOnly } else { Access::ReadWrite };
+        let home = Home::open(self.fs.clone(), &self.places.state, access).map_err(RunError::from)?;
+
+        let mut answers = Vec::new();
+        for (offer, path) in hello.roots.iter().zip(&paths) {
+            let excludes = Excludes::new(&offer.excludes).map_err(|error| ServeError::Failure(Failure::Config(error.to_string())))?;
+            let settings = Settings {
+                path,
+                key: &offer.path,
+                excludes,
+                grave_days: hello.grave_days,
+                owner: client.as_str(),
+                lock_wait_ms: LOCK_WAIT_MS,
+            };
+            let run = RootRun::open(&home, Side::Server, &peer, settings, &|| false)?;
+            let ids = run.ids();
+            let ids = wire::Ids { current: ids.current, next: ids.next };
+            answers.push(RootAnswer { ids, counter: run.counter(), damaged: run.damaged().to_vec() });
+            self.roots.push(Active { run, steps: Vec::new(), fetch: Vec::new(), begun: None, parts: Vec::new() });
+        }
+        send(self.outbox, &FromServer::Hello(ServerHello { features: Vec::new(), roots: answers.clone() }))?;
+        if hello.compress {
+            self.outbox.compress()?;
+        }
+        for (index, (offer, answer)) in (0u16..).zip(hello.roots.iter().zip(&answers)) {
+            self.active(index)?.run.agree(offer.ids.common(answer.ids), &offer.damaged)?;
+            self.look(index, hello.depth)?;
+        }
+        self.hello = Some(hello);
+        Ok(())
+    }
+
+    /// Looks at a root and tells what changed in it.
+    fn look(&mut self, root: u16, depth: Depth) -> Result<(), ServeError> {
+        let outbox = self.outbox;
+        let active = self.active(root)?;
+        let looked = match active.run.look(self::depth(depth), &|_| true) {
+            Ok(found) => {
+                for parts in pack::groups(active.run.pack_delta()?) {
+                    send(outbox, &FromServer::Delta { root, parts })?;
+                }
+                told(found)
+            }
+            Err(error @ RunError::Io(_)) => Looked { unusable: Some(error.to_string()), ..Looked::default() },
+            Err(error) => return Err(error.into()),
+        };
+        Ok(send(outbox, &FromServer::Looked { root, looked })?)
+    }
+
+    fn handle_adopt(&mut self, root: u16) -> Result<(), ServeError> {
+        let depth = self.hello.as_ref().map_or(Depth::Quick, |hello| hello.depth);
+        let active = self.active(root)?;
+        if active.begun.is_some() || !active.steps.is_empty() {
+            return Err(protocol("a base is given up within a batch"));
+        }
+        active.run.agree(None, &[])?;
+        self.look(root, depth)
+    }
+
+    fn handle_batch_ready(&mut self, root: u16) -> Result<(), ServeError> {
+        if self.hello.as_ref().is_none_or(|hello| hello.dry_run) {
+            return Err(protocol("steps in a dry run"));
+        }
+        let active = self.active(root)?;
+        if active.begun.is_some() {
+            return Err(protocol("a batch within a batch"));
+        }
+        let steps = std::mem::take(&mut active.steps);
+        let fetch = std::mem::take(&mut active.fetch);
+        active.begun = Some(steps.len());
+        let troubles = active.run.begin(steps, &|| false)?;
+        if !fetch.is_empty() {
+            let base = active.run.base()?;
+            let delta = active.run.delta().clone();
+            let present = Present { base: &base, delta: &delta };
+            let hints: HashMap<Name, Entry> = fetch.iter().filter_map(|f| Some((f.name.clone(), present.entry(&f.name)?.clone()))).collect();
+            // Only what this session announced is ever sent: a name that no scan of ours saw has no hint.
+            if hints.len() < fetch.iter().map(|f| &f.name).collect::<std::collections::HashSet<_>>().len() {
+                return Err(protocol("a message was asked for that is not there"));
+            }
+            let root = active.run.root().cloned().ok_or_else(|| protocol("messages of a root that is not there"))?;
+            let job: Job = Box::new(move |sink| send_contents(&root, &fetch, &hints, sink));
+            self.outbox.contents(job)?;
+        }
+        self.tell(troubles)
+    }
+
+    fn tell(&self, troubles: Vec<smd_maildir::Trouble>) -> Result<(), ServeError> {
+        if troubles.is_empty() {
+            return Ok(());
+        }
+        let troubles = troubles.into_iter().map(|t| PeerTrouble { path: t.path, text: t.text }).collect();
+        Ok(send(self.outbox, &FromServer::Troubles(troubles))?)
+    }
+
+    /// The applier of the one root in which a batch is open.
+    fn open_batch(&mut self) -> Result<&mut smd_maildir::apply::Applier<F>, ServeError> {
+        let active = self.roots.iter_mut().find(|active| active.begun.is_some());
+        active.and_then(|active| active.run.applying()).ok_or_else(|| protocol("contents outside of a batch"))
+    }
+
+    fn handle_content(&mut self, start: ContentStart) -> Result<(), ServeError> {
+        if self.incoming.is_some() {
+            return Err(protocol("contents within contents"));
+        }
+        let meta = Meta { size: start.size, mtime: start.mtime };
+        let incoming = self.open_batch()?.incoming(start.step as usize, meta).map_err(|error| protocol(error.to_string()))?;
+        self.incoming = Some((start.step, incoming));
+        Ok(())
+    }
+
+    fn handle_piece(&mut self, bytes: &[u8]) -> Result<(), ServeError> {
+        match &mut self.incoming {
+            Some((_, incoming)) => incoming.write(bytes).map_err(|error| protocol(error.to_string())),
+            None => Err(protocol("bytes of no message")),
+        }
+    }
+
+    fn handle_content_end(&mut self, end: ContentEnd) -> Result<(), ServeError> {
+        match (self.incoming.take(), end.failed) {
+            (Some((step, _)), _) if step != end.step => Err(protocol("the end of other contents")),
+            (Some((_, incoming)), None) => {
+                incoming.finish(self.open_batch()?);
+                Ok(())
+            }
+            (Some((_, incoming)), Some(_)) => {
+                incoming.abort();
+                Ok(())
+            }
+            // The client could not even open it: the step is not taken.
+            (None, Some(_)) => Ok(()),
+            (None, None) => Err(protocol("an end without a beginning")),
+        }
+    }
+
+    fn handle_batch_end(&mut self, root: u16) -> Result<(), ServeError> {
+        if self.incoming.is_some() || self.active(root)?.begun.is_none() {
+            return Err(protocol("the end of a batch that is not complete"));
+        }
+        // Everything the client wanted must have been read before names change.
+        self.outbox.drain()?;
+        let active = self.active(root)?;
+        active.begun = None;
+        let outcomes = active.run.install();
+        let failed: Vec<(u32, Outcome)> = (0u32..).zip(outcomes).filter(|(_, outcome)| !outcome.is_done()).collect();
+        for failed in failed.chunks(wire::ITEMS_IN_FRAME) {
+            send(self.outbox, &FromServer::Outcomes { root, failed: failed.to_vec() })?;
+        }
+        Ok(send(self.outbox, &FromServer::BatchDone { root })?)
+    }
+
+    /// Ends the session: keeps what was learnt, lets go of everything.
+    fn finish(&mut self) {
+        self.incoming = None;
+        let depth = self.hello.as_ref().map_or(Depth::Quick, |hello| hello.depth);
+        for mut active in self.roots.drain(..) {
+            active.run.finish(self::depth(depth));
+        }
+    }
+}
+
+fn depth(depth: Depth) -> scan::Depth {
+    match depth {
+        Depth::Quick => scan::Depth::Quick,
+        Depth::Stat => scan::Depth::Stat,
+        Depth::Full => scan::Depth::Full,
+    }
+}
+
+/// Troubles that one message can tell of.
+const TROUBLES_MAX: usize = 500;
+
+fn told(found: smd_maildir::run::Looked) -> Looked {
+    let mut troubles: Vec<PeerTrouble> =
+        found.troubles.into_iter().map(|trouble| PeerTrouble { path: trouble.path, text: trouble.text }).collect();
+    if troubles.len() > TROUBLES_MAX {
+        let more = troubles.len() - TROUBLES_MAX;
+        troubles.truncate(TROUBLES_MAX);
+        troubles.push(PeerTrouble { path: Vec::new(), text: format!("{more} more troubles are not listed") });
+    }
+    Looked {
+        absent: found.absent,
+        unusable: None,
+        incomplete: found.incomplete,
+        put_back: found.put_back,
+        suspicious: found.suspicious,
+        troubles,
+    }
+}

@@ -1,0 +1,45 @@
+//! The program: stdin and stdout become the wire, and the serve loop runs until the client says goodbye.
+//!
+//! Deliberately not here: arguments. A server that took any could be told things by whoever may choose the
+//! command that ssh runs.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use smd_maildir::fs::Disk;
+
+use crate::serve::{Places, serve};
+
+/// What `smd-server` does.
+pub fn main_impl() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    if let Some(arg) = args.next() {
+        if arg == "--version" || arg == "-V" {
+            // Nothing was said on the wire yet, and a person asked.
+            let mut out = std::io::stdout();
+            let said = std::io::Write::write_all(&mut out, concat!("smd-server ", env!("CARGO_PKG_VERSION"), "\n").as_bytes());
+            return if said.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+        eprintln!("smd-server takes no arguments; it is started by smd-pull, smd-push and smd-sync");
+        return ExitCode::from(2);
+    }
+    if std::io::stdin().is_terminal() {
+        eprintln!("smd-server speaks to a program, not to a person; run smd-sync on the other host");
+        return ExitCode::from(2);
+    }
+    let Some(user) = std::env::home_dir().filter(|home| home.is_absolute()) else {
+        eprintln!("smd-server: the home directory is not known: HOME is not an absolute path");
+        return ExitCode::from(78);
+    };
+    let state = std::env::var_os("SMD_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    let places = Places { state: state.unwrap_or_else(|| user.join(".smd")), user };
+    match serve(Arc::new(Disk), &places, Box::new(std::io::stdin()), Box::new(std::io::stdout())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("smd-server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

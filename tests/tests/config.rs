@@ -1,0 +1,163 @@
+//! Endpoints: the config file, excludes, and a host where the predecessor ran.
+
+use std::fs;
+use std::path::Path;
+
+use smd_tests::outcome::Outcome;
+use smd_tests::populate::{self, Spec};
+use smd_tests::rng::Rng;
+use smd_tests::stamps;
+use smd_tests::tree::{self, Tree};
+use smd_tests::user::User;
+use smd_tests::world::{Link, World, finish};
+
+/// Two hosts, 60 messages in the first six folders at the server, and a config with these lines.
+fn configured(lines: &str) -> World {
+    let world = World::new(Link::Rsh);
+    let spec = Spec::plain(60, 6);
+    populate::populate(&world.server().maildir(), "first", spec, &mut Rng::from_env_or(6));
+    write_config(&world, "default", lines);
+    world
+}
+
+fn write_config(world: &World, endpoint: &str, lines: &str) {
+    let home = world.client().smd_home();
+    fs::create_dir_all(&home).expect("the state directory can be made");
+    let text = format!("SERVERNAME=office\nCLIENTNAME=laptop\nSSH='{}'\n{lines}\n", world.rsh_script().display());
+    fs::write(home.join(format!("config.{endpoint}")), text).expect("the config can be written");
+}
+
+#[track_caller]
+fn sync(world: &World, words: &[&str]) -> Outcome {
+    finish(world.command("smd-sync", world.client()).args(words))
+}
+
+#[test]
+fn an_endpoint_is_default_or_the_one_named() {
+    let world = configured("MAILBOX=Maildir");
+    sync(&world, &[]).ok().says("60 new");
+    world.assert_equal();
+    write_config(&world, "work", "MAILBOX=Maildir");
+    sync(&world, &["work"]).ok();
+    world.assert_equal();
+}
+
+#[test]
+fn without_a_config_the_run_says_what_to_do_next() {
+    let world = World::new(Link::Local);
+    sync(&world, &[]).exits(78).says("config.default").says("smd-sync -t");
+    sync(&world, &["work"]).exits(78).says("config.work");
+}
+
+#[test]
+fn the_template_is_written_once_and_is_a_config_after_the_host_is_filled_in() {
+    let world = World::new(Link::Local);
+    sync(&world, &["-t"]).ok();
+    let path = world.client().smd_home().join("config.default");
+    let text = fs::read_to_string(&path).expect("the template was written");
+    assert!(
+        text.contains("SERVERNAME") && text.contains("MAILBOX") && text.lines().any(|line| line.starts_with('#')),
+        "{text}"
+    );
+    fs::write(&path, "MAILBOX=Maildir # mine\n").expect("the config can be written");
+    assert_ne!(sync(&world, &["-t"]).code, 0, "a config is never overwritten");
+    assert_eq!(fs::read_to_string(&path).expect("the config"), "MAILBOX=Maildir # mine\n");
+}
+
+#[test]
+fn an_error_in_a_config_names_file_and_line_and_runs_nothing() {
+    let world = configured("MAILBOX=Maildir");
+    let mark = world.dir().join("mark");
+    for line in ["MAILBOKS=Mail", "EXCLUDE=`touch MARK`", "EXCLUDE=$(touch MARK)", "touch MARK"] {
+        let line = line.replace("MARK", &mark.display().to_string());
+        write_config(&world, "default", &format!("MAILBOX=Maildir\n{line}"));
+        let outcome = sync(&world, &[]).exits(78).says("config.default");
+        let named = ["line 5", ":5"].iter().any(|text| outcome.stderr.contains(text));
+        assert!(named, "the line is named\n{outcome}");
+    }
+    assert!(!mark.exists());
+}
+
+#[test]
+fn two_roots_and_roots_with_other_names_at_the_server_are_kept_apart() {
+    let world = configured("MAILBOX_LOCAL='Maildir Work%20mail'\nMAILBOX_REMOTE='Maildir Office'");
+    let (work, office) = (world.client().home.join("Work mail"), world.server().home.join("Office"));
+    populate::populate(&work, "work", Spec::plain(12, 3), &mut Rng::from_env_or(8));
+    populate::make_folder(&office, Path::new(""));
+    sync(&world, &[]).ok();
+    world.assert_equal();
+    tree::assert_equal_trees(&work, &office);
+    assert_eq!((Tree::read(&office).len(), Tree::read(&world.client().maildir()).len()), (12, 60));
+}
+
+#[test]
+fn an_excluded_folder_stays_where_it_is_in_both_directions_and_is_forgotten_not_deleted() {
+    let world = configured("MAILBOX=Maildir");
+    sync(&world, &[]).ok();
+    world.assert_equal();
+    write_config(
+        &world,
+        "default",
+        "MAILBOX=Maildir\nEXCLUDE='Maildir/.Archive.2024 Maildir/Work/Projects/Two%20words'",
+    );
+    let (here, there) = (world.client().maildir(), world.server().maildir());
+    let mut us = User::new(&here, "us", Rng::from_env_or(1));
+    let mut them = User::new(&there, "them", Rng::from_env_or(2));
+    us.remove_folder(".Archive.2024");
+    us.deliver("Work/Projects/Two words");
+    us.deliver("");
+    let theirs = them.deliver(".Archive.2024");
+    let kept = Tree::read(&there);
+    let said = sync(&world, &["-v", "--allow-bulk-delete"]).ok();
+    assert!(
+        !format!("{said}").contains(&String::from_utf8_lossy(theirs.uniq()).into_owned()),
+        "an excluded folder shows\n{said}"
+    );
+    let now = Tree::read(&there);
+    for folder in [".Archive.2024", "Work/Projects/Two words"] {
+        assert_eq!(now.folders.get(Path::new(folder)), kept.folders.get(Path::new(folder)), "{folder}");
+    }
+    assert_eq!(now.len(), kept.len() + 1);
+    assert!(!here.join(".Archive.2024").exists());
+}
+
+#[test]
+fn an_exclude_of_one_side_works_at_that_side() {
+    for key in ["EXCLUDE_LOCAL", "EXCLUDE_REMOTE"] {
+        let world = configured(&format!("MAILBOX=Maildir\n{key}='Maildir/.Archive.2024'"));
+        populate::populate(&world.client().maildir(), "ours", Spec::plain(6, 2), &mut Rng::from_env_or(9));
+        sync(&world, &[]).ok();
+        let (here, there) = (Tree::read(&world.client().maildir()), Tree::read(&world.server().maildir()));
+        let archive = Path::new(".Archive.2024");
+        assert_eq!((here.folders[archive].len(), there.folders[archive].len()), (3, 10), "{key}");
+    }
+}
+
+#[test]
+fn where_the_predecessor_ran_the_config_is_read_its_files_are_left_alone_and_the_first_run_adopts() {
+    let world =
+        configured("MAILBOX=\"Maildir\"\nEXCLUDE=\"\"\nDEBUG=false\nTRANSLATOR_RL=\"cat\"\nTRANSLATOR_LR=\"cat\"");
+    for host in [world.client(), world.server()] {
+        let home = host.smd_home();
+        fs::create_dir_all(home.join("workarea")).expect("a work area");
+        fs::create_dir_all(home.join("fifo")).expect("a directory");
+        fs::write(home.join("office__Maildir.db.txt"), "5baa61e4c9b93f3f0682250b6cf8331b7ee68fd8 Maildir/cur/1\n")
+            .expect("a file");
+        fs::write(home.join("office__Maildir.db.txt.mtime"), "1700000000 Maildir/cur/1\n").expect("a file");
+        fs::write(home.join("workarea/lock"), "4711\n").expect("a file");
+    }
+    let theirs = |home: &Path| {
+        stamps::files(home, |path| path.to_string_lossy().contains("office__") || path.ends_with("workarea/lock"))
+    };
+    let before = [world.client(), world.server()].map(|host| theirs(&host.smd_home()));
+    assert_eq!(before[0].len(), 3);
+    // Both hosts hold the same already, as they would after years with the predecessor.
+    let copied =
+        std::process::Command::new("cp").arg("-a").arg(world.server().maildir()).arg(&world.client().home).status();
+    assert!(copied.expect("cp can be started").success());
+    let adopted = sync(&world, &["--json"]).ok();
+    assert_eq!(adopted.steps(), 0, "{adopted}");
+    assert_eq!(adopted.returned().as_deref(), Some([].as_slice()), "{adopted}");
+    world.assert_equal();
+    assert_eq!([world.client(), world.server()].map(|host| theirs(&host.smd_home())), before);
+}
