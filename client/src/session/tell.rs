@@ -120,7 +120,9 @@ impl Pair {
             (None, Some(trip)) => Some(Guard::Bulk { steps: trip.removals, of: trip.messages }),
             (None, None) => None,
         };
-        if self.local.adopts() && !self.unusable {
+        // A first copy into nothing is no adopt that anybody need hear of.
+        let had_mail = |view: &smd_protocol::reconcile::HostView| view.delta.folders.values().any(|change| !change.set.is_empty());
+        if self.local.adopts() && !self.unusable && had_mail(&self.ours) && had_mail(&self.theirs) {
             self.report.adopted = Some(Adopted { matched: plan.matched, returned: Vec::new() });
         }
         for note in plan.notes.iter().filter(|_| plan.stop.is_none()) {
@@ -141,7 +143,9 @@ impl Pair {
             }),
             Note::Returned { to, name } => {
                 let item = item(host(*to), Kind::New, name, Vec::new(), None);
-                self.report.adopted.get_or_insert_default().returned.push(item);
+                if let Some(adopted) = &mut self.report.adopted {
+                    adopted.returned.push(item);
+                }
             }
             Note::MovedTwice { kept, left } => {
                 let text = format!("moved on both hosts: it is now {kept}, no longer {left}");
