@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use smd_protocol::names::printable;
+use smd_protocol::{Delta, FolderDelta, Presence};
 
 use super::{RootRun, RunError, skipped};
 use crate::error::{Context, Trouble};
@@ -37,14 +38,15 @@ impl<F: Fs> RootRun<F> {
         use std::os::unix::ffi::OsStrExt;
         let shown = self.path.as_os_str().as_bytes().to_vec();
         let Some(root) = if_there(Root::open(self.fs.clone(), &self.path)).context("open", &shown)? else {
-            // With a base this is a root that went missing: everything in it would count as deleted, and
-            // `suspicious` keeps that from happening.
-            return if self.chosen.is_some() {
-                let looked = Looked { suspicious: Some("is missing".to_owned()), incomplete: true, ..Looked::default() };
-                Ok(looked)
-            } else {
-                Ok(Looked { absent: true, ..Looked::default() })
-            };
+            // With a base this is a root that went missing. Everything in it is gone, as far as can be seen, and
+            // `suspicious` keeps that from being believed unless the person says so.
+            if self.chosen.is_none() {
+                return Ok(Looked { absent: true, ..Looked::default() });
+            }
+            let gone = || FolderDelta { presence: Presence::Removed, ..FolderDelta::default() };
+            let folders = self.base()?.folders.keys().map(|folder| (folder.clone(), gone())).collect();
+            self.delta = Arc::new(Delta { folders });
+            return Ok(Looked { suspicious: Some("is missing".to_owned()), ..Looked::default() });
         };
         self.root = Some(root.clone());
         let skip = skipped(&*self.fs, &self.home);

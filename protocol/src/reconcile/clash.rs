@@ -151,6 +151,8 @@ fn untouched(input: &Input<'_>, name: &Name) -> Option<Message> {
 }
 
 /// The digest's letters as a uniq in the folder of `wanted`; a counter is added until nobody has other bytes there.
+/// A name that holds the same bytes is that message; only an adopt, which never deletes, also steps aside for
+/// another message of the client with these bytes.
 fn fresh_name(input: &Input<'_>, claimed: &BTreeMap<Name, Message>, wanted: &Name, content: Content, digest: Digest) -> Name {
     let letters = digest.letters();
     let mut counter = 0u64;
@@ -164,7 +166,8 @@ fn fresh_name(input: &Input<'_>, claimed: &BTreeMap<Name, Message>, wanted: &Nam
         let other_bytes = |held: Option<Content>| held.is_some_and(|held| held != content);
         let taken = Side::BOTH.iter().any(|&side| other_bytes(input.present(side).entry(&name).map(|e| e.content)))
             || other_bytes(claimed.get(&name).and_then(|m| m.goal.as_ref()).map(|goal| goal.content));
-        if !taken {
+        let second = || input.present(Side::Ours).entry(&name).is_some() || claimed.get(&name).is_some_and(|m| !m.ours.is_empty());
+        if !taken && !(input.adopts(&wanted.folder) && second()) {
             return name;
         }
         counter += 1;

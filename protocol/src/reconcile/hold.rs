@@ -85,12 +85,18 @@ fn guard(input: &Input<'_>, policy: &Policy, plan: &mut Plan) {
             removals += component.part(side).open().iter().filter(|step| step.removes()).count() as u64;
         }
     }
-    if removals == 0 || policy.allow_bulk_delete {
+    if policy.allow_bulk_delete {
         return;
     }
+    // Whether something *would* be deleted is asked of every direction: a pull into the empty place of a disk that
+    // is not mounted deletes nothing, and would still put mail where nobody looks for it.
+    let some_go = Side::BOTH.into_iter().any(|side| plan.components.iter().any(|component| removes(component, side)));
     let suspicious = Side::BOTH.into_iter().find_map(|side| Some((side, suspicion(input, side)?)));
-    if let Some((side, why)) = suspicious {
+    if let (true, Some((side, why))) = (some_go, suspicious) {
         plan.stop.get_or_insert(Stop::Suspicious { side, why });
+    }
+    if removals == 0 {
+        return;
     }
     let messages = input.base.messages() as u64;
     if !policy.limit.trips(removals, messages) {

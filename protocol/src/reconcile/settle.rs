@@ -4,12 +4,12 @@
 //! base; where neither has, the old ones. A host that has not finished every step of a component has taken
 //! in none of its names. So nothing that failed or waits is forgotten, and none of it turns into an addition.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{Component, Input, Plan, Side};
 use crate::delta::{Delta, FolderDelta, Presence, Seen};
-use crate::names::{Folder, Name};
-use crate::snapshot::Entry;
+use crate::names::{Folder, Name, Uniq};
+use crate::snapshot::{Entry, Section, Snapshot};
 use crate::step::Step;
 
 impl Plan {
@@ -119,11 +119,22 @@ fn set_folder(input: &Input<'_>, into: &mut Delta, folder: &Folder, there: bool)
     };
 }
 
+/// Whether a section has entries besides those that go.
+fn keeps_entries(section: Option<&Section>, gone: &[Uniq]) -> bool {
+    let gone: HashSet<&Uniq> = gone.iter().collect();
+    section.is_some_and(|section| section.entries().iter().any(|entry| !gone.contains(&entry.uniq)))
+}
+
 /// Brings changes of a base into their one form: sorted, and without what the base says already.
-pub fn normalise(base: &crate::snapshot::Snapshot, changes: &mut Delta) {
+pub fn normalise(base: &Snapshot, changes: &mut Delta) {
     for (folder, change) in &mut changes.folders {
         let section = base.folders.get(folder);
-        let old = |uniq: &crate::names::Uniq| section.and_then(|section| section.entry(uniq));
+        let old = |uniq: &Uniq| section.and_then(|section| section.entry(uniq));
+        // A folder that still has entries, because what shall become of them is not done everywhere, stays in the
+        // base with them: else they would be forgotten, and come back as additions.
+        if change.presence == Presence::Removed && (!change.set.is_empty() || keeps_entries(section, &change.gone)) {
+            change.presence = Presence::Same;
+        }
         if change.presence != Presence::Reset {
             change.gone.retain(|uniq| old(uniq).is_some());
             change.set.retain(|seen| old(&seen.entry.uniq) != Some(&seen.entry));

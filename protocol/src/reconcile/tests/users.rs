@@ -87,8 +87,8 @@ pub(super) struct User<'a> {
     pub(super) rng: &'a mut Rng,
     pub(super) ledger: &'a mut Ledger,
     pub(super) habit: Habit,
-    /// The last run was cut before its commit: what it did is in no base, and a user who renames just that
-    /// message can get it twice. Nobody does.
+    /// The last run was cut before its commit, or failed on both hosts: what is on both may be in no base, and a
+    /// user who renames or edits just that message can get it twice. Nobody does.
     pub(super) quiet: bool,
 }
 
@@ -171,7 +171,7 @@ impl User<'_> {
         let entry = tree.mail[&name].clone();
         let to = self.name();
         let what = self.rng.below(17);
-        if self.quiet && !matches!(what, 0..=3 | 8 | 9 | 14 | 15) && !(what <= 6 && self.habit == Habit::Unique) {
+        if self.quiet && !matches!(what, 0..=3 | 8 | 9 | 14 | 15) {
             return;
         }
         match what {
@@ -179,7 +179,7 @@ impl User<'_> {
             3 => tree.mail.get_mut(&name).expect("there").place = Place::Cur,
             4..=6 => {
                 // A move to another folder, mostly under the old uniq.
-                let to = if self.rng.one_in(3) && !self.quiet { to } else { Name { folder: to.folder, uniq: name.uniq.clone() } };
+                let to = if self.rng.one_in(3) { to } else { Name { folder: to.folder, uniq: name.uniq.clone() } };
                 if Self::is_free(tree, &to) {
                     tree.mail.remove(&name);
                     self.put(tree, to, entry);
