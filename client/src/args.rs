@@ -11,7 +11,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::address::{Address, RemoteAddress};
-use crate::run::{Direction, Scan};
+use crate::options::{Direction, Scan};
 
 /// Which of the three programs this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

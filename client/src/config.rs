@@ -20,7 +20,7 @@ use smd_protocol::names::printable;
 
 use crate::address::{Destination, os_string};
 use crate::home::SmdHome;
-use crate::run::MaxDelete;
+use crate::options::MaxDelete;
 use lines::{Line, Lines};
 use mailboxes::MailboxPair;
 

@@ -10,18 +10,15 @@ pub mod command;
 pub mod explain;
 pub mod stderr;
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::endpoint::Endpoint;
-use crate::run::Link;
 use stderr::Stderr;
 
-/// What is started to reach another host.
-pub const DEFAULT_RSH: &str = "ssh";
 /// The server's program, as it is found there.
 pub const DEFAULT_COMMAND: &str = "smd-server";
 
@@ -33,6 +30,22 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Connection {
     child: Arc<Mutex<Child>>,
     stderr: Stderr,
+}
+
+/// The wire: what the session reads from and writes to. Dropping it closes both ways.
+pub struct Link {
+    /// The server's stdin.
+    pub writer: Box<dyn Write + Send>,
+    /// The server's stdout.
+    pub reader: Box<dyn Read + Send>,
+    /// Both ends are on this host: compressing would only cost time.
+    pub local: bool,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("local", &self.local).finish_non_exhaustive()
+    }
 }
 
 /// How a connection ended.

@@ -18,8 +18,11 @@ use crate::address::{AddressError, Destination, RemoteAddress};
 use crate::args::{Args, Target, Typed};
 use crate::config::{Config, ConfigError, GRAVE_DAYS};
 use crate::home::{NoHome, SmdHome};
-use crate::run::{Direction, RunOptions, Scan};
+use crate::options::{Direction, RunOptions, Scan};
 use overlap::Overlap;
+
+/// What is started to reach another host.
+pub const DEFAULT_RSH: &str = "ssh";
 
 /// A pair of hosts, its roots, and the way there.
 #[derive(Clone, Debug)]
@@ -167,7 +170,7 @@ fn there(
     let local_path = overlap::resolved(local)?;
     let rsh = match &typed.rsh {
         Some(text) => rsh_words(text)?,
-        None => vec![OsString::from(crate::connect::DEFAULT_RSH)],
+        None => vec![OsString::from(DEFAULT_RSH)],
     };
     let command = remote_command(typed.remote_command.clone())?;
     let endpoint = Endpoint {
@@ -203,7 +206,7 @@ fn configured(
     let rsh = match (&typed.rsh, config.rsh) {
         (Some(text), _) => rsh_words(text)?,
         (None, Some(words)) => words,
-        (None, None) => vec![OsString::from(crate::connect::DEFAULT_RSH)],
+        (None, None) => vec![OsString::from(DEFAULT_RSH)],
     };
     let command = remote_command(typed.remote_command.clone().or(config.remote_command))?;
     let endpoint = Endpoint {

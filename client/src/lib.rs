@@ -19,6 +19,7 @@ pub mod endpoint;
 pub mod error;
 pub mod exit;
 pub mod home;
+pub mod options;
 pub mod output;
 pub mod progress;
 pub mod report;

@@ -15,7 +15,7 @@ pub mod warnings;
 use std::time::Duration;
 
 use crate::exit::Exit;
-use crate::run::Direction;
+use crate::options::Direction;
 
 /// What one run did; with `dry_run`, what it would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,10 +1,9 @@
 //! One run from beginning to end: arguments, endpoint, connection, session, report, exit code.
 //!
 //! Deliberately not here: any decision. Every room that is passed through has its own module; this
-//! is the corridor, and the types that the session shares with the others.
+//! is the corridor.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -21,101 +20,6 @@ use crate::progress::Progress;
 use crate::report::Report;
 use crate::session;
 use crate::signals::Signals;
-
-/// Which way changes go: a policy of the planner, nothing more.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Direction {
-    /// The client takes what changed at the server.
-    Pull,
-    /// The server takes what changed at the client.
-    Push,
-    /// Both.
-    #[default]
-    Sync,
-}
-
-/// How closely both hosts look at their mail.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Scan {
-    /// Unchanged directories are not listed.
-    #[default]
-    Quick,
-    /// Every file's stamps are compared.
-    Stat,
-    /// Every file is read.
-    Full,
-}
-
-/// Another limit for the bulk guard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MaxDelete {
-    /// More deletes and replacements than this, per root.
-    Count(u64),
-    /// More than this share of a root's messages, from 0 to 100.
-    Percent(u8),
-}
-
-/// What the session is asked to do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RunOptions {
-    /// Which way changes go.
-    pub direction: Direction,
-    /// Change nothing; fill the report's items with the plan.
-    pub dry_run: bool,
-    /// Hold back deletes and replacements.
-    pub no_delete: bool,
-    /// How closely to look, at least.
-    pub scan: Scan,
-    /// The bulk guard does not trip.
-    pub allow_bulk_delete: bool,
-    /// Drop the base and unite.
-    pub adopt: bool,
-    /// Adopt although most headers differ.
-    pub adopt_other_headers: bool,
-    /// Above zero: fill the report's items.
-    pub verbose: u8,
-    /// Days that messages rest in this host's grave.
-    pub grave_days: u32,
-    /// Another limit for the bulk guard.
-    pub max_delete: Option<MaxDelete>,
-}
-
-/// The wire: what the session reads from and writes to. Dropping it closes both ways.
-pub struct Link {
-    /// The server's stdin.
-    pub writer: Box<dyn Write + Send>,
-    /// The server's stdout.
-    pub reader: Box<dyn Read + Send>,
-    /// Both ends are on this host: compressing would only cost time.
-    pub local: bool,
-}
-
-impl std::fmt::Debug for Link {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Link").field("local", &self.local).finish_non_exhaustive()
-    }
-}
-
-impl Direction {
-    /// The word for it in texts and JSON.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Pull => "pull",
-            Self::Push => "push",
-            Self::Sync => "sync",
-        }
-    }
-}
-
-impl MaxDelete {
-    /// Reads `30` or `30%`.
-    pub fn parse(text: &str) -> Option<Self> {
-        match text.trim().strip_suffix('%') {
-            Some(percent) => percent.trim_end().parse().ok().filter(|&percent| percent <= 100).map(Self::Percent),
-            None => text.trim().parse().ok().map(Self::Count),
-        }
-    }
-}
 
 /// What every program of this crate does. The first of `args` is the program's name; called by the
 /// name of the server, the program is the server: so a pair of local directories needs nothing else
@@ -189,19 +93,5 @@ fn work(resolved: &Resolved, output: &Output) -> Result<Report, Box<Failure>> {
 impl From<&Typed> for endpoint::Voice {
     fn from(typed: &Typed) -> Self {
         Self { quiet: typed.quiet, tags: typed.show_tags, json: typed.json, debug: false }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_limit_is_a_number_or_a_share() {
-        assert_eq!(MaxDelete::parse(" 20 "), Some(MaxDelete::Count(20)));
-        assert_eq!(MaxDelete::parse("20%"), Some(MaxDelete::Percent(20)));
-        for text in ["", "%", "101%", "-1", "x", "1.5%"] {
-            assert_eq!(MaxDelete::parse(text), None, "{text}");
-        }
     }
 }

@@ -12,6 +12,7 @@ pub mod grave;
 pub mod hash;
 pub mod home;
 pub mod lock;
+mod rename;
 pub mod root;
 pub mod run;
 pub mod scan;

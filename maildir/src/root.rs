@@ -7,10 +7,21 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use smd_protocol::delta::Mtime;
 use smd_protocol::snapshot::Place;
 use smd_protocol::{Folder, Name};
 
 use crate::fs::Fs;
+
+/// Which directory a root is, so that another one in its place is noticed. Device numbers change at reboots and
+/// are no part of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Identity {
+    /// Inode of the root's directory.
+    pub ino: u64,
+    /// Its birth time, where the file system says.
+    pub btime: Option<Mtime>,
+}
 
 /// A root, held open for a run.
 pub struct Root<F: Fs> {

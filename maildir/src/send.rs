@@ -65,7 +65,7 @@ struct Sent {
 }
 
 impl Sent {
-    fn to_link(&mut self, result: io::Result<()>) -> io::Result<()> {
+    fn noted(&mut self, result: io::Result<()>) -> io::Result<()> {
         self.link_lost |= result.is_err();
         result
     }
@@ -83,10 +83,10 @@ fn send_one<F: Fs>(
     let meta = Meta { size: message.stat.size, mtime: message.stat.mtime };
     if fetch.header_only {
         let header = read_header(&mut message.file, buffer)?;
-        sent.to_link(sink.start(fetch.step, Meta { size: header.len() as u64, ..meta }))?;
-        return sent.to_link(sink.piece(&header));
+        sent.noted(sink.start(fetch.step, Meta { size: header.len() as u64, ..meta }))?;
+        return sent.noted(sink.piece(&header));
     }
-    sent.to_link(sink.start(fetch.step, meta))?;
+    sent.noted(sink.start(fetch.step, meta))?;
     // Exactly what was announced is sent: a file that grows meanwhile is not followed.
     let mut left = meta.size;
     while left > 0 {
@@ -95,7 +95,7 @@ fn send_one<F: Fs>(
             Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter")),
             Ok(count) => {
                 left -= count as u64;
-                sent.to_link(sink.piece(&buffer[..count]))?;
+                sent.noted(sink.piece(&buffer[..count]))?;
             }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e),

@@ -18,7 +18,6 @@ use smd_maildir::fs::Fs;
 use smd_maildir::home::{Access, Home, Label, Side};
 use smd_maildir::lock::LockError;
 use smd_maildir::run::{RootRun, RunError, Settings};
-use smd_maildir::scan;
 use smd_maildir::send::send_contents;
 use smd_protocol::delta::{Meta, Present};
 use smd_protocol::names::printable;
@@ -239,9 +238,7 @@ impl<F: Fs> Server<'_, F> {
                 lock_wait_ms: LOCK_WAIT_MS,
             };
             let run = RootRun::open(&home, Side::Server, &peer, settings, &|| false)?;
-            let ids = run.ids();
-            let ids = wire::Ids { current: ids.current, next: ids.next };
-            answers.push(RootAnswer { ids, counter: run.counter(), damaged: run.damaged().to_vec() });
+            answers.push(RootAnswer { ids: run.ids(), counter: run.counter(), damaged: run.damaged().to_vec() });
             self.roots.push(Active { run, steps: Vec::new(), fetch: Vec::new(), begun: None, parts: Vec::new() });
         }
         send(self.outbox, &FromServer::Hello(ServerHello { features: Vec::new(), roots: answers.clone() }))?;
@@ -260,7 +257,7 @@ impl<F: Fs> Server<'_, F> {
     fn look(&mut self, root: u16, depth: Depth) -> Result<(), ServeError> {
         let outbox = self.outbox;
         let active = self.active(root)?;
-        let looked = match active.run.look(self::depth(depth), &|_| true) {
+        let looked = match active.run.look(depth, &|_| true) {
             Ok(found) => {
                 for parts in pack::groups(active.run.pack_delta()?) {
                     send(outbox, &FromServer::Delta { root, parts })?;
@@ -380,16 +377,8 @@ impl<F: Fs> Server<'_, F> {
         self.incoming = None;
         let depth = self.hello.as_ref().map_or(Depth::Quick, |hello| hello.depth);
         for mut active in self.roots.drain(..) {
-            active.run.finish(self::depth(depth));
+            active.run.finish(depth);
         }
-    }
-}
-
-fn depth(depth: Depth) -> scan::Depth {
-    match depth {
-        Depth::Quick => scan::Depth::Quick,
-        Depth::Stat => scan::Depth::Stat,
-        Depth::Full => scan::Depth::Full,
     }
 }
 

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use clap::Parser;
 
 use crate::args::Typed;
-use crate::run::Scan;
+use crate::options::Scan;
 
 /// The options that a config file may give.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Parser)]

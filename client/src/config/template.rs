@@ -63,7 +63,7 @@ mod tests {
         let config = parse(&text.join("\n")).expect("the template parses");
         let short = parse("SERVERNAME=host\nMAILBOX=Maildir").expect("a short config");
         assert_eq!(config.grave_days, GRAVE_DAYS);
-        assert_eq!(config.rsh, Some(vec![crate::connect::DEFAULT_RSH.into()]));
+        assert_eq!(config.rsh, Some(vec![crate::endpoint::DEFAULT_RSH.into()]));
         assert_eq!(config.remote_command, Some(crate::connect::DEFAULT_COMMAND.into()));
         assert_eq!(Config { rsh: None, remote_command: None, ..config }, short);
         for key in super::super::KEYS {

@@ -32,7 +32,7 @@ pub fn of(endpoint: &Endpoint) -> io::Result<Command> {
             command
         }
         Transport::Rsh { rsh, destination, command: server } => {
-            let program = rsh.first().map_or(OsStr::new(super::DEFAULT_RSH), OsString::as_os_str);
+            let program = rsh.first().map_or(OsStr::new(crate::endpoint::DEFAULT_RSH), OsString::as_os_str);
             let mut command = Command::new(program);
             command.args(rsh.iter().skip(1));
             if Path::new(program).file_name() == Some(OsStr::new("ssh")) {

@@ -27,7 +27,7 @@ pub fn explain(endpoint: &Endpoint, ending: &Ending, met: bool) -> Explanation {
         return local(endpoint, ending);
     };
     let (host, to) = (destination.host(), destination.as_str());
-    let rsh = rsh.first().map_or(super::DEFAULT_RSH.into(), |program| program.display().to_string());
+    let rsh = rsh.first().map_or(crate::endpoint::DEFAULT_RSH.into(), |program| program.display().to_string());
     let said = |texts: &[&str]| {
         ending.stderr.iter().any(|line| texts.iter().any(|text| line.to_ascii_lowercase().contains(text)))
     };
@@ -105,7 +105,7 @@ pub fn noise(endpoint: &Endpoint, first_bytes: &[u8]) -> Explanation {
         let heading = format!("The server on this host said `{shown}`, which is not our language.");
         return Explanation { exit: Exit::Protocol, heading, hint: None };
     };
-    let rsh = rsh.first().map_or(super::DEFAULT_RSH.into(), |program| program.display().to_string());
+    let rsh = rsh.first().map_or(crate::endpoint::DEFAULT_RSH.into(), |program| program.display().to_string());
     let (host, to) = (destination.host(), destination.as_str());
     let heading = format!("{host} printed `{shown}` before the server began to speak.");
     let hint = format!(

@@ -177,14 +177,15 @@ impl Pair {
         }
         let here = self.local.install();
         let mut there = vec![Outcome::Done; theirs.len()];
-        while asks {
+        let mut waiting = asks;
+        while waiting {
             match peer.hear_message()? {
                 FromServer::Outcomes { root: of, failed } if of == root => {
                     for (step, outcome) in failed {
                         *there.get_mut(step as usize).ok_or_else(|| unexpected("the outcome of no step"))? = outcome;
                     }
                 }
-                FromServer::BatchDone { root: of } if of == root => break,
+                FromServer::BatchDone { root: of } if of == root => waiting = false,
                 _ => return Err(unexpected("something else than outcomes")),
             }
         }

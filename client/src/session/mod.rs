@@ -29,10 +29,11 @@ use peer::{Peer, unexpected};
 
 pub use crate::session_error::SessionError;
 
+use crate::connect::Link;
 use crate::endpoint::Endpoint;
 use crate::progress::{Phase, Progress};
 use crate::report::{Host, Report, Traffic};
-use crate::run::{Direction, Link, RunOptions, Scan};
+use crate::options::{Direction, RunOptions, Scan};
 
 /// Where the system tells machines apart.
 const MACHINE_ID: &str = "/etc/machine-id";
@@ -88,7 +89,7 @@ fn converse(
         pair: label.as_str().to_owned(),
         direction: options.direction.into(),
         dry_run: options.dry_run,
-        depth: depth(options.scan),
+        depth: options.scan.into(),
         compress: !local,
         grave_days: options.grave_days,
         roots: pairs.iter().map(Pair::offer).collect(),
@@ -153,11 +154,13 @@ fn converse(
     Ok(report)
 }
 
-fn depth(scan: Scan) -> Depth {
-    match scan {
-        Scan::Quick => Depth::Quick,
-        Scan::Stat => Depth::Stat,
-        Scan::Full => Depth::Full,
+impl From<Scan> for Depth {
+    fn from(scan: Scan) -> Self {
+        match scan {
+            Scan::Quick => Self::Quick,
+            Scan::Stat => Self::Stat,
+            Scan::Full => Self::Full,
+        }
     }
 }
 

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use smd_maildir::fs::Disk;
 use smd_maildir::home::{Home, Label, Side as StateSide};
 use smd_maildir::run::{RootRun, RunError, Settings};
-use smd_maildir::scan;
 use smd_protocol::names::printable;
 use smd_protocol::pack::Unpacker;
 use smd_protocol::reconcile::{HostView, Input, Limit, Plan, Policy, Stop, reconcile};
-use smd_protocol::wire::{FromServer, Ids, RootAnswer, RootOffer};
+use smd_protocol::wire::{FromServer, RootAnswer, RootOffer};
 use smd_protocol::{Digest, Name, Snapshot};
 
 use super::SessionError;
@@ -19,7 +18,7 @@ use super::peer::{Peer, trouble, unexpected};
 use crate::endpoint::{Endpoint, RootPair};
 use crate::progress::Progress;
 use crate::report::{Host, RootReport, Trouble};
-use crate::run::{Direction, MaxDelete, RunOptions, Scan};
+use crate::options::{Direction, MaxDelete, RunOptions};
 
 /// How long a lock is waited for, in milliseconds.
 const LOCK_WAIT_MS: u64 = 30_000;
@@ -86,16 +85,11 @@ impl Pair {
         })
     }
 
-    fn ids(&self) -> Ids {
-        let ids = self.local.ids();
-        Ids { current: ids.current, next: ids.next }
-    }
-
     /// What the server is told of this root.
     pub(super) fn offer(&self) -> RootOffer {
         RootOffer {
             path: self.remote.clone(),
-            ids: self.ids(),
+            ids: self.local.ids(),
             damaged: self.local.damaged().to_vec(),
             excludes: self.exclude_pairs.clone(),
         }
@@ -103,7 +97,7 @@ impl Pair {
 
     /// Takes the server's answer: from here on both have the same base, or none.
     pub(super) fn meet(&mut self, answer: RootAnswer) -> Result<(), SessionError> {
-        let ids = self.ids();
+        let ids = self.local.ids();
         self.counter = [ids.highest_counter(), answer.ids.highest_counter(), self.local.counter(), answer.counter].into_iter().max().unwrap_or(0);
         self.local.agree(ids.common(answer.ids), &answer.damaged)?;
         Ok(())
@@ -121,7 +115,7 @@ impl Pair {
 
     /// Looks at this host's root.
     pub(super) fn look(&mut self, options: &RunOptions, peer: &Peer, progress: &Progress) -> Result<(), SessionError> {
-        let depth = depth(options.scan);
+        let depth = options.scan.into();
         let read = std::sync::atomic::AtomicU64::new(0);
         let stop = peer.stop_flag();
         let on_read = |_: u64| {
@@ -268,17 +262,10 @@ impl Pair {
 
     /// Lets go of the root and keeps what was learnt.
     pub(super) fn finish(&mut self, options: &RunOptions) {
-        self.local.finish(depth(options.scan));
+        self.local.finish(options.scan.into());
     }
 }
 
-fn depth(scan: Scan) -> scan::Depth {
-    match scan {
-        Scan::Quick => scan::Depth::Quick,
-        Scan::Stat => scan::Depth::Stat,
-        Scan::Full => scan::Depth::Full,
-    }
-}
 
 fn limit(max: Option<MaxDelete>) -> Limit {
     match max {

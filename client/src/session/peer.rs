@@ -10,7 +10,7 @@ use smd_server::link::{Event, Inbox, Job, Outbox, ReadError, SendError, Wording,
 
 use super::SessionError;
 use crate::report::{Host, Trouble};
-use crate::run::Link;
+use crate::connect::Link;
 
 /// How often the stop flag is looked at while waiting.
 const TICK: Duration = Duration::from_millis(50);

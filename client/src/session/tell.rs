@@ -7,7 +7,7 @@ use smd_protocol::{Name, Outcome, Source, Step};
 use super::batch::Outcomes;
 use super::pair::Pair;
 use crate::report::{Adopted, Conflict, Counts, Guard, Host, Item, Kind, Reason, Report, Trouble};
-use crate::run::RunOptions;
+use crate::options::RunOptions;
 
 fn host(side: Side) -> Host {
     match side {

@@ -30,7 +30,6 @@ mod folders;
 mod incoming;
 mod listing;
 mod read;
-mod rename;
 mod settle;
 mod spelling;
 mod stage;
@@ -44,7 +43,6 @@ mod work;
 
 pub use incoming::{Incoming, Refused};
 pub use read::{Message, Messages, open_message};
-pub(crate) use rename::rename_free;
 use stage::Staged;
 use stop::Stop;
 use work::Work;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::listing::Spot;
-use super::rename::rename_free;
+use crate::rename::rename_free;
 use super::stop::{Stop, other_spelling};
 use super::work::{Created, Origin, Work};
 use crate::error::Context;

@@ -10,7 +10,7 @@ use smd_protocol::{Content, Entry, FileName, Name, Place};
 
 use super::listing::Spot;
 use super::read;
-use super::rename::{is_unsupported, rename_free};
+use crate::rename::{is_unsupported, rename_free};
 use super::stage::{Draft, StageError, Staged};
 use super::stop::{Stop, other_spelling};
 use super::work::{Created, Origin, TRIES, Work};

@@ -251,7 +251,7 @@ impl<F: Fs> Grave<F> {
     /// # Errors
     /// `NotFound` when it is gone; `CrossesDevices` when it lies on another file system than the grave.
     pub fn take(&self, ticket: &Ticket, from: &F::Dir, file: &[u8]) -> io::Result<()> {
-        crate::apply::rename_free(self.fs(), from, file, &self.dir()?, &ticket.taken())
+        crate::rename::rename_free(self.fs(), from, file, &self.dir()?, &ticket.taken())
     }
 
     /// Lays staged bytes here under the ticket, to [`Grave::swap`] them with a message. Until then they are only a copy.
@@ -284,7 +284,7 @@ impl<F: Fs> Grave<F> {
     /// As the system says; the bytes are then still here as taken.
     pub fn keep(&self, ticket: &Ticket) -> io::Result<()> {
         let dir = self.dir()?;
-        crate::apply::rename_free(self.fs(), &dir, &ticket.taken(), &dir, &ticket.file(State::Kept))
+        crate::rename::rename_free(self.fs(), &dir, &ticket.taken(), &dir, &ticket.file(State::Kept))
     }
 
     /// Gives what was taken back under a name that must be free.
@@ -292,7 +292,7 @@ impl<F: Fs> Grave<F> {
     /// # Errors
     /// `AlreadyExists` when it is not; the bytes are then still here as taken.
     pub fn give_back(&self, ticket: &Ticket, to: &F::Dir, file: &[u8]) -> io::Result<()> {
-        crate::apply::rename_free(self.fs(), &self.dir()?, &ticket.taken(), to, file)
+        crate::rename::rename_free(self.fs(), &self.dir()?, &ticket.taken(), to, file)
     }
 
     /// Removes what is here as taken: a copy of bytes that are elsewhere.

@@ -283,7 +283,9 @@ impl<F: Fs> RootRun<F> {
             }
             let key = stem(std::os::unix::ffi::OsStrExt::as_bytes(self.path.as_os_str()));
             let home = self.home.dir().cloned().map(|dir| (dir, key.as_str()));
-            let grave = Grave::open(&root, home, &self.owner);
+            // What this run buries can be told from what others bury, and brought back together.
+            let label = format!("{}-{}", self.owner, self.fs.now().sec);
+            let grave = Grave::open(&root, home, &label);
             if let Err(error) = grave.sweep(u64::from(self.grave_days), self.fs.now()) {
                 tracing::warn!(%error, "the grave was not swept");
             }

@@ -40,19 +40,10 @@ mod twins;
 mod walk;
 
 pub use settle::Committed;
+pub use smd_protocol::wire::Depth;
 pub use twins::Twin;
 
-/// How closely a scan looks.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub enum Depth {
-    /// Folders whose stamps stand are not listed, names that are known are not looked at.
-    #[default]
-    Quick,
-    /// The stamps of every file are compared with its record.
-    Stat,
-    /// Every file is read.
-    Full,
-}
+use crate::root::Identity;
 
 /// What a scan needs to know beside base and cache.
 pub struct Scanner<'a, F: Fs> {
@@ -68,15 +59,6 @@ pub struct Scanner<'a, F: Fs> {
     pub dry_run: bool,
     /// Hears the bytes of each file that was read, from several threads. The scan ends once it says no.
     pub on_read: &'a (dyn Fn(u64) -> bool + Sync),
-}
-
-/// Which directory a root is, as far as that survives a reboot.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Identity {
-    /// Inode.
-    pub ino: u64,
-    /// When it was made.
-    pub btime: Option<Mtime>,
 }
 
 /// What a scan found.

@@ -16,12 +16,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use smd_protocol::delta::Mtime;
 use smd_protocol::{BaseId, Delta, Folder, Presence, Section, Snapshot};
 
 use crate::error::{Context, Error};
 use crate::fs::{Fs, Rename};
 use crate::home::{Access, Pair, read_file, stem};
+pub use crate::root::Identity;
 
 mod header;
 mod tail;
@@ -32,19 +32,10 @@ mod write;
 mod tests;
 
 use header::Head;
+pub use smd_protocol::wire::Ids;
 
 /// Largest base file that is read or written, in bytes: some 16 million messages.
 pub const FILE_MAX: u64 = 2 << 30;
-
-/// Which directory a root was, so that another one in its place is noticed. Device numbers change at
-/// reboots and are no part of it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Identity {
-    /// Inode of the root's directory.
-    pub ino: u64,
-    /// Its birth time, where the file system says.
-    pub btime: Option<Mtime>,
-}
 
 /// What is recorded of a root beside its entries: this host's own business, and no part of the id.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -55,15 +46,6 @@ pub struct Meta {
     pub excludes: String,
     /// Folders that were mount points and held mail.
     pub mounts: Vec<Folder>,
-}
-
-/// The ids that a host offers in the handshake.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Ids {
-    /// That of the base.
-    pub current: Option<BaseId>,
-    /// That of the base which is prepared and not committed.
-    pub next: Option<BaseId>,
 }
 
 /// Why the base was not read or written.

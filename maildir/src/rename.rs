@@ -5,7 +5,7 @@ use std::io;
 use crate::fs::{Fs, Rename};
 
 /// Whether an error says that this file system does not know a flag of `renameat2`.
-pub(super) fn is_unsupported(e: &io::Error) -> bool {
+pub(crate) fn is_unsupported(e: &io::Error) -> bool {
     matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }
 
