@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::delta::{Delta, Presence};
 use crate::digest::{Content, Digest};
@@ -45,10 +45,11 @@ pub struct Entry {
     pub content: Content,
 }
 
-/// The entries of one folder, sorted by uniq, each uniq once.
+/// The entries of one folder, sorted by uniq, each uniq once. Cloning shares them: a run holds the base while the
+/// store goes on to the next.
 #[derive(Clone, Default, Debug)]
 pub struct Section {
-    entries: Vec<Entry>,
+    entries: Arc<Vec<Entry>>,
     adopting: bool,
     /// Digest over `entries`, kept while they stand.
     digest: OnceLock<Digest>,
@@ -65,7 +66,7 @@ impl Section {
     pub fn new(mut entries: Vec<Entry>, adopting: bool) -> Self {
         entries.sort_by(|a, b| a.uniq.cmp(&b.uniq));
         entries.dedup_by(|b, a| a.uniq == b.uniq);
-        Self { entries, adopting, digest: OnceLock::new() }
+        Self { entries: Arc::new(entries), adopting, digest: OnceLock::new() }
     }
 
     /// As [`Section::new`], with the digest that a state file recorded for exactly these entries.
@@ -94,7 +95,7 @@ impl Section {
     pub fn digest(&self) -> Digest {
         *self.digest.get_or_init(|| {
             let mut hasher = blake3::Hasher::new();
-            for entry in &self.entries {
+            for entry in self.entries.iter() {
                 let (letters, rest): (u64, Option<Box<[u8]>>) = entry.flags.clone().into();
                 let rest = rest.as_deref().unwrap_or_default();
                 hash_bytes(&mut hasher, entry.uniq.as_bytes());
@@ -175,14 +176,14 @@ impl Snapshot {
             }
             let section = self.folders.entry(folder.clone()).or_default();
             if change.presence == Presence::Reset {
-                section.entries.clear();
+                section.entries = Arc::default();
             }
             if let Some(adopting) = change.adopting {
                 section.adopting = adopting;
             }
             if change.presence == Presence::Reset || !change.gone.is_empty() || !change.set.is_empty() {
-                let mut entries = std::mem::take(&mut section.entries);
-                entries.retain(|e| change.gone.binary_search(&e.uniq).is_err() && change.seen(&e.uniq).is_none());
+                let stays = |e: &&Entry| change.gone.binary_search(&e.uniq).is_err() && change.seen(&e.uniq).is_none();
+                let mut entries: Vec<Entry> = section.entries.iter().filter(stays).cloned().collect();
                 entries.extend(change.set.iter().map(|seen| seen.entry.clone()));
                 *section = Section::new(entries, section.adopting);
             }
