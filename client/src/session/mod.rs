@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use smd_maildir::fs::Disk;
-use smd_maildir::home::{Access, Home, Label, client_id};
+use smd_maildir::home::{Access, Fresh, Home, Label, client_id};
 use smd_maildir::lock::LockError;
 use smd_maildir::run::RunError;
 use smd_maildir::store::StoreError;
@@ -81,6 +81,15 @@ fn converse(
     let label = Label::derive(endpoint.name.as_bytes());
     for (index, root) in (0u16..).zip(&endpoint.roots) {
         pairs.push(Pair::open(index, root, &home, &label, id.id.as_str(), options, &|| peer.stopped())?);
+    }
+
+    let changed = match id.fresh {
+        Some(Fresh::Clone) => Some("this machine is a copy of another one, so it has a new client id"),
+        Some(Fresh::Damaged) => Some("the client id could not be read, so there is a new one"),
+        Some(Fresh::First) | None => None,
+    };
+    if let (Some(why), Some(pair)) = (changed, pairs.first_mut()) {
+        pair.report.notes.push(format!("{why}; this run unites both hosts by content"));
     }
 
     peer.say(&FromClient::Hello(ClientHello {

@@ -21,7 +21,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use smd_protocol::delta::Mtime;
 use smd_protocol::{BaseId, Delta, Folder, Snapshot};
 
 use crate::cache::{Cache, DirState, Whole};
