@@ -67,7 +67,7 @@ impl<F: Fs> RootRun<F> {
         self.delta = Arc::new(std::mem::take(&mut look.delta));
         let looked = Looked {
             absent: false,
-            incomplete: !look.unknown.is_empty(),
+            incomplete: look.incomplete,
             put_back: look.put_back.clone(),
             suspicious,
             troubles: std::mem::take(&mut look.troubles),

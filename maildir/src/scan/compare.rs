@@ -59,8 +59,22 @@ impl<F: Fs> Work<'_, F> {
         // One that equals the base may have been put back or not: nothing of it is missing.
         let put_back: BTreeSet<Folder> =
             self.put_back().into_iter().filter(|f| delta.folders.contains_key(f) || self.is_unknown(f)).collect();
+        let incomplete = self.is_incomplete(base);
         let kept = self.kept(Some(base), &put_back);
-        Look { put_back: put_back.into_iter().collect(), ..self.look(delta, kept, whole) }
+        Look { put_back: put_back.into_iter().collect(), incomplete, ..self.look(delta, kept, whole) }
+    }
+
+    /// Whether anything stayed unseen that may be what is missing elsewhere: a message that was moved into a folder, or
+    /// to a name, of which nothing can be said. A message of the base that cannot be read keeps its entry and hides nothing.
+    fn is_incomplete(&self, base: &Snapshot) -> bool {
+        let hides = |(folder, found): (&Folder, &Messages)| {
+            let section = base.folders.get(folder);
+            found.unknown.iter().any(|uniq| section.is_none_or(|section| section.entry(uniq).is_none()))
+        };
+        !self.unknown.is_empty()
+            || !self.walked.broken.is_empty()
+            || !self.unlistable.is_empty()
+            || self.listed.iter().any(hides)
     }
 
     /// What the cache is to keep of every directory.
@@ -118,6 +132,7 @@ impl<F: Fs> Work<'_, F> {
             troubles,
             put_back: Vec::new(),
             unknown: self.unknown.clone(),
+            incomplete: false,
             twins: self.twins.iter().cloned().collect(),
             identity: Identity { ino: root.map_or(0, |own| own.ino), btime: root.and_then(|own| own.btime) },
             mounts: mounts.map(|(folder, _)| folder.clone()).collect(),

@@ -72,6 +72,8 @@ pub struct Look {
     pub put_back: Vec<Folder>,
     /// Folders of the base that could not be looked at; the delta does not name them.
     pub unknown: BTreeSet<Folder>,
+    /// Something could not be looked at, in the base or not: what seems gone may be there, moved by a user.
+    pub incomplete: bool,
     /// Uniqs that were met twice in a folder.
     pub twins: Vec<Twin>,
     /// Which directory the root is.

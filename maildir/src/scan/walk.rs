@@ -226,14 +226,14 @@ impl<F: Fs> Walk<'_, '_, F> {
             Err(e) => Err(e),
         };
         let Err(cause) = result else { return Met::Seen };
-        // Every new ext file system has one that only root may read; it was never a folder.
+        // Every new ext file system has one that only root may read; it was never a folder and hides no mail.
         if name != b"lost+found" || self.known.contains_key(&folder) {
             let path = self.scanner.root.shown(&folder, b"");
             self.found
                 .troubles
                 .push(Trouble { path, text: format!("cannot be looked at and is left as it was: {cause}") });
+            self.found.broken.insert(folder);
         }
-        self.found.broken.insert(folder);
         Met::Broken
     }
 }

@@ -151,3 +151,34 @@ fn an_error_in_one_folder_does_not_hide_a_deletion_in_another() {
     let look = world.check("-./a");
     assert_eq!(texts(&look).lines().count(), 1, "{}", texts(&look));
 }
+
+#[test]
+fn what_a_new_folder_or_message_hides_may_be_what_is_missing() {
+    // A message that went where nobody can look is not gone: no absence counts.
+    let hidden = |to: &str, broken: &[u8]| {
+        let world = settled();
+        // By a copy, so that no record tells of the file.
+        world.remove("cur/a:2,");
+        world.put(to, "a");
+        break_name(&world, broken);
+        world.scan()
+    };
+    assert!(hidden("fresh/cur/a:2,", b"fresh").incomplete);
+    assert!(hidden("fresh/cur/a:2,", b"cur").incomplete);
+    assert!(hidden(".B/cur/a:2,", b"a:2,").incomplete);
+    assert!(!hidden("fresh/cur/a:2,", b"other").incomplete);
+    // A known message that cannot be read keeps its entry, so it hides nothing.
+    let world = settled();
+    world.put("tmp/x", "edited");
+    world.rename("tmp/x", "cur/a:2,");
+    break_name(&world, b"a:2,");
+    assert!(!world.scan().incomplete);
+}
+
+#[test]
+fn the_lost_and_found_of_a_disk_hides_nothing() {
+    let world = settled();
+    world.put("lost+found/x", "");
+    break_name(&world, b"lost+found");
+    assert!(!world.scan().incomplete);
+}
