@@ -22,7 +22,7 @@ use std::collections::{BTreeSet, HashMap};
 use smd_protocol::{Content, Entry, Folder, Name, Outcome, Source, Step};
 
 use crate::error::{Context, Trouble};
-use crate::fs::Fs;
+use crate::fs::{Fs, Stat};
 use crate::grave::{Grave, Record, Ticket, Why, record_of};
 use crate::root::Root;
 
@@ -49,6 +49,17 @@ use work::Work;
 
 /// So few files or directories of a batch are synced one by one, rather than the whole file system.
 const FEW: usize = 4;
+
+/// A message that got its bytes from a step.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Installed {
+    /// Its name.
+    pub name: Name,
+    /// Its bytes, as they were checked.
+    pub content: Content,
+    /// The file that has them. Another file under the name, or other stamps, is somebody else's work.
+    pub stat: Stat,
+}
 
 /// What a host's scan saw under a name.
 pub type Expect = Box<dyn Fn(&Name) -> Option<Entry> + Send>;
@@ -171,7 +182,7 @@ impl<F: Fs> Applier<F> {
     }
 
     /// The messages that got their bytes from a step since this was made.
-    pub fn installed(&self) -> Vec<(Name, Content)> {
+    pub fn installed(&self) -> Vec<Installed> {
         self.work.installed.clone()
     }
 
@@ -254,7 +265,7 @@ impl<F: Fs> Applier<F> {
         let mut devices = BTreeSet::new();
         for state in &self.batch.states {
             if let State::Staged(staged) = state
-                && devices.insert(staged.dev)
+                && devices.insert(staged.stat.dev)
             {
                 self.work.sync_device(&staged.folder).map_err(|error| error.to_string())?;
             }

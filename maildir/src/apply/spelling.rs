@@ -60,7 +60,7 @@ impl<F: Fs> Work<F> {
             let entry = self.scanned(from);
             self.know(from, entry);
         }
-        self.installed.retain(|(name, _)| *name != one.name);
+        self.installed.retain(|installed| installed.name != one.name);
         match undone.context("undo", &shown) {
             Ok(()) => other_spelling(&shown),
             Err(error) => error.into(),

@@ -9,7 +9,7 @@ use smd_protocol::delta::Mtime;
 use smd_protocol::digest::Hashed;
 use smd_protocol::{ContentHasher, Folder};
 
-use crate::fs::Fs;
+use crate::fs::{Fs, Stat};
 use crate::grave::{self, Grave};
 
 /// Complete bytes in `tmp/` of a folder.
@@ -19,8 +19,8 @@ pub(super) struct Staged {
     pub(super) folder: Folder,
     /// The name in its `tmp/`.
     pub(super) file: Vec<u8>,
-    /// The device that it is on.
-    pub(super) dev: u64,
+    /// What the file is: its inode stays when it gets its name.
+    pub(super) stat: Stat,
 }
 
 /// Why bytes could not be staged.
@@ -113,7 +113,7 @@ impl<F: Fs> Draft<F> {
         if sync {
             self.fs.sync_file(&self.file).map_err(StageError::Sync)?;
         }
-        Ok(Staged { folder: self.folder.clone(), file: self.name.clone(), dev: stat.dev })
+        Ok(Staged { folder: self.folder.clone(), file: self.name.clone(), stat })
     }
 
     /// Removes the file; if that fails the next run does.

@@ -13,6 +13,7 @@ use super::read;
 use crate::rename::{is_unsupported, rename_free};
 use super::stage::{Draft, StageError, Staged};
 use super::stop::{Stop, other_spelling};
+use super::Installed;
 use super::work::{Created, Origin, TRIES, Work};
 use crate::error::{Context, Error};
 use crate::fs::Fs;
@@ -64,7 +65,7 @@ impl<F: Fs> Work<F> {
         }
         self.folders.note(to, spot.clone());
         self.know(to, Some(entry(to, dress, *content)));
-        self.installed.push((to.clone(), *content));
+        self.installed.push(Installed { name: to.clone(), content: *content, stat: staged.stat });
         self.created.push(Created { step, name: to.clone(), spot, origin: Origin::Staged(*content) });
         Ok(())
     }
@@ -188,7 +189,7 @@ impl<F: Fs> Work<F> {
             self.discard(&staged);
             return Err(error.into());
         }
-        self.installed.push((to.clone(), *content));
+        self.installed.push(Installed { name: to.clone(), content: *content, stat: staged.stat });
         if let Err(stop) = self.bury_carried(from, spot, &source, content) {
             // The source stays, so the copy goes. If it cannot, the next plan sees both.
             if self.remove_ours(&dir, &target.file, content).unwrap_or(false) {
@@ -256,7 +257,7 @@ impl<F: Fs> Work<F> {
             Ok(old) if old == content => self.grave.discard(&ticket).context("remove", &shown)?,
             _ => return Err(self.swap_back(at, &spot, content, &ticket, displaced)),
         }
-        self.installed.push((at.clone(), *content));
+        self.installed.push(Installed { name: at.clone(), content: *content, stat: staged.stat });
         self.folders.note(at, spot.clone());
         self.know(at, Some(Entry { uniq: at.uniq.clone(), place: spot.place, flags: spot.flags(), content: *content }));
         if is_dressed(&spot, dress.place, &dress.flags) {

@@ -11,7 +11,7 @@ use super::listing::Spot;
 use super::read::Messages;
 use super::stage::Staged;
 use super::stop::Stop;
-use super::{Expect, FEW};
+use super::{Expect, FEW, Installed};
 use crate::error::{Context, Error, Trouble};
 use crate::fs::{Fs, Kind};
 use crate::grave::{Grave, file_safe};
@@ -34,7 +34,7 @@ pub(super) struct Work<F: Fs> {
     /// Names created in this batch, to be read back.
     pub(super) created: Vec<Created>,
     pub(super) touched: BTreeSet<Folder>,
-    pub(super) installed: Vec<(Name, Content)>,
+    pub(super) installed: Vec<Installed>,
     /// `smd.OWNER.`
     own: Vec<u8>,
     /// `smd.OWNER.RUN.`

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use smd_protocol::delta::Present;
 use smd_protocol::pack::{self, Part};
-use smd_protocol::{BaseId, Content, Delta, Digest, Folder, Name, Outcome, Presence, Section, Snapshot, Step};
+use smd_protocol::{BaseId, Delta, Digest, Folder, Name, Outcome, Presence, Section, Snapshot, Step};
 
-use crate::apply::{Applier, open_message};
+use crate::apply::{Applier, Installed, open_message};
 use crate::cache::Cache;
 use crate::error::{Context, Error, Trouble};
 use crate::exclude::Excludes;
@@ -416,7 +416,7 @@ impl<F: Fs> RootRun<F> {
     /// unchanged folders clean. What fails here costs the next run time, nothing else.
     pub fn finish(&mut self, depth: Depth) {
         let touched = self.applier.as_ref().map(Applier::touched).unwrap_or_default();
-        let installed: Vec<(Name, Content)> = self.applier.as_ref().map(Applier::installed).unwrap_or_default();
+        let installed: Vec<Installed> = self.applier.as_ref().map(Applier::installed).unwrap_or_default();
         self.applier = None;
         if self.home.access() == Access::ReadOnly {
             return;

@@ -9,10 +9,11 @@ use std::io;
 
 use smd_protocol::delta::Mtime;
 use smd_protocol::digest::Hashed;
-use smd_protocol::{Content, FileName, Folder, Section, Uniq};
+use smd_protocol::{FileName, Folder, Section, Uniq};
 
 use super::list::{Item, Listing};
 use super::{Depth, Scanner, stamps, twins};
+use crate::apply::Installed;
 use crate::cache::{DirStamp, Record};
 use crate::error::Trouble;
 use crate::fs::{Fs, Kind, Stat};
@@ -196,6 +197,13 @@ fn is_file_of(record: &Record, stat: &Stat, strict: bool) -> bool {
         && (!strict || record.ctime == stat.ctime)
 }
 
+/// Whether a file is the one that a step installed, with the bytes that it installed: a mail program may have put
+/// another in its place since, or written to it.
+fn is_still(installed: &Installed, stat: &Stat) -> bool {
+    let of = |stat: &Stat| (stat.kind, stat.ino, stat.size, stat.mtime, stat.btime);
+    of(&installed.stat) == of(stat)
+}
+
 /// A record of a file that was just read.
 pub(super) fn record_of(name: &FileName, item: &Item, hashed: &Hashed, stat: &Stat, moment: Mtime) -> Record {
     Record {
@@ -282,12 +290,12 @@ fn resolve(candidate: &mut Candidate, read: &[Outcome], moment: Mtime) -> Result
 }
 
 /// As [`prepare`] and [`finish`] without reading: what neither the records nor `installed` tell is unknown.
-pub(super) fn tell<F: Fs>(
+pub(super) fn tell<'i, F: Fs>(
     scanner: &Scanner<'_, F>,
     dirs: &FolderDirs<F>,
     listing: &Listing,
     memory: &Memory<'_>,
-    installed: &dyn Fn(&Uniq) -> Option<Content>,
+    installed: &dyn Fn(&Uniq) -> Option<&'i Installed>,
 ) -> Messages {
     let fs = &*scanner.root.fs;
     let mut messages = Messages {
@@ -301,8 +309,8 @@ pub(super) fn tell<F: Fs>(
         let Ok(name) = FileName::parse(&item.name) else { continue };
         let dir = dirs.place(item.place).expect("what was listed is held");
         let record = match installed(&name.uniq) {
-            Some(content) => fs.stat(dir, &item.name).ok().filter(|stat| stat.kind == Kind::File).map(|stat| {
-                let hashed = Hashed { content, size: stat.size, header_size: 0 };
+            Some(ours) => fs.stat(dir, &item.name).ok().filter(|stat| is_still(ours, stat)).map(|stat| {
+                let hashed = Hashed { content: ours.content, size: stat.size, header_size: 0 };
                 // Its bytes were checked before they had this name: however young, it is not half written.
                 Record { racy: false, ..record_of(&name, item, &hashed, &stat, stat.ctime) }
             }),

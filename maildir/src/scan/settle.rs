@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
-use smd_protocol::{BaseId, Content, Folder, Name, Snapshot};
+use smd_protocol::{BaseId, Folder, Name, Snapshot};
 
 use super::folder::{self, Memory};
 use super::list::list_folder;
 use super::walk::{Known, Walked, walk};
 use super::{Depth, Look, Scanner, stamps};
+use crate::apply::Installed;
 use crate::cache::{Cache, DirRecord, DirState, Record};
 use crate::fs::Fs;
 
@@ -29,7 +30,7 @@ pub struct Committed<'a> {
     /// Its id.
     pub id: BaseId,
     /// Messages that this run installed and whose bytes it checked.
-    pub installed: &'a [(Name, Content)],
+    pub installed: &'a [Installed],
 }
 
 impl<F: Fs> Scanner<'_, F> {
@@ -104,14 +105,13 @@ impl<F: Fs> Scanner<'_, F> {
     ) -> BTreeMap<Folder, Option<DirState>> {
         let mut donors: HashMap<u64, Vec<&Record>> = HashMap::new();
         records.values().flatten().for_each(|record| donors.entry(record.ino).or_default().push(record));
-        let installed: HashMap<&Name, &Content> =
-            done.installed.iter().map(|(name, content)| (name, content)).collect();
+        let installed: HashMap<&Name, &Installed> = done.installed.iter().map(|one| (&one.name, one)).collect();
         let list = |folder: &Folder| -> io::Result<DirState> {
             let dirs = self.root.folder(folder)?;
             let listing = list_folder(self.root, &dirs)?;
             let known = records.get(folder).map_or(&[][..], Vec::as_slice);
             let memory = Memory { known, donors: &donors, depth: Depth::Quick, fresh: true };
-            let lookup = |uniq: &_| installed.get(&Name::new(folder, uniq)).map(|content| **content);
+            let lookup = |uniq: &_| installed.get(&Name::new(folder, uniq)).copied();
             let found = folder::tell(self, &dirs, &listing, &memory, &lookup);
             Ok(DirState {
                 settled: found.settled(),

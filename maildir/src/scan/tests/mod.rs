@@ -10,6 +10,7 @@ use smd_protocol::digest::Digest;
 use smd_protocol::{Content, Name, Uniq};
 
 use super::*;
+use crate::apply::Installed;
 use hooked::Hooked;
 
 mod changes;
@@ -133,7 +134,7 @@ impl World {
         look
     }
 
-    fn commit(&mut self, look: &mut Look, touched: &[&str], installed: &[(Name, Content)]) {
+    fn commit(&mut self, look: &mut Look, touched: &[&str], installed: &[Installed]) {
         self.base.apply(&look.delta);
         self.counter += 1;
         let touched = touched.iter().map(|f| folder(f)).collect();
@@ -180,6 +181,14 @@ fn uniq(name: &str) -> Uniq {
 
 fn name(in_folder: &str, of: &str) -> Name {
     Name::new(&folder(in_folder), &uniq(of))
+}
+
+/// What a step installed: this file, with these bytes.
+fn installed(world: &World, path: &str, name: Name, bytes: &str) -> Installed {
+    let (dir, file) = path.rsplit_once('/').expect("below a place");
+    let dir = world.fs.open_root(&world.path(dir)).expect("opens");
+    let stat = world.fs.stat(&dir, file.as_bytes()).expect("looks");
+    Installed { name, content: Content::of(bytes.as_bytes()), stat }
 }
 
 fn texts(look: &Look) -> String {

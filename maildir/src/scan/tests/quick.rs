@@ -183,7 +183,8 @@ fn folders_a_run_changed_are_clean_afterwards_without_reading() {
     let after = world.scan();
     look.delta = after.delta;
     counted(&world);
-    world.commit(&mut look, &["", ".New"], &[(name(".New", "b"), Content::of(b"b"))]);
+    let ours = [installed(&world, ".New/cur/b:2,", name(".New", "b"), "b")];
+    world.commit(&mut look, &["", ".New"], &ours);
     assert_eq!(counted(&world).0, 2, "index and pack of the cache");
     let (look, asked) = world.try_scan().expect("scans");
     assert_eq!((shown(&look).as_str(), asked, look.messages_seen), ("", false, 2));
@@ -200,6 +201,28 @@ fn mail_that_arrived_during_a_run_is_found_by_the_next() {
     world.commit(&mut look, &[""], &[]);
     let look = world.check("./c=cur:");
     assert_eq!(look.files_read, 1);
+}
+
+#[test]
+fn an_edit_of_what_a_run_just_installed_is_found_by_the_next() {
+    for in_place in [false, true] {
+        let mut world = World::new();
+        world.put("cur/a:2,", "a");
+        world.settle();
+        let mut look = world.scan();
+        world.put("cur/b:2,", "b");
+        look.delta = world.scan().delta;
+        let ours = [installed(&world, "cur/b:2,", name("", "b"), "b")];
+        // Before the run is over a mail program writes other bytes.
+        if in_place {
+            world.put("cur/b:2,", "edited");
+        } else {
+            world.put("tmp/b", "edited");
+            world.rename("tmp/b", "cur/b:2,");
+        }
+        world.commit(&mut look, &[""], &ours);
+        world.check("./b=cur:");
+    }
 }
 
 #[test]
