@@ -203,7 +203,7 @@ impl<F: Fs> Applier<F> {
                 _ => continue,
             };
             let Some(expected) = self.work.expected(name) else { continue };
-            match self.work.folders.find(name) {
+            match self.work.find_alone(name) {
                 Ok(Some(spot)) => {
                     at.push(index);
                     records.push(Record { instead, ..record_of(why, name, spot.place, &spot.file, expected.content) });

@@ -12,8 +12,8 @@ use super::listing::Spot;
 use super::stop::Stop;
 use super::work::Work;
 use crate::error::{Context, Trouble};
-use crate::fs::Fs;
-use crate::grave::{Buried, Record, Ticket, Why};
+use crate::fs::{Fs, Kind};
+use crate::grave::{Buried, Record, Ticket, Why, record_of};
 use crate::hash;
 use crate::root::if_there;
 
@@ -35,6 +35,60 @@ impl<F: Fs> Work<F> {
                 Ok(())
             }
         }
+    }
+
+    /// Finds a message that a step is about to take away, move or replace. Names to spare, which a scan took for the same
+    /// message since their bytes are equal, rest in the grave first: else the step would leave one of them behind, as a
+    /// message that nobody knows.
+    pub(super) fn find_alone(&mut self, name: &Name) -> Result<Option<Spot>, Stop> {
+        let shown = self.shown(name);
+        let there = match if_there(self.folders.dir(&name.folder)).context("open", &shown)? {
+            Some(_) => self.folders.takers(name).context("list", &shown)?,
+            None => Vec::new(),
+        };
+        if there.len() > 1
+            && let Some(expected) = self.expected(name)
+        {
+            let is_expected = |spot: &Spot| spot.place == expected.place && spot.flags() == expected.flags;
+            let main = there.iter().position(is_expected).unwrap_or(0);
+            for (_, spare) in there.iter().enumerate().filter(|(at, _)| *at != main) {
+                self.bury_spare(name, &there[main], spare, &expected.content)?;
+            }
+            self.folders.refresh(&name.folder).context("list", &shown)?;
+        }
+        self.folders.find(name)
+    }
+
+    /// Takes one of several names of a message away, if it still has these bytes. A message that was renamed while it was
+    /// listed is listed under two names and has one: so the main one must be there, before and afterwards.
+    fn bury_spare(&mut self, name: &Name, main: &Spot, spare: &Spot, content: &Content) -> Result<(), Stop> {
+        let shown = self.shown(name);
+        for spot in [main, spare] {
+            // What is no message is told by whoever looks for one.
+            if !self.is_file(name, spot)? {
+                return Ok(());
+            }
+        }
+        let dir = self.folders.place(&name.folder, spare.place).context("open", &shown)?;
+        let record = record_of(Why::Deleted, name, spare.place, &spare.file, *content);
+        for ticket in self.grave.announce(vec![record]).context("write the grave for", &shown)? {
+            if if_there(self.grave.take(&ticket, &dir, &spare.file)).context("bury", &shown)?.is_some() {
+                self.folders.dirty.insert((name.folder.clone(), Some(spare.place)));
+                if !self.is_file(name, main).unwrap_or(false) {
+                    self.give_back(&name.folder, spare, &ticket)?;
+                    return Err(Stop::changed(&shown, "is renamed all the time"));
+                }
+                self.look_at_taken(name, spare, content, &ticket)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_file(&mut self, name: &Name, spot: &Spot) -> Result<bool, Stop> {
+        let shown = self.shown(name);
+        let dir = self.folders.place(&name.folder, spot.place).context("open", &shown)?;
+        let stat = if_there(self.fs().stat(&dir, &spot.file)).context("look at", &shown)?;
+        Ok(stat.is_some_and(|stat| stat.kind == Kind::File))
     }
 
     /// What was taken.

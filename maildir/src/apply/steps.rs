@@ -84,7 +84,7 @@ impl<F: Fs> Work<F> {
         let shown = self.shown(from);
         let target = spell(to, dress);
         for _ in 0..TRIES {
-            let Some(spot) = self.folders.find(from)? else { return self.relocated_before(from, to) };
+            let Some(spot) = self.find_alone(from)? else { return self.relocated_before(from, to) };
             let Some(expected) = self.expected(from) else { return Err(Stop::changed(&shown, "was not there before")) };
             if from == to && is_dressed(&spot, dress.place, &dress.flags) {
                 self.know(to, Some(entry(to, dress, expected.content)));
@@ -234,7 +234,7 @@ impl<F: Fs> Work<F> {
     ) -> Result<(), Stop> {
         let shown = self.shown(at);
         let Some(expected) = self.expected(at) else { return Err(Stop::changed(&shown, "was not there before")) };
-        let ticket = match (ticket, self.folders.find(at)?) {
+        let ticket = match (ticket, self.find_alone(at)?) {
             (Some(ticket), _) => ticket,
             (None, Some(spot)) => self.announce(Why::Replaced, at, &spot, expected.content, Some(*content))?,
             (None, None) => return Err(Stop::changed(&shown, "is gone")),
@@ -346,7 +346,7 @@ impl<F: Fs> Work<F> {
     pub(super) fn delete(&mut self, name: &Name, mut ticket: Option<Ticket>) -> Result<(), Stop> {
         let shown = self.shown(name);
         for _ in 0..TRIES {
-            let Some(spot) = self.folders.find(name)? else {
+            let Some(spot) = self.find_alone(name)? else {
                 self.know(name, None);
                 return Ok(());
             };
@@ -371,7 +371,7 @@ impl<F: Fs> Work<F> {
     }
 
     /// Reads what was taken: it is kept if it is what should go; anything else goes back.
-    fn look_at_taken(&mut self, name: &Name, spot: &Spot, content: &Content, ticket: &Ticket) -> Result<(), Stop> {
+    pub(super) fn look_at_taken(&mut self, name: &Name, spot: &Spot, content: &Content, ticket: &Ticket) -> Result<(), Stop> {
         let shown = self.shown(name);
         let looked = self.taken_content(ticket);
         if looked.as_ref().is_ok_and(|found| found == content) {

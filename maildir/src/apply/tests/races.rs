@@ -258,3 +258,43 @@ fn a_replace_cut_short_is_settled_by_the_next_run() {
     assert_eq!(world.tree(), BTreeMap::from([("cur/a:2,".into(), "old".into())]));
     assert!(world.buried(State::Kept).is_empty() && world.buried(State::Taken).is_empty());
 }
+
+#[test]
+fn a_message_of_two_names_goes_or_moves_as_one() {
+    for link in [false, true] {
+        let world = World::with(&[("cur/a:2,S", "x"), ("cur/b:2,S", "y"), ("cur/c:2,S", "z")]);
+        let mut applier = world.applier();
+        for file in ["a", "b", "c"] {
+            let (from, to) = (world.root().join(format!("cur/{file}:2,S")), world.root().join("new").join(file));
+            if link { std::fs::hard_link(from, to) } else { std::fs::copy(from, to).map(drop) }.expect("makes a second name");
+        }
+        let steps = vec![delete("a"), moved("b", "d", "S"), replace("c", "S", "w")];
+        let outcomes = world.run(&mut applier, steps, &[("c", "w")]);
+        assert!(outcomes.iter().all(Outcome::is_done), "{outcomes:?}");
+        let left = [("cur/c:2,S", "w"), ("cur/d:2,S", "y")].map(|(path, bytes)| (path.into(), bytes.into()));
+        assert_eq!(world.tree(), BTreeMap::from(left));
+        assert!(world.buried(State::Taken).is_empty());
+    }
+}
+
+#[test]
+fn the_last_name_of_a_message_is_not_one_to_spare() {
+    let world = World::with(&[("cur/a:2,S", "x")]);
+    let mut applier = world.applier();
+    world.write("new/a", "x");
+    world.before(|old, _, _| old == b"a", |root| std::fs::remove_file(root.join("cur/a:2,S")));
+    assert!(is_changed(&world.run(&mut applier, vec![moved("a", "b", "S")], &[])[0]));
+    assert_eq!(world.tree(), BTreeMap::from([("new/a".into(), "x".into())]));
+    assert!(world.buried(State::Taken).is_empty() && world.buried(State::Kept).is_empty());
+}
+
+#[test]
+fn a_second_name_with_other_bytes_is_never_taken_along() {
+    let world = World::with(&[("cur/a:2,S", "x")]);
+    let mut applier = world.applier();
+    world.write("new/a", "other");
+    assert!(is_changed(&world.run(&mut applier, vec![delete("a")], &[])[0]));
+    let both = [("cur/a:2,S", "x"), ("new/a", "other")].map(|(path, bytes)| (path.into(), bytes.into()));
+    assert_eq!(world.tree(), BTreeMap::from(both));
+    assert!(world.buried(State::Taken).is_empty() && world.buried(State::Kept).is_empty());
+}
