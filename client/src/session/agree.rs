@@ -16,13 +16,18 @@ impl Pair {
     /// Commits these changes on both hosts; nothing is written where they change nothing.
     pub(super) fn commit(&mut self, mut changes: Delta, peer: &mut Peer) -> Result<(), SessionError> {
         let root = self.index;
+        // A run with nothing to do does not even load the base.
+        if changes.is_empty() {
+            return Ok(());
+        }
         let stored = self.local.stored()?;
         normalise(stored, &mut changes);
         if changes.is_empty() {
             return Ok(());
         }
         let parts = pack::groups(pack::pack(stored, &changes));
-        let counter = self.counter + 1;
+        // A server that says it is there already has nothing that we could go on from.
+        let counter = self.counter.checked_add(1).ok_or_else(|| unexpected("a counter that cannot go on"))?;
         let from = self.local.ids().current;
         for parts in parts {
             peer.say(&FromClient::Prepare { root, parts })?;

@@ -130,7 +130,7 @@ impl Peer {
 
     /// Waits for what the server says next. Signs of life, troubles and the end are dealt with here.
     pub(super) fn hear(&mut self) -> Result<Heard, SessionError> {
-        let since = Instant::now();
+        let mut since = Instant::now();
         loop {
             if self.stopped() {
                 return Err(SessionError::Interrupted);
@@ -144,7 +144,7 @@ impl Peer {
                         self.hello_bytes = (wire::PREAMBLE_SIZE + wire::FRAME_HEAD + bytes.len()) as u64;
                     }
                     match message {
-                        FromServer::Ping => return self.hear(),
+                        FromServer::Ping => since = Instant::now(),
                         FromServer::Fail(failure) => return Err(told(failure)),
                         FromServer::Troubles(troubles) => self.troubles.extend(troubles.into_iter().map(trouble)),
                         message => return Ok(Heard::Message(message)),
@@ -196,5 +196,21 @@ fn told(failure: Failure) -> SessionError {
         Failure::Refused(text) => SessionError::Refused { text },
         Failure::Config(text) => SessionError::Config { text },
         Failure::Protocol(text) => SessionError::Protocol { text },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_of_life_without_end_cost_nothing() {
+        let mut bytes = wire::preamble().to_vec();
+        let ping = wire::message(&FromServer::Ping).expect("small");
+        (0..200_000).for_each(|_| bytes.extend_from_slice(&ping));
+        bytes.extend(wire::message(&FromServer::Committed { root: 7 }).expect("small"));
+        let link = Link { reader: Box::new(std::io::Cursor::new(bytes)), writer: Box::new(std::io::sink()), local: true };
+        let mut peer = Peer::new(link, Arc::default());
+        assert!(matches!(peer.hear_message(), Ok(FromServer::Committed { root: 7 })));
     }
 }
