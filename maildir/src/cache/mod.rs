@@ -186,6 +186,19 @@ impl<F: Fs> Cache<F> {
         self.index.whole.base
     }
 
+    /// Whether it knows nothing, so that a look reads every file.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.index.dirs.is_empty()
+    }
+
+    /// Forgets everything, so that the next look reads every file.
+    ///
+    /// # Errors
+    /// As the system says; the old cache then stands.
+    pub(crate) fn clear(&mut self) -> io::Result<()> {
+        self.save(&Whole::default(), &BTreeMap::new())
+    }
+
     pub(crate) fn whole(&self) -> &Whole {
         &self.index.whole
     }

@@ -29,6 +29,8 @@ use crate::scan::{Committed, Depth, Look, Scanner};
 use crate::store::{Identity, Ids, Meta, Store, StoreError};
 
 mod looked;
+#[cfg(test)]
+mod tests;
 
 pub use looked::Looked;
 
@@ -85,6 +87,8 @@ pub struct RootRun<F: Fs> {
     applier: Option<Applier<F>>,
     swept: BTreeSet<Folder>,
     committed: bool,
+    /// The hosts came to different bases, so nothing of this run's look is kept.
+    distrusted: bool,
     /// Held to the end of the run, so last: fields are dropped in order.
     root_lock: Option<Guard<F>>,
     _state_lock: Guard<F>,
@@ -123,6 +127,7 @@ impl<F: Fs> RootRun<F> {
             applier: None,
             swept: BTreeSet::new(),
             committed: false,
+            distrusted: false,
             root_lock: None,
             _state_lock: state_lock,
         })
@@ -404,12 +409,18 @@ impl<F: Fs> RootRun<F> {
         Ok(())
     }
 
-    /// Drops a prepared base: the other host computed another id.
+    /// Drops a prepared base: the other host computed another id, so that one of the two is wrong about something. The
+    /// cache goes first, so that the next run reads everything; when one that did meets the same, the base goes.
     ///
     /// # Errors
     /// When the state cannot be written.
     pub fn abort(&mut self) -> Result<(), RunError> {
-        Ok(self.store.abort()?)
+        self.store.abort()?;
+        if self.cache.is_empty() {
+            self.store.give_up()?;
+        }
+        self.distrusted = true;
+        Ok(())
     }
 
     /// Ends the run: lets go of the root, and keeps in the cache what was learnt, so that the next run finds
@@ -419,6 +430,12 @@ impl<F: Fs> RootRun<F> {
         let installed: Vec<Installed> = self.applier.as_ref().map(Applier::installed).unwrap_or_default();
         self.applier = None;
         if self.home.access() == Access::ReadOnly {
+            return;
+        }
+        if self.distrusted {
+            if let Err(error) = self.cache.clear() {
+                tracing::warn!(%error, "the cache was not removed");
+            }
             return;
         }
         let Some(root) = &self.root else { return };

@@ -434,6 +434,16 @@ impl<F: Fs> Store<F> {
         Ok(())
     }
 
+    /// Gives the base up durably: the file is put aside, so that the next run adopts.
+    ///
+    /// # Errors
+    /// When the file cannot be renamed.
+    pub fn give_up(&mut self) -> Result<(), StoreError> {
+        let is_there = matches!(self.on_disk, OnDisk::Good { .. });
+        self.forget();
+        if is_there { self.set_aside() } else { Ok(()) }
+    }
+
     fn dir(&self) -> Result<&F::Dir, StoreError> {
         match &self.pair.dir {
             Some(dir) if self.pair.access == Access::ReadWrite => Ok(dir),

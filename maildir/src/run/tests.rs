@@ -1,0 +1,53 @@
+//! Runs of one root at one host, as a session drives them.
+
+use super::*;
+use crate::fs::Disk;
+
+struct World {
+    temp: tempfile::TempDir,
+    home: Home<Disk>,
+}
+
+impl World {
+    fn new() -> Self {
+        let temp = tempfile::tempdir().expect("temp");
+        std::fs::create_dir_all(temp.path().join("mail/cur")).expect("makes");
+        std::fs::write(temp.path().join("mail/cur/a:2,"), "a").expect("writes");
+        let home = Home::open(Arc::new(Disk), &temp.path().join(".smd"), Access::ReadWrite).expect("opens");
+        Self { temp, home }
+    }
+
+    /// A run that has looked and is about to prepare what it found.
+    fn run(&self) -> (RootRun<Disk>, Delta) {
+        let path = self.temp.path().join("mail");
+        let settings =
+            Settings { path: &path, key: b"mail", excludes: Excludes::default(), grave_days: 7, owner: "me", lock_wait_ms: 0 };
+        let mut run = RootRun::open(&self.home, Side::Client, &Label::derive(b"peer"), settings, &|| false).expect("opens");
+        run.agree(run.ids().current, &[]).expect("agrees");
+        run.look(Depth::Quick, &|_| true).expect("looks");
+        let delta = (**run.delta()).clone();
+        (run, delta)
+    }
+}
+
+#[test]
+fn hosts_that_differ_read_everything_and_if_that_does_not_help_adopt() {
+    let world = World::new();
+    let (mut run, delta) = world.run();
+    let id = run.prepare(1, &delta).expect("prepares");
+    run.commit(id).expect("commits");
+    run.finish(Depth::Quick);
+    drop(run);
+    let differ = || {
+        let (mut run, delta) = world.run();
+        let was_empty = run.cache.is_empty();
+        run.prepare(2, &delta).expect("prepares");
+        run.abort().expect("aborts");
+        run.finish(Depth::Quick);
+        was_empty
+    };
+    assert!(!differ());
+    assert_eq!(world.run().0.ids(), Ids { current: Some(id), next: None });
+    assert!(differ(), "everything was read");
+    assert!(world.run().0.adopts());
+}
