@@ -65,7 +65,7 @@ impl<F: Fs> Work<F> {
         let shown = self.shown(name);
         for spot in [main, spare] {
             // What is no message is told by whoever looks for one.
-            if !self.is_file(name, spot)? {
+            if !self.has_file(name, spot)? {
                 return Ok(());
             }
         }
@@ -74,7 +74,7 @@ impl<F: Fs> Work<F> {
         for ticket in self.grave.announce(vec![record]).context("write the grave for", &shown)? {
             if if_there(self.grave.take(&ticket, &dir, &spare.file)).context("bury", &shown)?.is_some() {
                 self.folders.dirty.insert((name.folder.clone(), Some(spare.place)));
-                if !self.is_file(name, main).unwrap_or(false) {
+                if !self.has_file(name, main).unwrap_or(false) {
                     self.give_back(&name.folder, spare, &ticket)?;
                     return Err(Stop::changed(&shown, "is renamed all the time"));
                 }
@@ -84,7 +84,7 @@ impl<F: Fs> Work<F> {
         Ok(())
     }
 
-    fn is_file(&mut self, name: &Name, spot: &Spot) -> Result<bool, Stop> {
+    fn has_file(&mut self, name: &Name, spot: &Spot) -> Result<bool, Stop> {
         let shown = self.shown(name);
         let dir = self.folders.place(&name.folder, spot.place).context("open", &shown)?;
         let stat = if_there(self.fs().stat(&dir, &spot.file)).context("look at", &shown)?;
