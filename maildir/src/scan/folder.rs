@@ -30,6 +30,8 @@ pub(super) struct Memory<'a> {
     /// Records by inode, wherever they were.
     pub(super) donors: &'a HashMap<u64, Vec<&'a Record>>,
     pub(super) depth: Depth,
+    /// Whether the folder's stamps moved since the records were made.
+    pub(super) moved: bool,
     /// Whether the records were made by this very scan, so that young files need no second reading.
     pub(super) fresh: bool,
 }
@@ -114,6 +116,7 @@ pub(super) fn prepare<F: Fs>(
         ..Messages::default()
     };
     let mut candidates: Vec<Candidate> = Vec::with_capacity(listing.items.len());
+    let swapped = memory.moved && is_all_known(&listing.items, memory.known);
     let mut items = listing.items.into_iter().peekable();
     while let Some(item) = items.next() {
         let name = match FileName::parse(&item.name) {
@@ -128,7 +131,7 @@ pub(super) fn prepare<F: Fs>(
         let twin = items.peek().is_some_and(|next| next.uniq() == name.uniq.as_bytes())
             || candidates.last().is_some_and(|last: &Candidate| last.name.uniq == name.uniq);
         let dir = dirs.place(item.place).expect("what was listed is held");
-        let state = match recall(fs, dir, &item, &name, memory, twin) {
+        let state = match recall(fs, dir, &item, &name, memory, twin || swapped) {
             Ok(Some(state)) => state,
             Ok(None) => {
                 jobs.push(Job { dir: dir.clone(), name: item.name.clone() });
@@ -140,6 +143,17 @@ pub(super) fn prepare<F: Fs>(
         candidates.push(Candidate { item, name, state });
     }
     Prepared { folder: folder.clone(), dirs, candidates, messages }
+}
+
+/// Whether a folder's names and inodes are just those of its records. When its stamps moved all the same, a file may have
+/// been put in the place of another whose inode number it got: a file system gives the number of a file that is gone to
+/// the next one, so that of two edits by rename the second often has the number of the first.
+fn is_all_known(items: &[Item], known: &[Record]) -> bool {
+    let is_known = |(item, r): (&Item, &Record)| {
+        (item.uniq(), item.ino, item.place) == (r.uniq.as_bytes(), r.ino, r.place)
+            && FileName::parse(&item.name).is_ok_and(|name| name.flags == r.flags)
+    };
+    items.len() == known.len() && items.iter().zip(known).all(is_known)
 }
 
 /// What the records say of a file; none when it must be read.

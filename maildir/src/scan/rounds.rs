@@ -13,7 +13,7 @@ use super::folder::{self, Memory, Messages};
 use super::list::list_folder;
 use super::walk::{DirSeen, Walked, walk};
 use super::{Depth, Scanner, Twin, stamps};
-use crate::cache::{Cache, Record};
+use crate::cache::{Cache, DirRecord, Record};
 use crate::error::{Context, Error, Trouble};
 use crate::fs::{Fs, Kind};
 use crate::hash::{Job, Outcome, hash_many};
@@ -228,7 +228,9 @@ impl<'a, F: Fs> Work<'a, F> {
                 let earlier = before.get(&folder);
                 let known = earlier.map(|m| &m.records).or_else(|| records.get(&folder)).map_or(&[][..], Vec::as_slice);
                 let depth = if earlier.is_some() { Depth::Quick } else { self.depth };
-                let memory = Memory { known, donors: &donors, depth, fresh: earlier.is_some() };
+                let stood = |old: &DirRecord| (old.cur, old.new) == (listing.cur, listing.new);
+                let moved = earlier.is_none() && self.cache.dirs().get(&folder).is_some_and(|old| !stood(old));
+                let memory = Memory { known, donors: &donors, depth, moved, fresh: earlier.is_some() };
                 prepared.push(folder::prepare(self.scanner, &folder, dirs, listing, &memory, &mut jobs));
             }
             let read = self.read(&jobs)?;

@@ -110,7 +110,7 @@ impl<F: Fs> Scanner<'_, F> {
             let dirs = self.root.folder(folder)?;
             let listing = list_folder(self.root, &dirs)?;
             let known = records.get(folder).map_or(&[][..], Vec::as_slice);
-            let memory = Memory { known, donors: &donors, depth: Depth::Quick, fresh: true };
+            let memory = Memory { known, donors: &donors, depth: Depth::Quick, moved: false, fresh: true };
             let lookup = |uniq: &_| installed.get(&Name::new(folder, uniq)).copied();
             let found = folder::tell(self, &dirs, &listing, &memory, &lookup);
             Ok(DirState {

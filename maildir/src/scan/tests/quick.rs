@@ -249,3 +249,16 @@ fn a_folder_of_the_base_that_is_not_there_is_not_forgotten() {
     world.commit(&mut look, &[], &[]);
     world.check("-.B");
 }
+
+#[test]
+fn a_file_that_got_the_inode_of_the_one_it_replaced_is_found() {
+    let mut world = World::new();
+    world.put("cur/a:2,", "a");
+    world.put("cur/b:2,", "b");
+    world.settle();
+    // As two edits by rename leave it: the folder moved, its names and inodes did not.
+    world.put("cur/a:2,", "edited");
+    world.put("cur/passing", "");
+    world.remove("cur/passing");
+    assert_eq!(world.check("./a=cur:").files_read, 1);
+}
