@@ -122,6 +122,30 @@ fn an_excluded_folder_stays_where_it_is_in_both_directions_and_is_forgotten_not_
 }
 
 #[test]
+fn a_folder_that_was_excluded_for_a_while_comes_back_with_what_either_side_has() {
+    let world = configured("MAILBOX=Maildir");
+    sync(&world, &[]).ok();
+    let (here, there) = (world.client().maildir(), world.server().maildir());
+    let (mut us, mut them) = (User::new(&here, "us", Rng::from_env_or(1)), User::new(&there, "them", Rng::from_env_or(2)));
+    let (first, second) = (us.deliver(".Archive.2024"), us.deliver(".Archive.2024"));
+    sync(&world, &[]).ok();
+    world.assert_equal();
+    let whole = Tree::read(&here);
+
+    for exclude in ["EXCLUDE=Maildir/.Archive.2024", "EXCLUDE_LOCAL=Maildir/.Archive.2024"] {
+        write_config(&world, "default", &format!("MAILBOX=Maildir\n{exclude}"));
+        sync(&world, &[]).ok();
+        us.delete(&first);
+        them.delete(&second);
+        sync(&world, &[]).ok();
+        write_config(&world, "default", "MAILBOX=Maildir");
+        sync(&world, &[]).ok();
+        world.assert_equal();
+        assert_eq!(Tree::read(&here).len(), whole.len(), "what was deleted while nobody looked is no deletion");
+    }
+}
+
+#[test]
 fn an_exclude_of_one_side_works_at_that_side() {
     for key in ["EXCLUDE_LOCAL", "EXCLUDE_REMOTE"] {
         let world = configured(&format!("MAILBOX=Maildir\n{key}='Maildir/.Archive.2024'"));

@@ -215,8 +215,11 @@ impl<F: Fs> RootRun<F> {
     pub fn upkeep(&mut self) -> Result<Delta, RunError> {
         let mut changes = Delta::default();
         if self.excludes.fingerprint() != self.store.meta().excludes {
-            for folder in self.store.snapshot()?.folders.keys().filter(|folder| self.excludes.excludes(folder.as_bytes())) {
-                changes.folders.entry(folder.clone()).or_default().presence = Presence::Removed;
+            for (folder, section) in self.store.snapshot()?.folders.iter().filter(|(folder, _)| self.excludes.excludes(folder.as_bytes())) {
+                let change = changes.folders.entry(folder.clone()).or_default();
+                change.presence = Presence::Removed;
+                // By name: a section does not leave the base as long as it has entries of which nothing is said.
+                change.gone = section.entries().iter().map(|entry| entry.uniq.clone()).collect();
             }
         }
         for folder in &self.dropped {
