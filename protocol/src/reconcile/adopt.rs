@@ -58,7 +58,8 @@ pub(super) fn match_new(
 
     // By folder and bytes, in sorted order.
     let mut waiting: HashMap<(&Folder, Content), std::collections::VecDeque<&Name>> = HashMap::new();
-    for (name, entry) in theirs.iter().filter(|(name, _)| adopting.contains(&name.folder)) {
+    let any_of_ours = !ours.is_empty();
+    for (name, entry) in theirs.iter().filter(|(name, _)| any_of_ours && adopting.contains(&name.folder)) {
         waiting.entry((&name.folder, entry.content)).or_default().push_back(name);
     }
     let mut found: Vec<(Name, Name)> = Vec::new();
@@ -100,6 +101,9 @@ fn once_each(
     theirs: &BTreeMap<Name, Entry>,
     counts: impl Fn(&Name) -> bool,
 ) -> Vec<(Name, Name)> {
+    if ours.is_empty() || theirs.is_empty() {
+        return Vec::new();
+    }
     let index = |side| {
         let mut map: HashMap<(&Uniq, Content), Vec<&Name>> = HashMap::new();
         let side: &BTreeMap<Name, Entry> = side;

@@ -167,9 +167,10 @@ fn fresh_name(input: &Input<'_>, claimed: &BTreeMap<Name, Message>, wanted: &Nam
         let taken = Side::BOTH.iter().any(|&side| other_bytes(input.present(side).entry(&name).map(|e| e.content)))
             || other_bytes(claimed.get(&name).and_then(|m| m.goal.as_ref()).map(|goal| goal.content));
         let second = || input.present(Side::Ours).entry(&name).is_some() || claimed.get(&name).is_some_and(|m| !m.ours.is_empty());
-        if !taken && !(input.adopts(&wanted.folder) && second()) {
+        if taken || input.adopts(&wanted.folder) && second() {
+            counter += 1;
+        } else {
             return name;
         }
-        counter += 1;
     }
 }

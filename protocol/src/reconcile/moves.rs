@@ -9,7 +9,7 @@
 //! host changed it. A run that was cut between the two halves of "moved here, changed there" leaves
 //! just that; without this rule the next run would see a delete and a stranger, and keep both.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::gather::Gathered;
 use super::{At, Input, Message, Side};
@@ -23,12 +23,13 @@ type Matches = BTreeMap<usize, Name>;
 
 /// Finds every move on both hosts and enters it into its message; what is matched leaves `new`.
 pub(super) fn match_moves(input: &Input<'_>, gathered: &mut Gathered) {
-    let plain = Side::BOTH.map(|side| plain(&gathered.messages, side, &gathered.new[side as usize], &Matches::new()));
-    for side in Side::BOTH {
-        let other = side.other();
-        let edited = edited(input, &gathered.messages, side, &gathered.new[side as usize], &plain[other as usize]);
-        let mut all = edited.clone();
-        all.extend(self::plain(&gathered.messages, side, &gathered.new[side as usize], &edited));
+    let unedited = Side::BOTH.map(|side| plain(&gathered.messages, side, &gathered.new[side as usize], &Matches::new()));
+    for (side, alone) in Side::BOTH.into_iter().zip(&unedited) {
+        let there = &unedited[side.other() as usize];
+        let mut all = edited(input, &gathered.messages, side, &gathered.new[side as usize], there);
+        // What is edited is no longer free for a plain move, so those are looked for once more.
+        let again = if all.is_empty() { alone.clone() } else { plain(&gathered.messages, side, &gathered.new[side as usize], &all) };
+        all.extend(again);
         for (index, name) in all {
             if let Some(entry) = gathered.new[side as usize].remove(&name) {
                 gathered.messages[index].at_mut(side).push(At { name, entry });
@@ -61,20 +62,24 @@ fn only<T: Copy>(list: &[T]) -> Option<T> {
 /// Moves that change no bytes (or, with the uniq kept, lose them all: damage, for which there is help).
 fn plain(messages: &[Message], side: Side, new: &News, taken: &Matches) -> Matches {
     let mut found = Matches::new();
-    let mut used: std::collections::BTreeSet<&Name> = taken.values().collect();
-    let free: Vec<(&Name, &Entry)> = new.iter().filter(|(name, _)| !used.contains(name)).collect();
-    if free.is_empty() {
+    let mut used: BTreeSet<&Name> = taken.values().collect();
+    let mut gone_by_uniq: HashMap<(&Uniq, Content), Vec<usize>> = HashMap::new();
+    for (index, base) in vanished(messages, side, taken) {
+        gone_by_uniq.entry((&base.name.uniq, base.entry.content)).or_default().push(index);
+    }
+    // A first run has much that is new and nothing that is gone.
+    if gone_by_uniq.is_empty() || new.is_empty() {
         return found;
     }
+    let free: Vec<(&Name, &Entry)> = new.iter().filter(|(name, _)| !used.contains(name)).collect();
 
     // First by uniq and digests, then by digests alone among the rest.
     let mut by_uniq: HashMap<(&Uniq, Content), Vec<&Name>> = HashMap::new();
     for (name, entry) in &free {
-        by_uniq.entry((&name.uniq, entry.content)).or_default().push(name);
-    }
-    let mut gone_by_uniq: HashMap<(&Uniq, Content), Vec<usize>> = HashMap::new();
-    for (index, base) in vanished(messages, side, taken) {
-        gone_by_uniq.entry((&base.name.uniq, base.entry.content)).or_default().push(index);
+        let key = (&name.uniq, entry.content);
+        if gone_by_uniq.contains_key(&key) {
+            by_uniq.entry(key).or_default().push(name);
+        }
     }
     for (key, indices) in &gone_by_uniq {
         if let (Some(index), Some(name)) = (only(indices), by_uniq.get(key).and_then(|names| only(names))) {
@@ -118,7 +123,7 @@ fn plain(messages: &[Message], side: Side, new: &News, taken: &Matches) -> Match
 fn edited(input: &Input<'_>, messages: &[Message], side: Side, new: &News, moved_there: &Matches) -> Matches {
     let other = side.other();
     let mut found = Matches::new();
-    let mut used = std::collections::BTreeSet::new();
+    let mut used = BTreeSet::new();
     let mut by_content: Option<HashMap<Content, Vec<&Name>>> = None;
     for (index, base) in vanished(messages, side, &Matches::new()) {
         if let Some(place) = moved_there.get(&index) {

@@ -220,7 +220,7 @@ fn agree(input: &Input<'_>, members: &[&Message], plan: &mut Plan) {
         let goal = message.goal.as_ref();
         let distinct: BTreeSet<&Name> = names(message).collect();
         for name in distinct {
-            let value = goal.filter(|goal| goal.name == *name).map(|goal| entry(goal));
+            let value = goal.filter(|goal| goal.name == *name).map(entry);
             let known = input.base.entry(name).filter(|_| !plan.forgotten.contains(name));
             if known != value.as_ref() || plan.forgotten.contains(name) {
                 plan.agreed.push((name.clone(), value));

@@ -158,6 +158,7 @@ pub fn normalise(base: &Snapshot, changes: &mut Delta) {
     }
     changes.folders.retain(|folder, change| {
         // A folder named for nothing must not come into being by being named.
-        !change.is_empty() && !(base.folders.get(folder).is_none() && change.presence == Presence::Same && change.set.is_empty() && change.adopting != Some(true))
+        let comes_to_be = change.presence != Presence::Same || !change.set.is_empty() || change.adopting == Some(true);
+        !change.is_empty() && (base.folders.contains_key(folder) || comes_to_be)
     });
 }

@@ -1,1 +1,183 @@
-//! Soon.
+//! No common base: unite by content, delete nothing.
+
+use super::text::{Scene, check, planned, same};
+use super::world::run_well;
+
+#[test]
+fn the_same_trees_are_agreed_and_nothing_moves() {
+    check(
+        "! adopt\n ot x cur S h b\n ot a/y new - h c",
+        "agreed: x cur S h b\n agreed: a/y new - h c\n agreed: ./ there\n agreed: a/ there",
+    );
+}
+
+#[test]
+fn messages_are_matched_by_folder_uniq_and_content_first() {
+    check(
+        "! adopt\n o x cur S h b\n o y cur - h b\n t y cur F h b\n t x cur S h b",
+        "ours: flags y cur F\n agreed: x cur S h b\n agreed: ./ there",
+    );
+}
+
+#[test]
+fn what_has_another_uniq_is_matched_by_folder_and_content_and_follows_the_server() {
+    check(
+        "! adopt\n o p cur S h b\n o q cur - h b\n t x cur F h b\n t y new - h b",
+        "ours: move p to x cur FS\n theirs: flags x cur FS\n ours: move q to y cur -\n theirs: flags y cur -\n agreed: ./ there",
+    );
+}
+
+#[test]
+fn in_a_push_names_follow_ours() {
+    planned(
+        "! adopt\n ! push\n o p cur S h b\n t x cur S h b",
+        "theirs: move x to p cur S\n agreed: ./ there",
+    );
+}
+
+#[test]
+fn a_uniq_in_another_folder_is_a_move_that_nobody_remembers() {
+    check(
+        "! adopt\n ot a/ \n o x cur S h b\n t a/x cur F h b",
+        "ours: move x to a/x cur FS\n theirs: flags a/x cur FS\n agreed: ./ there\n agreed: a/ there",
+    );
+}
+
+#[test]
+fn two_such_names_on_a_side_are_no_move() {
+    check(
+        "! adopt\n ot a/ \n ot c/ \n o x cur S h b\n o c/x cur S h b\n t a/x cur F h b",
+        "theirs: put x cur S h b from copy a/x
+         ours: put a/x cur F h b from copy x
+         theirs: put c/x cur S h b from copy a/x
+         agreed: ./ there\n agreed: a/ there\n agreed: c/ there
+         note: returned to theirs: x\n note: returned to ours: a/x\n note: returned to theirs: c/x",
+    );
+}
+
+#[test]
+fn flags_unite_and_trashed_needs_both() {
+    check("! adopt\n o x new ST h b\n t x cur F h b", "ours: flags x cur FS\n theirs: flags x cur FS\n agreed: ./ there");
+}
+
+#[test]
+fn only_an_equal_uniq_with_other_bytes_is_a_clash() {
+    check(
+        "! adopt\n o x cur S h b\n t x cur F h c",
+        "ours: move x to ~h.b cur S
+         ours: put x cur F h c from wire
+         theirs: put ~h.b cur S h b from wire
+         agreed: ./ there
+         note: kept both: x and ~h.b
+         note: returned to theirs: ~h.b
+         note: returned to ours: x",
+    );
+}
+
+#[test]
+fn two_equal_messages_of_the_client_are_not_made_one_by_their_fresh_uniq() {
+    check(
+        "! adopt\n o x cur S h b\n o y cur S h b\n t x cur F h c\n t y cur F h d",
+        "ours: move x to ~h.b cur S
+         ours: put x cur F h c from wire
+         theirs: put ~h.b cur S h b from wire
+         ours: move y to ~h.b1 cur S
+         ours: put y cur F h d from wire
+         theirs: put ~h.b1 cur S h b from copy ~h.b
+         agreed: ./ there
+         note: kept both: x and ~h.b
+         note: kept both: y and ~h.b1
+         note: returned to theirs: ~h.b
+         note: returned to ours: x
+         note: returned to theirs: ~h.b1
+         note: returned to ours: y",
+    );
+}
+
+#[test]
+fn what_one_host_has_alone_is_given_to_the_other_and_listed() {
+    check(
+        "! adopt\n o x cur S h b",
+        "theirs: put x cur S h b from wire\n agreed: ./ there\n note: returned to theirs: x",
+    );
+}
+
+#[test]
+fn rings_and_chains_of_names_are_opened_without_loss() {
+    check(
+        "! adopt\n o p cur S h b\n o q cur S h c\n o r cur S h d\n t q cur S h b\n t r cur S h c\n t p cur S h d",
+        "ours: move r to PARKED cur S
+         ours: move q to r cur S
+         ours: move p to q cur S
+         ours: move PARKED to p cur S
+         agreed: ./ there",
+    );
+    check(
+        "! adopt\n o p cur S h b\n o q cur S h c\n t q cur S h b\n t r cur S h c",
+        "ours: move q to r cur S\n ours: move p to q cur S\n agreed: ./ there",
+    );
+}
+
+fn headers(changed: usize, equal: usize) -> String {
+    let changed = (0..changed).map(|i| format!("o x{i} cur S h{i} b{i}\n t y{i} cur S g{i} b{i}\n"));
+    let equal = (0..equal).map(|i| format!("o e{i} cur S h e{i}\n"));
+    format!("! adopt\n {}", changed.chain(equal).collect::<String>())
+}
+
+#[test]
+fn mostly_other_headers_stop_the_run() {
+    let stop = |text: String| Scene::parse(&text).plan().stop.is_some();
+    assert!(stop(headers(10, 0)));
+    assert!(stop(headers(10, 19)), "20 of 39");
+    assert!(!stop(headers(10, 20)), "20 of 40 is not more than half");
+    assert!(!stop(headers(2, 0)), "a few are no pattern");
+    assert!(!stop(headers(10, 0) + "! adopt-other-headers"));
+}
+
+#[test]
+fn a_base_made_by_a_cut_adopt_goes_on_matching_as_an_adopt() {
+    // p and x are one message; without the mark each would be given to the other host.
+    check("! adopting a\n o a/p cur S h b\n t a/x cur S h b\n b a/", "ours: move a/p to a/x cur S");
+    check(
+        "o a/p cur S h b\n t a/x cur S h b\n b a/",
+        "theirs: put a/p cur S h b from copy a/x\n ours: put a/x cur S h b from copy a/p",
+    );
+}
+
+#[test]
+fn the_mark_goes_when_every_message_was_handled() {
+    let mut scene = Scene::parse("! adopt\n ! push\n o p cur S h b\n t x cur S h b\n t y cur S h c");
+    let policy = scene.policy.clone();
+    let [ours, theirs] = &mut scene.trees;
+    run_well(&mut scene.base, ours, theirs, &policy);
+    same(&scene.show_base(), "p cur S h b");
+}
+
+#[test]
+fn a_message_filed_after_a_cut_run_is_not_doubled() {
+    // x was put on the server by a run that never committed; its user filed it there.
+    check(
+        "bot a/ \n o x cur S h b\n t a/x cur S h b",
+        "ours: move x to a/x cur S\n note: moved twice: a/x, not x",
+    );
+    // Where the bytes are in another message too, a copy on each host is as likely.
+    check(
+        "bot a/ \n bot y cur S h b\n o x cur S h b\n t a/x cur S h b",
+        "theirs: put x cur S h b from copy y\n ours: put a/x cur S h b from copy x",
+    );
+}
+
+#[test]
+fn a_folder_put_back_from_a_backup_gets_its_messages_again() {
+    check(
+        "! put-back ours a\n bt a/x cur S h b\n bot a/y cur S h c\n bo a/z cur S h d",
+        "ours: put a/x cur S h b from wire\n ours: delete a/z\n note: returned to ours: a/x",
+    );
+    check("! put-back ours a\n bt a/x cur S h b\n t a/y cur - h c\n o a/z cur - h c",
+        "ours: put a/x cur S h b from wire\n ours: move a/z to a/y cur -\n note: returned to ours: a/x");
+}
+
+#[test]
+fn what_is_missing_on_both_hosts_leaves_the_base_of_a_folder_put_back() {
+    check("! put-back theirs a\n b a/x cur S h b\n bot a/y cur S h c", "agreed: a/x gone");
+}

@@ -13,7 +13,7 @@
 //! with it; that it deletes and duplicates nothing is counted by itself, folder by folder.
 //!
 //! Steps fail at random; a run may be cut before its commit, or after a commit of its first half; a user may be
-//! quicker than a step. When nothing of this happened, a step that the strict executor refuses is a wrong plan.
+//! quicker than a step; a folder may be unreadable; a message may lose its bytes. When nothing of this happened, a step that the strict executor refuses is a wrong plan.
 //!
 //! A failing seed is in the panic's message; `one` runs it alone.
 
@@ -21,13 +21,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::users::{Habit, Ledger, Rng, User, count};
 use super::world::{Executor, Tree, execute, next_base, plan, run_well};
-use crate::digest::Content;
-use crate::names::Folder;
-use crate::reconcile::{Component, Direction, Input, Note, Policy, Side};
+use crate::digest::{Content, Digest};
+use crate::names::{Folder, Name};
+use crate::reconcile::{Component, Direction, HostView, Input, Note, Policy, Side};
 use crate::snapshot::Snapshot;
 
 /// Worlds for each test: a few seconds in all.
-const WORLDS: u64 = if cfg!(debug_assertions) { 250 } else { 10_000 };
+const WORLDS: u64 = if cfg!(debug_assertions) { 150 } else { 2_000 };
 
 /// Some clients of one server, with a base for each.
 struct World {
@@ -67,6 +67,19 @@ impl World {
         }
     }
 
+    /// A crash of a host takes the bytes of a message; not of the last one with this body, nobody could help there.
+    fn damage(&mut self) {
+        let at = self.rng.below(self.clients.len() + 1);
+        let bodies: Vec<BTreeSet<Digest>> =
+            self.trees().map(|tree| tree.mail.values().map(|entry| entry.content.body).collect()).collect();
+        let tree = if at == self.clients.len() { &mut self.server } else { &mut self.clients[at].0 };
+        let elsewhere = |body: &Digest| bodies.iter().enumerate().any(|(other, bodies)| other != at && bodies.contains(body));
+        let hit = tree.mail.values_mut().find(|entry| elsewhere(&entry.content.body));
+        if let Some(entry) = hit {
+            entry.content = Content::of(b"");
+        }
+    }
+
     fn trees(&self) -> impl Iterator<Item = &Tree> {
         self.clients.iter().map(|(tree, _)| tree).chain([&self.server])
     }
@@ -87,17 +100,19 @@ impl World {
         let (tree, base) = self.clients[client].clone();
         let empty = Snapshot::default();
         let common = base.as_ref().unwrap_or(&empty);
-        let views = [tree.view(common), self.server.view(common)];
+        let mut views = [tree.view(common), self.server.view(common)];
+        let mut scanned = [tree.clone(), self.server.clone()];
+        let faulty = self.rng.one_in(2);
+        let mut good = true;
+        if faulty && self.rng.one_in(4) {
+            let side = self.rng.below(2);
+            good &= !unreadable(&mut self.rng, common, &mut views[side], &mut scanned[side]);
+        }
         let input = Input { base: common, adopt: base.is_none(), ours: &views[0], theirs: &views[1] };
         let plan = plan(&input, &policy);
         if plan.stop.is_some() {
             return;
         }
-        let scanned = [tree.clone(), self.server.clone()];
-        if std::env::var("SEED").is_ok() { eprintln!("CLIENT {client}") } //TRACE
-        super::world::trace(base.as_ref(), &tree, &self.server, &plan, &policy); //TRACE
-        let faulty = self.rng.one_in(2);
-        let mut good = true;
         if faulty && self.rng.one_in(3) {
             // Users are quicker than the run, which may yet be cut.
             let before = self.quiet.clone();
@@ -107,6 +122,7 @@ impl World {
             good = false;
         }
         let [a, b] = scanned;
+        super::world::trace(base.as_ref(), &tree, &self.server, &plan, &policy); //TRACE
         let mut hosts = [Executor::new(a, self.clients[client].0.clone()), Executor::new(b, self.server.clone())];
         let odds = *self.rng.pick(&[2, 5, 20]);
         let rng = &mut self.rng;
@@ -160,8 +176,9 @@ impl World {
         if self.untidy || self.doubtful || self.habit == Habit::Crowded {
             return;
         }
-        // What the server no longer has, two clients may bring back from two places.
-        let brought_back = |content: &Content| self.clients.len() > 1 && self.ledger.removed.contains(&content.body);
+        // What the server no longer has, deleted or under other bytes, two clients may bring back from two places.
+        let gone = |body: &Digest| self.ledger.removed.contains(body) || self.ledger.edited.contains(body);
+        let brought_back = |content: &Content| self.clients.len() > 1 && gone(&content.body);
         for tree in self.trees() {
             for (content, count) in count(tree).into_iter().filter(|(content, _)| !brought_back(content)) {
                 let made = self.ledger.made.get(&content).copied().unwrap_or_default();
@@ -178,7 +195,6 @@ impl World {
             1 => vec![Direction::Pull, Direction::Push],
             _ => vec![Direction::Push, Direction::Pull],
         };
-        if std::env::var("SEED").is_ok() { eprintln!("CLIENT {client}") } //TRACE
         let (tree, base) = &mut self.clients[client];
         for direction in directions {
             run_well(base, tree, &mut self.server, &plain(direction));
@@ -203,12 +219,27 @@ impl World {
     }
 }
 
+/// A host cannot read one of its folders: the delta does not name it, and what it holds is taken to be the base's.
+fn unreadable(rng: &mut Rng, base: &Snapshot, view: &mut HostView, scanned: &mut Tree) -> bool {
+    let Some(folder) = base.folders.keys().nth(rng.below(3)).filter(|folder| scanned.folders.contains(*folder)) else { return false };
+    view.delta.folders.remove(folder);
+    view.incomplete = true;
+    scanned.mail.retain(|name, _| name.folder != *folder);
+    for entry in base.folders.get(folder).into_iter().flat_map(|section| section.entries()) {
+        scanned.mail.insert(Name::new(folder, &entry.uniq), entry.clone());
+    }
+    true
+}
+
 /// A world of some clients, from a seed.
 fn one(seed: u64, clients: usize, habit: Habit) {
     let mut world = World::new(seed, clients, habit);
     for _ in 0..4 {
         for _ in 0..world.rng.below(4) {
             world.users_act(3);
+            if world.rng.one_in(6) {
+                world.damage();
+            }
             let client = world.rng.below(clients);
             world.run(client);
         }
@@ -265,7 +296,7 @@ fn pull_push_and_push_pull_and_sync_end_in_the_same_trees() {
         let ends: Vec<_> = [&[Direction::Sync][..], &[Direction::Pull, Direction::Push], &[Direction::Push, Direction::Pull]]
             .into_iter()
             .map(|directions| {
-                let mut world = diverged(seed, if seed % 2 == 0 { Habit::Unique } else { Habit::Crowded });
+                let mut world = diverged(seed, if seed.is_multiple_of(2) { Habit::Unique } else { Habit::Crowded });
                 let (tree, base) = &mut world.clients[0];
                 let mut conflict = false;
                 for &direction in directions {
@@ -287,7 +318,7 @@ fn pull_push_and_push_pull_and_sync_end_in_the_same_trees() {
 #[test]
 fn what_only_one_host_changed_is_just_so_on_the_other() {
     many("one host", 8 << 32, |seed| {
-        let habit = if seed % 2 == 0 { Habit::Unique } else { Habit::Crowded };
+        let habit = if seed.is_multiple_of(2) { Habit::Unique } else { Habit::Crowded };
         for side in Side::BOTH {
             for direction in [Direction::Sync, if side == Side::Ours { Direction::Push } else { Direction::Pull }] {
                 let mut world = World::new(seed, 1, habit);
@@ -334,7 +365,7 @@ fn check_union(before: &[Tree; 2], after: &Tree) {
 
 /// A world whose client loses its base.
 fn adopt_one(seed: u64) {
-    let mut world = diverged(seed, if seed % 2 == 0 { Habit::Unique } else { Habit::Crowded });
+    let mut world = diverged(seed, if seed.is_multiple_of(2) { Habit::Unique } else { Habit::Crowded });
     world.clients[0].1 = None;
     let before = [world.clients[0].0.clone(), world.server.clone()];
     world.settle(0);
@@ -351,7 +382,7 @@ fn a_lost_base_deletes_nothing_and_doubles_nothing() {
 
 /// A world whose client loses its base, and whose adopt is cut three times.
 fn cut_one(seed: u64) {
-    let mut world = diverged(seed, if seed % 2 == 0 { Habit::Unique } else { Habit::Crowded });
+    let mut world = diverged(seed, if seed.is_multiple_of(2) { Habit::Unique } else { Habit::Crowded });
     world.clients[0].1 = None;
     let before = [world.clients[0].0.clone(), world.server.clone()];
     for _ in 0..3 {

@@ -256,6 +256,7 @@ pub(super) fn check(scene: &str, expect: &str) {
     run_well(&mut scene.base, ours, theirs, &policy);
     assert_eq!(ours, theirs, "both hosts are equal afterwards");
     assert_eq!(scene.base, Some(ours.snapshot(&BTreeSet::new())), "the base is what both hosts have");
+    scene.put_back = Default::default();
     let second = scene.plan();
     assert!(second.is_empty(), "a second run plans {}", scene.show_plan(&second));
 }

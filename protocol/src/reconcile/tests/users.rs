@@ -48,6 +48,8 @@ pub(super) enum Habit {
 pub(super) struct Ledger {
     /// Bodies of which a user removed or overwrote a message.
     pub(super) removed: BTreeSet<Digest>,
+    /// Bodies of which a user edited the header.
+    pub(super) edited: BTreeSet<Digest>,
     /// Bodies that were ever delivered.
     pub(super) delivered: BTreeSet<Digest>,
     /// How many messages of a content users ever made, in all.
@@ -158,6 +160,7 @@ impl User<'_> {
         if entry.content != content {
             self.ledger.make(content);
         }
+        self.ledger.edited.insert(content.body);
         if entry.content.body != content.body {
             self.ledger.removed.insert(entry.content.body);
         }
