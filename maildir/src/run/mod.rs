@@ -168,7 +168,10 @@ impl<F: Fs> RootRun<F> {
                 self.store.promote(id)?;
                 self.dropped = self.store.damaged().iter().chain(damaged).cloned().collect();
             }
-            None => self.store.forget(),
+            None => {
+                self.store.forget();
+                self.dropped.clear();
+            }
         }
         self.chosen = common;
         self.base = None;

@@ -112,6 +112,11 @@ fn put(into: &mut Delta, name: &Name, value: Option<Entry>) {
 fn set_folder(input: &Input<'_>, into: &mut Delta, folder: &Folder, there: bool) {
     let was = input.base.folders.contains_key(folder);
     let change = into.folders.entry(folder.clone()).or_default();
+    // A section that starts afresh does so first, whatever became of its folder: one host has lost its entries, and
+    // the other must forget the same ones. That the folder is gone, the next run agrees on.
+    if change.presence == Presence::Reset {
+        return;
+    }
     change.presence = match (was, there) {
         (false, true) => Presence::Added,
         (true, false) => Presence::Removed,
@@ -161,4 +166,39 @@ pub fn normalise(base: &Snapshot, changes: &mut Delta) {
         let comes_to_be = change.presence != Presence::Same || !change.set.is_empty() || change.adopting == Some(true);
         !change.is_empty() && (base.folders.contains_key(folder) || comes_to_be)
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Content;
+    use crate::flags::Flags;
+    use crate::reconcile::HostView;
+    use crate::snapshot::Place;
+
+    #[test]
+    fn a_section_that_one_host_lost_starts_afresh_on_both_though_its_folder_is_gone_or_made_again() {
+        let folder = Folder::parse(b"F").expect("folder");
+        let uniq = Uniq::parse(b"m").expect("uniq");
+        let entry = Entry { uniq, place: Place::Cur, flags: Flags::default(), content: Content::of(b"m") };
+        let section = |entries| Snapshot { folders: [(folder.clone(), entries)].into() };
+        // What either host has stored, and what both count as the base of this run.
+        let whole = section(Section::new(vec![entry], false));
+        let lost = section(Section::new(Vec::new(), true));
+        let view = HostView::default();
+        let input = Input { base: &lost, adopt: false, ours: &view, theirs: &view };
+        for there in [false, true] {
+            let plan = Plan { agreed_folders: vec![(folder.clone(), there)], ..Plan::default() };
+            let mut changes = Delta::default();
+            let afresh = FolderDelta { presence: Presence::Reset, adopting: Some(true), ..FolderDelta::default() };
+            changes.folders.insert(folder.clone(), afresh);
+            plan.settle_agreed(&input, &mut changes);
+            normalise(&whole, &mut changes);
+            let ids = [whole.clone(), lost.clone()].map(|mut stored| {
+                stored.apply(&changes);
+                stored.id(2)
+            });
+            assert_eq!(ids[0], ids[1], "{there}");
+        }
+    }
 }
