@@ -116,7 +116,7 @@ pub fn serve<F: Fs>(fs: Arc<F>, places: &Places, reader: Box<dyn Read + Send>, w
         let _ = send(&writer, &FromServer::Fail(failure.clone()));
     }
     server.finish();
-    let _ = writer.drain();
+    let _ = writer.drain(&mut || {});
     result
 }
 
@@ -361,7 +361,7 @@ impl<F: Fs> Server<'_, F> {
             return Err(protocol("the end of a batch that is not complete"));
         }
         // Everything the client wanted must have been read before names change.
-        self.outbox.drain()?;
+        self.outbox.drain(&mut || {})?;
         let active = self.active(root)?;
         active.begun = None;
         let outcomes = active.run.install();

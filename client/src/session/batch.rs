@@ -5,11 +5,14 @@
 //! wanted of it. A step whose local source was gone is taken once more, with the bytes from the other host.
 
 use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use smd_maildir::apply::Incoming;
 use smd_maildir::fs::Disk;
-use smd_maildir::send::send_contents;
+use smd_maildir::send::{ContentSink, send_contents};
 use smd_protocol::delta::{Delta, Meta};
 use smd_protocol::reconcile::{Component, Side};
 use smd_protocol::wire::{self, Fetch, FromClient, FromServer};
@@ -57,7 +60,7 @@ impl Pair {
             let (now, later) = rest.split_at(size);
             let since = Instant::now();
             let before = peer.bytes();
-            let outcomes = self.batch(now, peer)?;
+            let outcomes = self.batch(now, peer, &Gauge { progress, done: steps_done })?;
             for (component, outcomes) in now.iter().zip(&outcomes) {
                 let done = [0, 1].map(|side: usize| outcomes[side].iter().map(Outcome::is_done).collect::<Vec<_>>());
                 plan.settle_component(&self.input(), component, [&done[0], &done[1]], &mut changes);
@@ -100,13 +103,13 @@ impl Pair {
     }
 
     /// Takes the open steps of these components on both hosts. Gives the outcomes of each.
-    fn batch(&mut self, components: &[Component], peer: &mut Peer) -> Result<Vec<Outcomes>, SessionError> {
+    fn batch(&mut self, components: &[Component], peer: &mut Peer, gauge: &Gauge<'_>) -> Result<Vec<Outcomes>, SessionError> {
         let open = |side: Side| -> Vec<Supplied> {
             let parts = components.iter().map(|component| component.part(side)).filter(|part| part.held.is_none());
             parts.flat_map(|part| part.steps.iter().cloned().zip(part.supply.iter().cloned())).collect()
         };
         let (ours, theirs) = (open(Side::Ours), open(Side::Theirs));
-        let mut all = self.exchange([ours.clone(), theirs.clone()], peer)?;
+        let mut all = self.exchange([ours.clone(), theirs.clone()], peer, gauge)?;
 
         // Once more, with bytes from the other host; and folders that could not go are made again.
         let again = |steps: &[Supplied], outcomes: &[Outcome]| -> (Vec<usize>, Vec<Supplied>) {
@@ -123,7 +126,7 @@ impl Pair {
             more_theirs.extend(kept_here.into_iter().map(|step| (step, None)));
         }
         if !more_ours.is_empty() || !more_theirs.is_empty() {
-            let second = self.exchange([more_ours, more_theirs], peer)?;
+            let second = self.exchange([more_ours, more_theirs], peer, gauge)?;
             for (side, places) in [at_ours, at_theirs].iter().enumerate() {
                 for (at, outcome) in places.iter().zip(&second[side]) {
                     all[side][*at] = outcome.clone();
@@ -143,13 +146,14 @@ impl Pair {
     }
 
     /// Gives both hosts their steps and the contents for them, and waits until both have installed.
-    fn exchange(&mut self, steps: [Vec<Supplied>; 2], peer: &mut Peer) -> Result<Outcomes, SessionError> {
+    fn exchange(&mut self, steps: [Vec<Supplied>; 2], peer: &mut Peer, gauge: &Gauge<'_>) -> Result<Outcomes, SessionError> {
         let [ours, theirs] = steps;
         let root = self.index;
         let fetch = wanted(&ours);
         let send = wanted(&theirs);
         let ours: Vec<Step> = ours.into_iter().map(|(step, _)| step).collect();
         let theirs: Vec<Step> = theirs.into_iter().map(|(step, _)| step).collect();
+        let sent = Arc::new(AtomicU64::new(0));
         let asks = !theirs.is_empty() || !fetch.is_empty();
         if asks {
             for steps in theirs.chunks(wire::ITEMS_IN_FRAME) {
@@ -160,20 +164,21 @@ impl Pair {
             }
             peer.say(&FromClient::BatchReady { root })?;
             if !send.is_empty() {
-                peer.say_contents(self.sending(send)?)?;
+                peer.say_contents(self.sending(send, sent.clone())?)?;
             }
             peer.say(&FromClient::BatchEnd { root })?;
             peer.round_trips += 1;
         }
         if !ours.is_empty() {
             let stop = peer.stop_flag();
-            let troubles = self.local.begin(ours, &|| stop.load(std::sync::atomic::Ordering::Relaxed))?;
+            let troubles = self.local.begin(ours, &|| stop.load(Ordering::Relaxed))?;
             self.troubles.extend(troubles.into_iter().map(|t| Trouble { host: Host::Client, path: t.path, text: t.text }));
         }
-        self.receive(fetch.len(), peer)?;
+        self.receive(fetch.len(), peer, gauge)?;
         if asks {
             // The server must have all our bytes before names change here.
-            peer.drain()?;
+            let received = fetch.len() as u64;
+            peer.drain(&mut || gauge.show(received + sent.load(Ordering::Relaxed), peer))?;
         }
         let here = self.local.install();
         let mut there = vec![Outcome::Done; theirs.len()];
@@ -193,18 +198,20 @@ impl Pair {
     }
 
     /// The job that sends contents to the server.
-    fn sending(&self, send: Vec<Fetch>) -> Result<Job, SessionError> {
+    fn sending(&self, send: Vec<Fetch>, sent: Arc<AtomicU64>) -> Result<Job, SessionError> {
         let present = self.input().present(Side::Ours);
         let hints: HashMap<Name, Entry> = send.iter().filter_map(|f| Some((f.name.clone(), present.entry(&f.name)?.clone()))).collect();
         let root = self.local.root().cloned().ok_or_else(|| SessionError::Bug { text: "contents of a root that is not there".into() })?;
-        Ok(Box::new(move |sink| send_contents(&root, &send, &hints, sink)))
+        Ok(Box::new(move |sink| send_contents(&root, &send, &hints, &mut Counting { sink, sent: &sent })))
     }
 
     /// Takes in the contents that were asked for.
-    fn receive(&mut self, mut pending: usize, peer: &mut Peer) -> Result<(), SessionError> {
+    fn receive(&mut self, mut pending: usize, peer: &mut Peer, gauge: &Gauge<'_>) -> Result<(), SessionError> {
         let refused = |error: smd_maildir::apply::Refused| SessionError::Protocol { text: error.to_string() };
         let mut incoming: Option<(u32, Incoming<Disk>)> = None;
+        let all = pending;
         while pending > 0 {
+            gauge.show((all - pending) as u64, peer);
             let heard = peer.hear()?;
             let applier = self.local.applying().ok_or_else(|| unexpected("contents for no step"))?;
             match heard {
@@ -233,6 +240,40 @@ impl Pair {
             }
         }
         Ok(())
+    }
+}
+
+/// Shows how far the steps are, from those that earlier batches have done.
+struct Gauge<'a> {
+    progress: &'a Progress,
+    done: u64,
+}
+
+impl Gauge<'_> {
+    fn show(&self, contents: u64, peer: &Peer) {
+        let (sent, received) = peer.bytes();
+        self.progress.at(self.done + contents, sent + received);
+    }
+}
+
+/// Counts the messages that were sent.
+struct Counting<'a> {
+    sink: &'a mut dyn ContentSink,
+    sent: &'a AtomicU64,
+}
+
+impl ContentSink for Counting<'_> {
+    fn start(&mut self, step: u32, meta: Meta) -> io::Result<()> {
+        self.sink.start(step, meta)
+    }
+
+    fn piece(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sink.piece(bytes)
+    }
+
+    fn end(&mut self, step: u32, failed: Option<String>) -> io::Result<()> {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        self.sink.end(step, failed)
     }
 }
 

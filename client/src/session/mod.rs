@@ -59,7 +59,7 @@ pub fn run(
     }
     let mut report = result?;
     peer.say(&FromClient::Bye)?;
-    peer.drain()?;
+    peer.drain(&mut || {})?;
     let (sent, received) = peer.bytes();
     report.traffic = Traffic { sent, received, round_trips: peer.round_trips, ..report.traffic };
     report.troubles.append(&mut peer.troubles);

@@ -95,9 +95,9 @@ impl Peer {
         self.outbox.compress().map_err(|error| self.send_error(&error))
     }
 
-    /// Waits until everything said was handed over.
-    pub(super) fn drain(&self) -> Result<(), SessionError> {
-        self.outbox.drain().map_err(|error| self.send_error(&error))
+    /// Waits until everything said was handed over; `tick` is called now and then meanwhile.
+    pub(super) fn drain(&self, tick: &mut dyn FnMut()) -> Result<(), SessionError> {
+        self.outbox.drain(tick).map_err(|error| self.send_error(&error))
     }
 
     /// When nothing can be said any more, the server may have said why.

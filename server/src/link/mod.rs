@@ -63,11 +63,11 @@ pub trait Outbox {
     /// # Errors
     /// When the link is gone.
     fn contents(&self, job: Job) -> Result<(), SendError>;
-    /// Waits until everything queued was handed to the pipe.
+    /// Waits until everything queued was handed to the pipe. `tick` is called now and then meanwhile.
     ///
     /// # Errors
     /// When the link is gone.
-    fn drain(&self) -> Result<(), SendError>;
+    fn drain(&self, tick: &mut dyn FnMut()) -> Result<(), SendError>;
     /// Compresses everything queued from now on.
     ///
     /// # Errors

@@ -14,6 +14,9 @@ use super::{Job, Meter, Outbox, SendError};
 /// zstd's level: mail compresses well already at the default, and the pipe should be the slow part.
 const LEVEL: i32 = 3;
 
+/// How often a wait for the pipe is interrupted.
+const TICK: Duration = Duration::from_millis(100);
+
 enum Order {
     Frame(Vec<u8>),
     Contents(Job),
@@ -77,10 +80,16 @@ impl Outbox for Writer {
         self.order(Order::Contents(job))
     }
 
-    fn drain(&self) -> Result<(), SendError> {
+    fn drain(&self, tick: &mut dyn FnMut()) -> Result<(), SendError> {
         let (done, wait) = mpsc::sync_channel(1);
         self.order(Order::Drain(done))?;
-        wait.recv().map_err(|_| SendError::Lost)
+        loop {
+            match wait.recv_timeout(TICK) {
+                Ok(()) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => tick(),
+                Err(RecvTimeoutError::Disconnected) => return Err(SendError::Lost),
+            }
+        }
     }
 
     fn compress(&self) -> Result<(), SendError> {
