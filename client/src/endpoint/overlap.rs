@@ -47,7 +47,13 @@ pub fn resolved(path: &Path) -> Result<PathBuf, EndpointError> {
 
 /// Checks directories of this host against one another.
 pub fn check(roots: &[PathBuf]) -> Result<(), EndpointError> {
-    let places = roots.iter().map(|root| Ok(Place::of(&resolved(root)?))).collect::<Result<Vec<_>, EndpointError>>()?;
+    // A root that cannot be reached (a dangling symlink, a dead mount) cannot be opened by the session either, which
+    // says so and goes on with the others; among roots like it the names decide.
+    let place = |root: &PathBuf| match resolved(root) {
+        Ok(real) => Place::of(&real),
+        Err(_) => Place { chain: Vec::new(), rest: root.clone() },
+    };
+    let places: Vec<Place> = roots.iter().map(place).collect();
     let name = |index: usize| roots[index].display().to_string();
     pairs(places.len(), |inner, outer| places[inner].is_inside(&places[outer]), name)
 }
@@ -118,6 +124,17 @@ mod tests {
         assert!(check(&[at("a"), at("link/b/later")]).is_err());
         assert!(check(&[at("a/new/x"), at("link/new")]).is_err());
         assert!(check(&[at("a/b"), at("a/bb"), at("c")]).is_ok());
+    }
+
+    #[test]
+    fn a_root_that_cannot_be_reached_does_not_hold_up_the_others() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir(at("a")).expect("a directory");
+        symlink(at("nowhere"), at("dangling")).expect("a link");
+        symlink(at("loop"), at("loop")).expect("a link");
+        assert!(check(&[at("dangling"), at("a"), at("loop")]).is_ok());
+        assert!(check(&[at("dangling"), at("a"), at("dangling")]).is_err());
     }
 
     #[test]
