@@ -99,8 +99,8 @@ fn adoption(root: &RootReport, adopted: &Adopted) -> Warning {
     let mut text =
         format!("{}: there was no common base; {matched} found on both hosts, nothing was deleted.", place(root, b""));
     if !adopted.returned.is_empty() {
-        let returned = count(adopted.returned.len() as u64, "message", "messages");
-        text.push_str(&format!(" {returned} were on one host only; some may have been deleted since the lost base:"));
+        let returned = count(adopted.returned.len() as u64, "message was", "messages were");
+        text.push_str(&format!(" {returned} on one host only; some may have been deleted since the lost base:"));
         for item in adopted.returned.iter().take(NAMED) {
             text.push_str(&format!("\n  {} {}", place(root, &item.folder), printable(&item.uniq)));
         }
