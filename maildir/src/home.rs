@@ -18,7 +18,7 @@ use crate::fs::Fs;
 use crate::root::if_there;
 
 mod client_id;
-mod file;
+pub(crate) mod file;
 mod label;
 
 pub use client_id::{ClientId, Fresh, client_id};

@@ -184,3 +184,35 @@ fn a_damaged_base_adopts_and_needs_no_person() {
     story.world.assert_equal();
     assert_eq!(outcome.deleted(), 0, "{outcome}");
 }
+
+#[test]
+fn a_folder_put_back_at_the_server_is_put_back_for_every_client() {
+    let world = World::with_hosts(Link::Rsh, &["laptop", "desktop", "office"]);
+    let (laptop, desktop) = (world.host("laptop"), world.host("desktop"));
+    let office = world.server().maildir();
+    populate::populate(&office, "first", Spec::plain(40, 4), &mut Rng::from_env_or(5));
+    let copy = |from: &Path, to: &Path| {
+        let done = Command::new("cp").arg("-a").args([from, to]).status().expect("cp can be started");
+        assert!(done.success(), "the folder is copied");
+    };
+    let (folder, backup) = (office.join("Work"), world.dir().join("backup"));
+    let mut them = User::new(&office, "them", Rng::from_env_or(6));
+    them.deliver("Work");
+    copy(&folder, &backup);
+    them.deliver("Work");
+    world.run("smd-sync", laptop, &[]).ok();
+    let late = them.deliver("Work");
+    world.run("smd-sync", desktop, &[]).ok();
+    let whole = Tree::read(&office).len();
+    fs::remove_dir_all(&folder).expect("the folder goes");
+    copy(&backup, &folder);
+
+    // What the laptop gives back makes the folder's stamps new, and the desktop alone has the last message.
+    world.run("smd-sync", laptop, &[]).ok().says("put back");
+    world.run("smd-sync", desktop, &[]).ok().says("put back");
+    world.run("smd-sync", laptop, &[]).ok();
+    assert!(them.list().iter().any(|found| found.uniq() == late.uniq()), "the last message is back");
+    for host in [laptop, desktop] {
+        assert_eq!(Tree::read(&host.maildir()).len(), whole);
+    }
+}

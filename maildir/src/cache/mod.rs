@@ -147,6 +147,8 @@ pub(crate) struct Whole {
     pub(crate) excludes: Vec<u8>,
     /// When the last scan of every file's stamps began.
     pub(crate) stat_scan: Option<Mtime>,
+    /// How many notes of folders that were put back are dealt with.
+    pub(crate) restored: u64,
 }
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -205,6 +207,15 @@ impl<F: Fs> Cache<F> {
 
     pub(crate) fn dirs(&self) -> &BTreeMap<Folder, DirRecord> {
         &self.index.dirs
+    }
+
+    /// Makes the stamps of a folder newer than any, so that it counts as put back.
+    pub(crate) fn expect_newer(&mut self, folder: &Folder) {
+        let Some(record) = self.index.dirs.get_mut(folder) else { return };
+        for stamp in [&mut record.cur, &mut record.new].into_iter().flatten() {
+            stamp.mtime = Mtime { sec: i64::MAX, nsec: 0 };
+        }
+        record.clean = None;
     }
 
     /// The messages kept for these folders, each pack read once. What cannot be read is left out.

@@ -55,7 +55,13 @@ impl<F: Fs> RootRun<F> {
         let dry_run = self.home.access() == Access::ReadOnly;
         let excludes = self.excludes.clone();
         let scanner = Scanner { root: &root, excludes: &excludes, skip_dirs: &skip, depth, dry_run, on_read };
-        let cache = std::mem::replace(&mut self.cache, crate::cache::Cache::none(self.fs.clone()));
+        let mut cache = std::mem::replace(&mut self.cache, crate::cache::Cache::none(self.fs.clone()));
+        let key = crate::home::stem(&shown);
+        let notes = super::restored::read(&self.home, &key)?;
+        self.restored = notes.len() as u64;
+        let done = usize::try_from(cache.whole().restored).unwrap_or(usize::MAX);
+        let open = notes.get(done..).unwrap_or_default();
+        open.iter().for_each(|folder| cache.expect_newer(folder));
         let mut held = None;
         let scanned: Result<Look, RunError> = scanner.scan(&cache, base_id, || {
             held = Some(self.base()?);
@@ -63,6 +69,9 @@ impl<F: Fs> RootRun<F> {
         });
         self.cache = cache;
         let mut look = scanned?;
+        if !open.iter().any(|folder| look.put_back.contains(folder)) {
+            look.set_restored(self.restored);
+        }
         let suspicious = self.suspicion(&look);
         self.delta = Arc::new(std::mem::take(&mut look.delta));
         let looked = Looked {

@@ -29,6 +29,7 @@ use crate::scan::{Committed, Depth, Look, Scanner};
 use crate::store::{Identity, Ids, Meta, Store, StoreError};
 
 mod looked;
+mod restored;
 #[cfg(test)]
 mod tests;
 
@@ -86,6 +87,8 @@ pub struct RootRun<F: Fs> {
     delta: Arc<Delta>,
     applier: Option<Applier<F>>,
     swept: BTreeSet<Folder>,
+    /// Notes of folders put back that this run deals with, if it commits.
+    restored: u64,
     committed: bool,
     /// The hosts came to different bases, so nothing of this run's look is kept.
     distrusted: bool,
@@ -126,6 +129,7 @@ impl<F: Fs> RootRun<F> {
             delta: Arc::default(),
             applier: None,
             swept: BTreeSet::new(),
+            restored: 0,
             committed: false,
             distrusted: false,
             root_lock: None,
@@ -335,12 +339,30 @@ impl<F: Fs> RootRun<F> {
         folders.retain(|folder| !self.swept.contains(folder));
         self.swept.extend(folders.iter().cloned());
         let first = self.applier.is_none();
+        self.applier(stop)?;
+        if first {
+            self.note_restored()?;
+        }
         let applier = self.applier(stop)?;
         let troubles = if first || !folders.is_empty() { applier.sweep(&folders) } else { Vec::new() };
         applier.begin(steps);
         let lacking = applier.stage_local();
         tracing::debug!(lacking = lacking.len(), "steps without their local source");
         Ok(troubles)
+    }
+
+    /// Notes the folders that were put back, before a step hides it from every later look.
+    fn note_restored(&mut self) -> Result<(), RunError> {
+        let Some(look) = &self.look else { return Ok(()) };
+        let stem = stem(std::os::unix::ffi::OsStrExt::as_bytes(self.path.as_os_str()));
+        let noted = restored::read(&self.home, &stem)?;
+        let open = noted.get(usize::try_from(look.restored()).unwrap_or(usize::MAX)..).unwrap_or_default();
+        let fresh: Vec<Folder> = look.put_back.iter().filter(|folder| !open.contains(folder)).cloned().collect();
+        if !fresh.is_empty() {
+            restored::add(&self.home, &stem, &fresh)?;
+        }
+        self.restored = (noted.len() + fresh.len()) as u64;
+        Ok(())
     }
 
     /// The batch's applier, for contents that come in.
@@ -448,6 +470,7 @@ impl<F: Fs> RootRun<F> {
         let result = match (self.committed, self.store.ids().current) {
             (true, Some(id)) => match (self.store.snapshot(), &mut self.look) {
                 (Ok(base), Some(look)) => {
+                    look.set_restored(self.restored);
                     let skip = skipped(&*self.fs, &self.home);
                     let scanner = Scanner {
                         root,

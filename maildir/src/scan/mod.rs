@@ -94,6 +94,16 @@ pub struct Look {
 }
 
 impl Look {
+    /// How many notes of folders put back were dealt with before this look.
+    pub fn restored(&self) -> u64 {
+        self.whole.restored
+    }
+
+    /// Records that this many notes are dealt with.
+    pub fn set_restored(&mut self, count: u64) {
+        self.whole.restored = count;
+    }
+
     /// Keeps in the cache what was read, so that an aborted run need not be read again. Folders that equal
     /// the base are recorded as clean; those that were put back keep their old stamps until a commit.
     ///
@@ -125,6 +135,7 @@ impl<F: Fs> Scanner<'_, F> {
             complete: false,
             excludes: self.excludes.fingerprint().as_bytes().to_vec(),
             stat_scan: if depth == Depth::Quick { cache.whole().stat_scan } else { Some(now) },
+            restored: cache.whole().restored,
         };
         let same_walk = depth == Depth::Quick && whole.excludes == cache.whole().excludes;
         let known =
