@@ -193,9 +193,11 @@ impl<F: Fs> Work<F> {
 
     /// Stages a copy of a message of this host.
     fn copy(&mut self, name: &Name, target: &Name, bytes: &Bytes, sync: bool) -> Result<Staged, Lack> {
-        let hint = self.expected(name);
+        // Neither the scan saw it nor has a step made it: another step of the batch may bring it. Looking for what is not
+        // there lists its whole folder several times.
+        let Some(hint) = self.expected(name) else { return Err(Lack::Source) };
         // An unreadable source is no reason to fail: the peer has the bytes.
-        let message = self.messages.open(name, hint.as_ref()).map_err(|_| Lack::Source)?;
+        let message = self.messages.open(name, Some(&hint)).map_err(|_| Lack::Source)?;
         self.copy_file(message.file, target, bytes, message.stat.mtime, sync)
     }
 
