@@ -73,11 +73,12 @@ pub fn whole<F: Fs>(fs: &F, file: &mut F::File) -> io::Result<Digest> {
     Ok(Digest::finish(&hasher))
 }
 
-/// The `nth` fresh uniq for bytes of this digest: the digest's letters, then with a counter behind them.
+/// The `nth` fresh uniq for bytes of this digest: the digest's 32 letters, then with a counter behind them. The
+/// planner (`reconcile::clash`) spells it the same way.
 pub fn fresh_uniq(whole: &Digest, nth: u32) -> Uniq {
     let mut name = whole.letters().to_vec();
     if nth > 0 {
-        name.extend_from_slice(format!(".{nth}").as_bytes());
+        name.extend_from_slice(nth.to_string().as_bytes());
     }
     Uniq::parse(&name).expect("letters and digits are a uniq")
 }
@@ -195,6 +196,6 @@ mod tests {
     fn a_fresh_uniq_is_the_digest_with_a_counter_when_taken() {
         let digest = Digest::of(b"x");
         assert_eq!(fresh_uniq(&digest, 0).as_bytes(), digest.letters());
-        assert_eq!(fresh_uniq(&digest, 2).as_bytes(), [&digest.letters()[..], b".2"].concat());
+        assert_eq!(fresh_uniq(&digest, 2).as_bytes(), [&digest.letters()[..], b"2"].concat());
     }
 }

@@ -33,6 +33,8 @@ use crate::roots;
 
 /// How long a lock is waited for, in milliseconds.
 const LOCK_WAIT_MS: u64 = 30_000;
+/// Days that messages rest in this host's grave at least.
+const GRAVE_DAYS_LEAST: u32 = 7;
 /// Steps in one batch.
 const STEPS_MAX: usize = 2_000_000;
 /// Parts of one change of the base.
@@ -233,7 +235,8 @@ impl<F: Fs> Server<'_, F> {
                 path,
                 key: &offer.path,
                 excludes,
-                grave_days: hello.grave_days,
+                // A client may ask for more, but not empty a grave in which other clients' messages rest too.
+                grave_days: hello.grave_days.max(GRAVE_DAYS_LEAST),
                 owner: client.as_str(),
                 lock_wait_ms: LOCK_WAIT_MS,
             };

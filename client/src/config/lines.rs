@@ -41,6 +41,8 @@ pub struct LineError {
 impl Lines {
     /// Reads a whole file; `home` replaces `$HOME`.
     pub fn parse(text: &[u8], home: &[u8]) -> Result<Self, LineError> {
+        // An editor of another system may have put a byte order mark first; it is no part of the first key.
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let mut reader = Reader { text, at: 0, number: 1, home, done: Self::default() };
         while reader.at < text.len() {
             reader.statement()?;

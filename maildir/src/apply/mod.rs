@@ -76,6 +76,8 @@ pub struct Applier<F: Fs> {
 struct Batch {
     steps: Vec<Step>,
     states: Vec<State>,
+    /// Steps by the message that they bring or move to.
+    by_target: HashMap<Name, Vec<usize>>,
     /// Steps that copy what another step of the batch brings, by that step.
     followers: HashMap<usize, Vec<usize>>,
     /// Whether each staged file is synced by itself.
@@ -125,7 +127,13 @@ impl<F: Fs> Applier<F> {
         }
         let states =
             steps.iter().map(|step| if step.bytes().is_some() { State::Waiting } else { State::Ready }).collect();
-        self.batch = Batch { steps, states, sync_each: brings <= FEW, ..Batch::default() };
+        let mut by_target: HashMap<Name, Vec<usize>> = HashMap::new();
+        for (at, step) in steps.iter().enumerate() {
+            if let Some(target) = step.target() {
+                by_target.entry(target.clone()).or_default().push(at);
+            }
+        }
+        self.batch = Batch { steps, states, by_target, sync_each: brings <= FEW, ..Batch::default() };
         for at in 0..self.batch.steps.len() {
             if let Step::MakeFolder(folder) = &self.batch.steps[at] {
                 self.batch.states[at] = State::Settled(outcome(self.work.make_folder(folder)));

@@ -86,9 +86,10 @@ impl<F: Fs> Applier<F> {
     /// Who makes in this batch the message that a step copies.
     fn bringer(&self, at: usize, name: &Name) -> Option<Bringer> {
         let content = target_of(&self.batch.steps[at]).1.content;
-        self.batch.steps.iter().enumerate().find_map(|(by, step)| match step {
-            Step::Move { from, to, .. } if to == name => Some(Bringer::Moved(from.clone())),
-            _ if by != at && step.target() == Some(name) && step.bytes()?.content == content => Some(Bringer::Step(by)),
+        let steps = self.batch.by_target.get(name).into_iter().flatten();
+        steps.map(|&by| (by, &self.batch.steps[by])).find_map(|(by, step)| match step {
+            Step::Move { from, .. } => Some(Bringer::Moved(from.clone())),
+            _ if by != at && step.bytes()?.content == content => Some(Bringer::Step(by)),
             _ => None,
         })
     }

@@ -393,8 +393,8 @@ impl<F: Fs> RootRun<F> {
 
     fn make_durable(&self, root: &Root<F>) -> Result<(), Error> {
         let shown = root.shown(&Folder::root(), b"");
-        if self.fs.habits(&root.dir).context("look at", &shown)?.trusted && self.look.as_ref().is_none_or(|look| look.mounts.is_empty()) {
-            return self.fs.sync_fs(&root.dir).context("sync", &shown);
+        if let Some(all) = self.trusted_parts(root).context("look at", &shown)? {
+            return all.iter().try_for_each(|dir| self.fs.sync_fs(dir)).context("sync", &shown);
         }
         // File by file: what the look found new, and the directories it lies in.
         for (folder, change) in &self.delta.folders {
@@ -412,6 +412,26 @@ impl<F: Fs> RootRun<F> {
             }
         }
         self.fs.sync_dir(&root.dir).context("sync", &shown)
+    }
+
+    /// A directory on each file system that the root lies on, when all of them keep what `syncfs` wrote.
+    fn trusted_parts(&self, root: &Root<F>) -> std::io::Result<Option<Vec<F::Dir>>> {
+        let mut dirs = vec![root.dir.clone()];
+        for folder in self.look.iter().flat_map(|look| &look.mounts) {
+            let held = root.folder(folder)?;
+            dirs.extend([Some(held.dir), held.cur, held.new].into_iter().flatten());
+        }
+        let mut devices = BTreeSet::new();
+        let mut parts = Vec::new();
+        for dir in dirs {
+            if !self.fs.habits(&dir)?.trusted {
+                return Ok(None);
+            }
+            if devices.insert(self.fs.stat_dir(&dir)?.dev) {
+                parts.push(dir);
+            }
+        }
+        Ok(Some(parts))
     }
 
     /// What is recorded of the root beside its entries.
@@ -466,6 +486,9 @@ impl<F: Fs> RootRun<F> {
             }
             return;
         }
+        if let Err(error) = self.note_excludes() {
+            tracing::warn!(%error, "the excludes were not noted");
+        }
         let Some(root) = &self.root else { return };
         let result = match (self.committed, self.store.ids().current) {
             (true, Some(id)) => match (self.store.snapshot(), &mut self.look) {
@@ -495,6 +518,22 @@ impl<F: Fs> RootRun<F> {
             tracing::warn!(%error, "the cache was not written");
         }
         self.root_lock = None;
+    }
+}
+
+impl<F: Fs> RootRun<F> {
+    /// Records other excludes with the base once it holds nothing that they leave out, so that the next run need
+    /// not look into it.
+    fn note_excludes(&mut self) -> Result<(), StoreError> {
+        let ids = self.store.ids();
+        if ids.current.is_none() || ids.next.is_some() || self.excludes.fingerprint() == self.store.meta().excludes {
+            return Ok(());
+        }
+        if self.store.snapshot()?.folders.keys().any(|folder| self.excludes.excludes(folder.as_bytes())) {
+            return Ok(());
+        }
+        let meta = Meta { excludes: self.excludes.fingerprint().to_owned(), ..self.store.meta().clone() };
+        self.store.note(&meta)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The thread that owns writing.
 
 use std::io::{self, Write};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::thread;
 use std::time::Duration;
 
@@ -34,9 +34,13 @@ pub trait Wording: Send + 'static {
     fn ping(&self) -> Vec<u8>;
 }
 
-/// The queue before the pipe. What a session queues without waiting is bounded by the size of its batch.
+/// Orders that may wait: frames of at most 1 MiB, mostly far smaller.
+const QUEUE: usize = 64;
+
+/// The queue before the pipe. It is bounded, and no session fills it while the other end waits for it to read: an end
+/// says much only when the other one listens.
 pub struct Writer {
-    queue: Sender<Order>,
+    queue: SyncSender<Order>,
     meter: Meter,
 }
 
@@ -49,7 +53,7 @@ impl std::fmt::Debug for Writer {
 impl Writer {
     /// Starts to write: the preamble first.
     pub fn start(writer: Box<dyn Write + Send>, wording: impl Wording) -> Self {
-        let (queue, orders) = mpsc::channel();
+        let (queue, orders) = mpsc::sync_channel(QUEUE);
         let meter = Meter::default();
         let counted = Counted { inner: io::BufWriter::with_capacity(wire::PIECE, writer), meter: meter.clone() };
         thread::spawn(move || {

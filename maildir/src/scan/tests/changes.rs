@@ -161,7 +161,7 @@ fn a_fresh_uniq_that_holds_other_bytes_is_counted_on() {
     world.put("cur/a:2,S", "first");
     world.put("new/a", "second");
     world.scan();
-    assert!(exists(&world.path(&format!("new/{fresh}.1"))));
+    assert!(exists(&world.path(&format!("new/{fresh}1"))));
     assert!(exists(&world.path(&format!("cur/{fresh}:2,"))));
 }
 
