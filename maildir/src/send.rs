@@ -41,7 +41,12 @@ pub trait ContentSink {
 ///
 /// # Errors
 /// Those of the sink. A message that cannot be read is ended as failed, and the next one follows.
-pub fn send_contents<F: Fs>(root: &Root<F>, wanted: &[Fetch], hints: &HashMap<Name, Entry>, sink: &mut dyn ContentSink) -> io::Result<()> {
+pub fn send_contents<F: Fs>(
+    root: &Root<F>,
+    wanted: &[Fetch],
+    hints: &HashMap<Name, Entry>,
+    sink: &mut dyn ContentSink,
+) -> io::Result<()> {
     let mut messages = Messages::new(root.clone());
     let mut buffer = vec![0; PIECE];
     for fetch in wanted {

@@ -8,8 +8,8 @@
 //! to a person but by way of the client.
 
 pub mod link;
-pub mod start;
 pub mod roots;
 pub mod serve;
+pub mod start;
 
 pub use start::main_impl;

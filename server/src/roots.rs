@@ -42,12 +42,18 @@ pub fn check(places: &Places, roots: &[PathBuf]) -> Result<(), Failure> {
         let shown = roots[index].display();
         for (other_index, other) in real.iter().enumerate().filter(|(other, _)| *other != index) {
             if root.starts_with(other) {
-                return Err(Failure::Config(format!("the root {shown} is inside the root {}", roots[other_index].display())));
+                return Err(Failure::Config(format!(
+                    "the root {shown} is inside the root {}",
+                    roots[other_index].display()
+                )));
             }
         }
         for kept in [&places.state, &places.user.join(".ssh")] {
             if self::real(kept)?.starts_with(root) {
-                return Err(Failure::Config(format!("the root {shown} holds {}; choose a directory for mail alone", kept.display())));
+                return Err(Failure::Config(format!(
+                    "the root {shown} holds {}; choose a directory for mail alone",
+                    kept.display()
+                )));
             }
         }
     }
@@ -68,7 +74,12 @@ fn real(path: &Path) -> Result<PathBuf, Failure> {
                 }
                 _ => return Ok(path.to_path_buf()),
             },
-            Err(e) => return Err(Failure::Io { path: path.display().to_string(), text: format!("cannot look at {}: {e}", path.display()) }),
+            Err(e) => {
+                return Err(Failure::Io {
+                    path: path.display().to_string(),
+                    text: format!("cannot look at {}: {e}", path.display()),
+                });
+            }
         }
     }
 }
@@ -101,7 +112,9 @@ mod tests {
         let places = places(&user);
         let roots = |names: &[&str]| names.iter().map(|name| user.join(name)).collect::<Vec<_>>();
         assert!(check(&places, &roots(&["Mail", "Mail2"])).is_ok());
-        for bad in [&["Mail", "Mail"][..], &["Mail/sub", "Mail"], &["Mail", "link"], &["Mail", "link/new"], &[""], &[".smd"]] {
+        for bad in
+            [&["Mail", "Mail"][..], &["Mail/sub", "Mail"], &["Mail", "link"], &["Mail", "link/new"], &[""], &[".smd"]]
+        {
             assert!(check(&places, &roots(bad)).is_err(), "{bad:?}");
         }
     }

@@ -23,8 +23,8 @@ use smd_protocol::delta::{Meta, Present};
 use smd_protocol::names::printable;
 use smd_protocol::pack::{self, Part, Unpacker};
 use smd_protocol::wire::{
-    self, ClientHello, ContentEnd, ContentStart, Depth, Failure, Fetch, Frame, FromClient, FromServer, Looked, PeerTrouble, RootAnswer,
-    ServerHello,
+    self, ClientHello, ContentEnd, ContentStart, Depth, Failure, Fetch, Frame, FromClient, FromServer, Looked,
+    PeerTrouble, RootAnswer, ServerHello,
 };
 use smd_protocol::{Entry, Name, Outcome, Step, codec};
 
@@ -74,8 +74,12 @@ impl From<RunError> for ServeError {
 
 fn failure(error: &RunError) -> Failure {
     match error {
-        RunError::Lock(LockError::Held { path } | LockError::Stopped { path }) => Failure::Locked { path: printable(path) },
-        RunError::Lock(LockError::Io(error)) | RunError::Io(error) => Failure::Io { path: printable(&error.path), text: error.to_string() },
+        RunError::Lock(LockError::Held { path } | LockError::Stopped { path }) => {
+            Failure::Locked { path: printable(path) }
+        }
+        RunError::Lock(LockError::Io(error)) | RunError::Io(error) => {
+            Failure::Io { path: printable(&error.path), text: error.to_string() }
+        }
         RunError::Store(error) => Failure::Io { path: String::new(), text: error.to_string() },
     }
 }
@@ -108,10 +112,17 @@ fn framed(message: &FromServer) -> Vec<u8> {
 ///
 /// # Errors
 /// When the session ended in any other way. Whatever was begun is finished by the next run.
-pub fn serve<F: Fs>(fs: Arc<F>, places: &Places, reader: Box<dyn Read + Send>, writer: Box<dyn Write + Send>) -> Result<(), ServeError> {
-    let inbox = Inbox::start(reader, |first| matches!(codec::decode(first), Ok(FromClient::Hello(hello)) if hello.compress));
+pub fn serve<F: Fs>(
+    fs: Arc<F>,
+    places: &Places,
+    reader: Box<dyn Read + Send>,
+    writer: Box<dyn Write + Send>,
+) -> Result<(), ServeError> {
+    let inbox =
+        Inbox::start(reader, |first| matches!(codec::decode(first), Ok(FromClient::Hello(hello)) if hello.compress));
     let writer = Writer::start(writer, Words);
-    let mut server = Server { fs, places: places.clone(), outbox: &writer, hello: None, roots: Vec::new(), incoming: None };
+    let mut server =
+        Server { fs, places: places.clone(), outbox: &writer, hello: None, roots: Vec::new(), incoming: None };
     let result = server.run(&inbox);
     if let Err(ServeError::Failure(failure)) = &result {
         // That the client cannot be told any more is no second failure.
@@ -169,7 +180,10 @@ impl<F: Fs> Server<'_, F> {
             FromClient::Adopt { root } => self.handle_adopt(root),
             FromClient::Batch { root, steps, fetch } => {
                 let active = self.active(root)?;
-                if active.begun.is_some() || active.steps.len() + steps.len() > STEPS_MAX || active.fetch.len() + fetch.len() > STEPS_MAX {
+                if active.begun.is_some()
+                    || active.steps.len() + steps.len() > STEPS_MAX
+                    || active.fetch.len() + fetch.len() > STEPS_MAX
+                {
                     return Err(protocol("steps out of place, or too many"));
                 }
                 active.steps.extend(steps);
@@ -223,14 +237,16 @@ impl<F: Fs> Server<'_, F> {
         let label = |text: &str| Label::parse(text.as_bytes()).map_err(|error| protocol(error.to_string()));
         let (client, pair) = (label(&hello.client)?, label(&hello.pair)?);
         let peer = Label::derive(format!("{client}.{pair}").as_bytes());
-        let paths: Vec<PathBuf> = hello.roots.iter().map(|offer| roots::resolve(&self.places, &offer.path)).collect::<Result<_, _>>()?;
+        let paths: Vec<PathBuf> =
+            hello.roots.iter().map(|offer| roots::resolve(&self.places, &offer.path)).collect::<Result<_, _>>()?;
         roots::check(&self.places, &paths)?;
         let access = if hello.dry_run { Access::ReadOnly } else { Access::ReadWrite };
         let home = Home::open(self.fs.clone(), &self.places.state, access).map_err(RunError::from)?;
 
         let mut answers = Vec::new();
         for (offer, path) in hello.roots.iter().zip(&paths) {
-            let excludes = Excludes::new(&offer.excludes).map_err(|error| ServeError::Failure(Failure::Config(error.to_string())))?;
+            let excludes = Excludes::new(&offer.excludes)
+                .map_err(|error| ServeError::Failure(Failure::Config(error.to_string())))?;
             let settings = Settings {
                 path,
                 key: &offer.path,
@@ -299,7 +315,8 @@ impl<F: Fs> Server<'_, F> {
             let base = active.run.base()?;
             let delta = active.run.delta().clone();
             let present = Present { base: &base, delta: &delta };
-            let hints: HashMap<Name, Entry> = fetch.iter().filter_map(|f| Some((f.name.clone(), present.entry(&f.name)?.clone()))).collect();
+            let hints: HashMap<Name, Entry> =
+                fetch.iter().filter_map(|f| Some((f.name.clone(), present.entry(&f.name)?.clone()))).collect();
             // Only what this session announced is ever sent: a name that no scan of ours saw has no hint.
             if hints.len() < fetch.iter().map(|f| &f.name).collect::<std::collections::HashSet<_>>().len() {
                 return Err(protocol("a message was asked for that is not there"));
@@ -330,7 +347,8 @@ impl<F: Fs> Server<'_, F> {
             return Err(protocol("contents within contents"));
         }
         let meta = Meta { size: start.size, mtime: start.mtime };
-        let incoming = self.open_batch()?.incoming(start.step as usize, meta).map_err(|error| protocol(error.to_string()))?;
+        let incoming =
+            self.open_batch()?.incoming(start.step as usize, meta).map_err(|error| protocol(error.to_string()))?;
         self.incoming = Some((start.step, incoming));
         Ok(())
     }

@@ -19,7 +19,8 @@ pub fn main_impl() -> ExitCode {
         if arg == "--version" || arg == "-V" {
             // Nothing was said on the wire yet, and a person asked.
             let mut out = std::io::stdout();
-            let said = std::io::Write::write_all(&mut out, concat!("smd-server ", env!("CARGO_PKG_VERSION"), "\n").as_bytes());
+            let said =
+                std::io::Write::write_all(&mut out, concat!("smd-server ", env!("CARGO_PKG_VERSION"), "\n").as_bytes());
             return if said.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
         eprintln!("smd-server takes no arguments; it is started by smd-pull, smd-push and smd-sync");

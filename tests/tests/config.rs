@@ -126,7 +126,8 @@ fn a_folder_that_was_excluded_for_a_while_comes_back_with_what_either_side_has()
     let world = configured("MAILBOX=Maildir");
     sync(&world, &[]).ok();
     let (here, there) = (world.client().maildir(), world.server().maildir());
-    let (mut us, mut them) = (User::new(&here, "us", Rng::from_env_or(1)), User::new(&there, "them", Rng::from_env_or(2)));
+    let (mut us, mut them) =
+        (User::new(&here, "us", Rng::from_env_or(1)), User::new(&there, "them", Rng::from_env_or(2)));
     let (first, second) = (us.deliver(".Archive.2024"), us.deliver(".Archive.2024"));
     sync(&world, &[]).ok();
     world.assert_equal();

@@ -102,8 +102,10 @@ fn exercise(link: Link) {
     let (mut us, mut them) = (User::new(&here, "us", rng.fork(2)), User::new(&there, "them", rng.fork(3)));
     let mut deck = Deck::of(&us, &mut rng.fork(4));
     let both = deck.take(20);
-    let flags_before: Vec<Vec<u8>> =
-        both.iter().map(|found| Tree::read(&here.join(&found.folder)).message("", found.uniq()).flags.clone()).collect();
+    let flags_before: Vec<Vec<u8>> = both
+        .iter()
+        .map(|found| Tree::read(&here.join(&found.folder)).message("", found.uniq()).flags.clone())
+        .collect();
     change_everything(&mut us, &mut deck, "us");
     change_everything(&mut them, &mut deck, "them");
     for found in &both {

@@ -42,7 +42,9 @@ impl Pair {
         if ours != theirs {
             peer.say(&FromClient::Abort { root })?;
             self.local.abort()?;
-            return Err(SessionError::Protocol { text: "the two hosts computed different bases from the same changes".to_owned() });
+            return Err(SessionError::Protocol {
+                text: "the two hosts computed different bases from the same changes".to_owned(),
+            });
         }
         peer.say(&FromClient::Commit { root, id: ours })?;
         self.local.commit(ours)?;

@@ -103,7 +103,12 @@ impl Pair {
     }
 
     /// Takes the open steps of these components on both hosts. Gives the outcomes of each.
-    fn batch(&mut self, components: &[Component], peer: &mut Peer, gauge: &Gauge<'_>) -> Result<Vec<Outcomes>, SessionError> {
+    fn batch(
+        &mut self,
+        components: &[Component],
+        peer: &mut Peer,
+        gauge: &Gauge<'_>,
+    ) -> Result<Vec<Outcomes>, SessionError> {
         let open = |side: Side| -> Vec<Supplied> {
             let parts = components.iter().map(|component| component.part(side)).filter(|part| part.held.is_none());
             parts.flat_map(|part| part.steps.iter().cloned().zip(part.supply.iter().cloned())).collect()
@@ -113,7 +118,8 @@ impl Pair {
 
         // Once more, with bytes from the other host; and folders that could not go are made again.
         let again = |steps: &[Supplied], outcomes: &[Outcome]| -> (Vec<usize>, Vec<Supplied>) {
-            let lacking = steps.iter().zip(outcomes).enumerate().filter(|(_, (_, outcome))| **outcome == Outcome::NeedBytes);
+            let lacking =
+                steps.iter().zip(outcomes).enumerate().filter(|(_, (_, outcome))| **outcome == Outcome::NeedBytes);
             lacking.map(|(at, ((step, supply), _))| (at, (whole_from_wire(step.clone()), supply.clone()))).unzip()
         };
         let retries = [again(&ours, &all[0]), again(&theirs, &all[1])];
@@ -146,7 +152,12 @@ impl Pair {
     }
 
     /// Gives both hosts their steps and the contents for them, and waits until both have installed.
-    fn exchange(&mut self, steps: [Vec<Supplied>; 2], peer: &mut Peer, gauge: &Gauge<'_>) -> Result<Outcomes, SessionError> {
+    fn exchange(
+        &mut self,
+        steps: [Vec<Supplied>; 2],
+        peer: &mut Peer,
+        gauge: &Gauge<'_>,
+    ) -> Result<Outcomes, SessionError> {
         let [ours, theirs] = steps;
         let root = self.index;
         let fetch = wanted(&ours);
@@ -172,7 +183,11 @@ impl Pair {
         if !ours.is_empty() {
             let stop = peer.stop_flag();
             let troubles = self.local.begin(ours, &|| stop.load(Ordering::Relaxed))?;
-            self.troubles.extend(troubles.into_iter().map(|t| Trouble { host: Host::Client, path: t.path, text: t.text }));
+            self.troubles.extend(troubles.into_iter().map(|t| Trouble {
+                host: Host::Client,
+                path: t.path,
+                text: t.text,
+            }));
         }
         self.receive(fetch.len(), peer, gauge)?;
         if asks {
@@ -200,8 +215,13 @@ impl Pair {
     /// The job that sends contents to the server.
     fn sending(&self, send: Vec<Fetch>, sent: Arc<AtomicU64>) -> Result<Job, SessionError> {
         let present = self.input().present(Side::Ours);
-        let hints: HashMap<Name, Entry> = send.iter().filter_map(|f| Some((f.name.clone(), present.entry(&f.name)?.clone()))).collect();
-        let root = self.local.root().cloned().ok_or_else(|| SessionError::Bug { text: "contents of a root that is not there".into() })?;
+        let hints: HashMap<Name, Entry> =
+            send.iter().filter_map(|f| Some((f.name.clone(), present.entry(&f.name)?.clone()))).collect();
+        let root = self
+            .local
+            .root()
+            .cloned()
+            .ok_or_else(|| SessionError::Bug { text: "contents of a root that is not there".into() })?;
         Ok(Box::new(move |sink| send_contents(&root, &send, &hints, &mut Counting { sink, sent: &sent })))
     }
 
@@ -225,7 +245,9 @@ impl Pair {
                 }
                 Heard::Message(FromServer::ContentEnd(end)) => {
                     match (incoming.take(), end.failed) {
-                        (Some((step, _)), _) if step != end.step => return Err(unexpected("the end of other contents")),
+                        (Some((step, _)), _) if step != end.step => {
+                            return Err(unexpected("the end of other contents"));
+                        }
                         (Some((_, incoming)), None) => incoming.finish(applier),
                         (Some((_, incoming)), Some(why)) => {
                             tracing::debug!(why, "the server could not send a message");
@@ -301,7 +323,12 @@ fn whole_from_wire(mut step: Step) -> Step {
 /// For folders that could not be removed on one host: what makes them again on the other.
 fn made_again(steps: &[Supplied], outcomes: &[Outcome]) -> Vec<Step> {
     let kept = steps.iter().zip(outcomes).filter(|(_, outcome)| !outcome.is_done());
-    kept.filter_map(|((step, _), _)| if let Step::RemoveFolder(folder) = step { Some(Step::MakeFolder(folder.clone())) } else { None }).collect()
+    kept.filter_map(
+        |((step, _), _)| {
+            if let Step::RemoveFolder(folder) = step { Some(Step::MakeFolder(folder.clone())) } else { None }
+        },
+    )
+    .collect()
 }
 
 /// How many components the next batch takes: at least one, if there is one.

@@ -31,9 +31,9 @@ pub use crate::session_error::SessionError;
 
 use crate::connect::Link;
 use crate::endpoint::Endpoint;
+use crate::options::{Direction, RunOptions, Scan};
 use crate::progress::{Phase, Progress};
 use crate::report::{Host, Report, Traffic};
-use crate::options::{Direction, RunOptions, Scan};
 
 /// Where the system tells machines apart.
 const MACHINE_ID: &str = "/etc/machine-id";
@@ -186,7 +186,9 @@ impl From<RunError> for SessionError {
                 SessionError::Locked { host: Host::Client, path: std::ffi::OsString::from_vec(path).into() }
             }
             RunError::Lock(LockError::Stopped { .. }) => SessionError::Interrupted,
-            RunError::Lock(LockError::Io(error)) | RunError::Io(error) | RunError::Store(StoreError::Io(error)) => io(error),
+            RunError::Lock(LockError::Io(error)) | RunError::Io(error) | RunError::Store(StoreError::Io(error)) => {
+                io(error)
+            }
             RunError::Store(error) => {
                 let text = error.to_string();
                 SessionError::Io { host: Host::Client, path: "the state".into(), source: std::io::Error::other(text) }

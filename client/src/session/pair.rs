@@ -16,9 +16,9 @@ use smd_protocol::{Digest, Name, Snapshot};
 use super::SessionError;
 use super::peer::{Peer, trouble, unexpected};
 use crate::endpoint::{Endpoint, RootPair};
+use crate::options::{Direction, MaxDelete, RunOptions};
 use crate::progress::Progress;
 use crate::report::{Host, RootReport, Trouble};
-use crate::options::{Direction, MaxDelete, RunOptions};
 
 /// How long a lock is waited for, in milliseconds.
 const LOCK_WAIT_MS: u64 = 30_000;
@@ -98,7 +98,10 @@ impl Pair {
     /// Takes the server's answer: from here on both have the same base, or none.
     pub(super) fn meet(&mut self, answer: RootAnswer) -> Result<(), SessionError> {
         let ids = self.local.ids();
-        self.counter = [ids.highest_counter(), answer.ids.highest_counter(), self.local.counter(), answer.counter].into_iter().max().unwrap_or(0);
+        self.counter = [ids.highest_counter(), answer.ids.highest_counter(), self.local.counter(), answer.counter]
+            .into_iter()
+            .max()
+            .unwrap_or(0);
         self.local.agree(ids.common(answer.ids), &answer.damaged)?;
         Ok(())
     }
@@ -156,11 +159,14 @@ impl Pair {
                     }
                     let base = base.as_ref().expect("set above");
                     for part in parts {
-                        unpacker.take(base, part).map_err(|error| SessionError::Protocol { text: error.to_string() })?;
+                        unpacker
+                            .take(base, part)
+                            .map_err(|error| SessionError::Protocol { text: error.to_string() })?;
                     }
                 }
                 FromServer::Looked { root, looked } if root == self.index => {
-                    let delta = unpacker.finish().map_err(|error| SessionError::Protocol { text: error.to_string() })?;
+                    let delta =
+                        unpacker.finish().map_err(|error| SessionError::Protocol { text: error.to_string() })?;
                     if let Some(text) = looked.unusable {
                         self.unusable = true;
                         self.troubles.push(Trouble { host: Host::Server, path: self.remote.clone(), text });
@@ -265,7 +271,6 @@ impl Pair {
         self.local.finish(options.scan.into());
     }
 }
-
 
 fn limit(max: Option<MaxDelete>) -> Limit {
     match max {

@@ -9,8 +9,8 @@ use smd_protocol::wire::{self, ContentEnd, ContentStart, Failure, Frame, FromCli
 use smd_server::link::{Event, Inbox, Job, Outbox, ReadError, SendError, Wording, Writer, send};
 
 use super::SessionError;
-use crate::report::{Host, Trouble};
 use crate::connect::Link;
+use crate::report::{Host, Trouble};
 
 /// How often the stop flag is looked at while waiting.
 const TICK: Duration = Duration::from_millis(50);
@@ -138,7 +138,8 @@ impl Peer {
             match self.inbox.next(TICK) {
                 Some(Event::Frame(Frame::Piece(bytes))) => return Ok(Heard::Piece(bytes)),
                 Some(Event::Frame(Frame::Message(bytes))) => {
-                    let message = codec::decode(&bytes).map_err(|error| SessionError::Protocol { text: error.to_string() })?;
+                    let message =
+                        codec::decode(&bytes).map_err(|error| SessionError::Protocol { text: error.to_string() })?;
                     if !self.met {
                         self.met = true;
                         self.hello_bytes = (wire::PREAMBLE_SIZE + wire::FRAME_HEAD + bytes.len()) as u64;
@@ -192,7 +193,9 @@ pub(super) fn trouble(trouble: wire::PeerTrouble) -> Trouble {
 fn told(failure: Failure) -> SessionError {
     match failure {
         Failure::Locked { path } => SessionError::Locked { host: Host::Server, path: path.into() },
-        Failure::Io { path, text } => SessionError::Io { host: Host::Server, path: path.into(), source: std::io::Error::other(text) },
+        Failure::Io { path, text } => {
+            SessionError::Io { host: Host::Server, path: path.into(), source: std::io::Error::other(text) }
+        }
         Failure::Refused(text) => SessionError::Refused { text },
         Failure::Config(text) => SessionError::Config { text },
         Failure::Protocol(text) => SessionError::Protocol { text },
@@ -209,7 +212,8 @@ mod tests {
         let ping = wire::message(&FromServer::Ping).expect("small");
         (0..200_000).for_each(|_| bytes.extend_from_slice(&ping));
         bytes.extend(wire::message(&FromServer::Committed { root: 7 }).expect("small"));
-        let link = Link { reader: Box::new(std::io::Cursor::new(bytes)), writer: Box::new(std::io::sink()), local: true };
+        let link =
+            Link { reader: Box::new(std::io::Cursor::new(bytes)), writer: Box::new(std::io::sink()), local: true };
         let mut peer = Peer::new(link, Arc::default());
         assert!(matches!(peer.hear_message(), Ok(FromServer::Committed { root: 7 })));
     }

@@ -6,8 +6,8 @@ use smd_protocol::{Name, Outcome, Source, Step};
 
 use super::batch::Outcomes;
 use super::pair::Pair;
-use crate::report::{Adopted, Conflict, Counts, Guard, Host, Item, Kind, Reason, Report, Trouble};
 use crate::options::RunOptions;
+use crate::report::{Adopted, Conflict, Counts, Guard, Host, Item, Kind, Reason, Report, Trouble};
 
 fn host(side: Side) -> Host {
     match side {
@@ -121,7 +121,8 @@ impl Pair {
             (None, None) => None,
         };
         // A first copy into nothing is no adopt that anybody need hear of.
-        let had_mail = |view: &smd_protocol::reconcile::HostView| view.delta.folders.values().any(|change| !change.set.is_empty());
+        let had_mail =
+            |view: &smd_protocol::reconcile::HostView| view.delta.folders.values().any(|change| !change.set.is_empty());
         if self.local.adopts() && !self.unusable && had_mail(&self.ours) && had_mail(&self.theirs) {
             self.report.adopted = Some(Adopted { matched: plan.matched, returned: Vec::new() });
         }
@@ -159,7 +160,9 @@ impl Pair {
                 self.report.notes.push(format!("{name} was empty on {host}; the other host's bytes are given back"));
             }
             Note::FolderKept(folder) => {
-                self.report.notes.push(format!("the folder {folder} was removed on one host, but holds mail; it is made again"));
+                self.report
+                    .notes
+                    .push(format!("the folder {folder} was removed on one host, but holds mail; it is made again"));
             }
         }
     }
@@ -176,9 +179,14 @@ impl Pair {
             Step::Delete(name) => item(host, kind, name, Vec::new(), held),
             Step::Move { from, to, dress } => {
                 let detail = if from == to {
-                    let was = self.input().present(side).entry(from).map(|entry| (entry.flags.to_string(), entry.place));
+                    let was =
+                        self.input().present(side).entry(from).map(|entry| (entry.flags.to_string(), entry.place));
                     let (flags, place) = was.unwrap_or((String::new(), dress.place));
-                    let place = if place == dress.place { String::new() } else { format!("{} -> {} ", printable(place.dir()), printable(dress.place.dir())) };
+                    let place = if place == dress.place {
+                        String::new()
+                    } else {
+                        format!("{} -> {} ", printable(place.dir()), printable(dress.place.dir()))
+                    };
                     format!("{place}[{flags}] -> [{}]", dress.flags)
                 } else {
                     format!("from {from}")

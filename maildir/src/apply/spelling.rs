@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use super::listing::Spot;
-use crate::rename::rename_free;
 use super::stop::{Stop, other_spelling};
 use super::work::{Created, Origin, Work};
 use crate::error::Context;
 use crate::fs::Fs;
+use crate::rename::rename_free;
 
 /// A name that two listings miss, and that is there when asked for, is spelled otherwise on disk.
 const LOOKS: usize = 2;

@@ -8,17 +8,17 @@ use std::io;
 use smd_protocol::step::Dress;
 use smd_protocol::{Content, Entry, FileName, Name, Place};
 
+use super::Installed;
 use super::listing::Spot;
 use super::read;
-use crate::rename::{is_unsupported, rename_free};
 use super::stage::{Draft, StageError, Staged};
 use super::stop::{Stop, other_spelling};
-use super::Installed;
 use super::work::{Created, Origin, TRIES, Work};
 use crate::error::{Context, Error};
 use crate::fs::Fs;
 use crate::grave::{Record, Ticket, Why, record_of};
 use crate::hash;
+use crate::rename::{is_unsupported, rename_free};
 use crate::root::if_there;
 
 fn spell(name: &Name, dress: &Dress) -> Spot {
@@ -371,7 +371,13 @@ impl<F: Fs> Work<F> {
     }
 
     /// Reads what was taken: it is kept if it is what should go; anything else goes back.
-    pub(super) fn look_at_taken(&mut self, name: &Name, spot: &Spot, content: &Content, ticket: &Ticket) -> Result<(), Stop> {
+    pub(super) fn look_at_taken(
+        &mut self,
+        name: &Name,
+        spot: &Spot,
+        content: &Content,
+        ticket: &Ticket,
+    ) -> Result<(), Stop> {
         let shown = self.shown(name);
         let looked = self.taken_content(ticket);
         if looked.as_ref().is_ok_and(|found| found == content) {

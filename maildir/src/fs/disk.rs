@@ -1,6 +1,9 @@
 //! The file system of this machine, by `*at` calls on held descriptors.
 
-use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags, RawDir, RenameFlags, StatxAttributes, StatxFlags, Timespec, Timestamps};
+use rustix::fs::{
+    self, AtFlags, FileType, FlockOperation, Mode, OFlags, RawDir, RenameFlags, StatxAttributes, StatxFlags, Timespec,
+    Timestamps,
+};
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};

@@ -91,7 +91,8 @@ impl<F: Fs> RootRun<F> {
         self.chosen?;
         let meta = self.store.meta();
         if let Some(was) = meta.identity
-            && (was.ino != look.identity.ino || (was.btime.is_some() && look.identity.btime.is_some() && was.btime != look.identity.btime))
+            && (was.ino != look.identity.ino
+                || (was.btime.is_some() && look.identity.btime.is_some() && was.btime != look.identity.btime))
         {
             return Some("is another directory than before".to_owned());
         }

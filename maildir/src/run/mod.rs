@@ -102,7 +102,13 @@ impl<F: Fs> RootRun<F> {
     ///
     /// # Errors
     /// When the lock is held too long, or the state cannot be read.
-    pub fn open(home: &Home<F>, side: Side, peer: &Label, settings: Settings<'_>, stop: &dyn Fn() -> bool) -> Result<Self, RunError> {
+    pub fn open(
+        home: &Home<F>,
+        side: Side,
+        peer: &Label,
+        settings: Settings<'_>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Self, RunError> {
         let pair = home.pair(side, peer)?;
         let stem = stem(settings.key);
         let state_lock = lock::state_lock(&pair, &stem, &Wait { ms: settings.lock_wait_ms, stop })?;
@@ -222,7 +228,9 @@ impl<F: Fs> RootRun<F> {
     pub fn upkeep(&mut self) -> Result<Delta, RunError> {
         let mut changes = Delta::default();
         if self.excludes.fingerprint() != self.store.meta().excludes {
-            for (folder, section) in self.store.snapshot()?.folders.iter().filter(|(folder, _)| self.excludes.excludes(folder.as_bytes())) {
+            for (folder, section) in
+                self.store.snapshot()?.folders.iter().filter(|(folder, _)| self.excludes.excludes(folder.as_bytes()))
+            {
                 let change = changes.folders.entry(folder.clone()).or_default();
                 change.presence = Presence::Removed;
                 // By name: a section does not leave the base as long as it has entries of which nothing is said.
@@ -335,7 +343,8 @@ impl<F: Fs> RootRun<F> {
     /// # Errors
     /// When the lock is held too long, or the root cannot be made.
     pub fn begin(&mut self, steps: Vec<Step>, stop: &dyn Fn() -> bool) -> Result<Vec<Trouble>, RunError> {
-        let mut folders: BTreeSet<Folder> = steps.iter().filter_map(Step::target).map(|name| name.folder.clone()).collect();
+        let mut folders: BTreeSet<Folder> =
+            steps.iter().filter_map(Step::target).map(|name| name.folder.clone()).collect();
         folders.retain(|folder| !self.swept.contains(folder));
         self.swept.extend(folders.iter().cloned());
         let first = self.applier.is_none();
@@ -403,7 +412,9 @@ impl<F: Fs> RootRun<F> {
             for seen in &change.set {
                 let name = Name::new(folder, &seen.entry.uniq);
                 // Gone again, by a step of ours or a user: the directories below tell of that.
-                if let Some(message) = if_there(messages.open(&name, Some(&seen.entry))).context("open", root.shown_name(&name))? {
+                if let Some(message) =
+                    if_there(messages.open(&name, Some(&seen.entry))).context("open", root.shown_name(&name))?
+                {
                     self.fs.sync_file(&message.file).context("sync", root.shown_name(&name))?;
                 }
             }
@@ -503,7 +514,11 @@ impl<F: Fs> RootRun<F> {
                         dry_run: false,
                         on_read: &|_| true,
                     };
-                    scanner.after_commit(&mut self.cache, look, &Committed { touched: &touched, base, id, installed: &installed })
+                    scanner.after_commit(
+                        &mut self.cache,
+                        look,
+                        &Committed { touched: &touched, base, id, installed: &installed },
+                    )
                 }
                 (Ok(_), None) => Ok(()),
                 (Err(error), _) => {

@@ -20,9 +20,16 @@ impl World {
     /// A run that has looked and is about to prepare what it found.
     fn run(&self) -> (RootRun<Disk>, Delta) {
         let path = self.temp.path().join("mail");
-        let settings =
-            Settings { path: &path, key: b"mail", excludes: Excludes::default(), grave_days: 7, owner: "me", lock_wait_ms: 0 };
-        let mut run = RootRun::open(&self.home, Side::Client, &Label::derive(b"peer"), settings, &|| false).expect("opens");
+        let settings = Settings {
+            path: &path,
+            key: b"mail",
+            excludes: Excludes::default(),
+            grave_days: 7,
+            owner: "me",
+            lock_wait_ms: 0,
+        };
+        let mut run =
+            RootRun::open(&self.home, Side::Client, &Label::derive(b"peer"), settings, &|| false).expect("opens");
         run.agree(run.ids().current, &[]).expect("agrees");
         run.look(Depth::Quick, &|_| true).expect("looks");
         let delta = (**run.delta()).clone();

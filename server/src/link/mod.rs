@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
-use smd_protocol::codec::CodecError;
 use smd_maildir::send::ContentSink;
+use smd_protocol::codec::CodecError;
 use smd_protocol::wire::{self, WireError};
 
 mod reader;

@@ -80,7 +80,11 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-fn read_all(mut reader: impl Read, compressed: impl FnOnce(&[u8]) -> bool, queue: &SyncSender<Event>) -> Result<(), ReadError> {
+fn read_all(
+    mut reader: impl Read,
+    compressed: impl FnOnce(&[u8]) -> bool,
+    queue: &SyncSender<Event>,
+) -> Result<(), ReadError> {
     let mut preamble = [0; PREAMBLE_SIZE];
     let got = fill(&mut reader, &mut preamble)?;
     if got == 0 {
@@ -175,7 +179,9 @@ mod tests {
     #[test]
     fn a_chatty_shell_is_recognised() {
         let events = events(b"Welcome to host\nlast login: today\n");
-        assert!(matches!(&events[..], [Event::Broken(ReadError::Noise(bytes))] if bytes.starts_with(b"Welcome to host")));
+        assert!(
+            matches!(&events[..], [Event::Broken(ReadError::Noise(bytes))] if bytes.starts_with(b"Welcome to host"))
+        );
     }
 
     #[test]

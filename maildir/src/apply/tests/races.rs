@@ -266,7 +266,8 @@ fn a_message_of_two_names_goes_or_moves_as_one() {
         let mut applier = world.applier();
         for file in ["a", "b", "c"] {
             let (from, to) = (world.root().join(format!("cur/{file}:2,S")), world.root().join("new").join(file));
-            if link { std::fs::hard_link(from, to) } else { std::fs::copy(from, to).map(drop) }.expect("makes a second name");
+            if link { std::fs::hard_link(from, to) } else { std::fs::copy(from, to).map(drop) }
+                .expect("makes a second name");
         }
         let steps = vec![delete("a"), moved("b", "d", "S"), replace("c", "S", "w")];
         let outcomes = world.run(&mut applier, steps, &[("c", "w")]);
