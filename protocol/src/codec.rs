@@ -24,7 +24,8 @@ pub enum CodecError {
     Trailing(usize),
 }
 
-fn config<const CAP: usize>() -> bincode::config::Configuration<bincode::config::LittleEndian, bincode::config::Varint, bincode::config::Limit<CAP>> {
+fn config<const CAP: usize>()
+-> bincode::config::Configuration<bincode::config::LittleEndian, bincode::config::Varint, bincode::config::Limit<CAP>> {
     bincode::config::standard().with_limit::<CAP>()
 }
 
@@ -33,8 +34,13 @@ fn config<const CAP: usize>() -> bincode::config::Configuration<bincode::config:
 /// # Errors
 /// When it would be larger.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
-    let bytes = bincode::serde::encode_to_vec(value, config::<VALUE_MAX>()).map_err(|e| CodecError::Encode(e.to_string()))?;
-    if bytes.len() > VALUE_MAX { Err(CodecError::Encode(format!("{} bytes are too many", bytes.len()))) } else { Ok(bytes) }
+    let bytes =
+        bincode::serde::encode_to_vec(value, config::<VALUE_MAX>()).map_err(|e| CodecError::Encode(e.to_string()))?;
+    if bytes.len() > VALUE_MAX {
+        Err(CodecError::Encode(format!("{} bytes are too many", bytes.len())))
+    } else {
+        Ok(bytes)
+    }
 }
 
 /// Decodes a wire value; all bytes must belong to it.
@@ -62,7 +68,8 @@ pub fn decode_state<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> 
 }
 
 fn decode_capped<T: DeserializeOwned, const CAP: usize>(bytes: &[u8]) -> Result<T, CodecError> {
-    let (value, used) = bincode::serde::decode_from_slice(bytes, config::<CAP>()).map_err(|e| CodecError::Decode(e.to_string()))?;
+    let (value, used) =
+        bincode::serde::decode_from_slice(bytes, config::<CAP>()).map_err(|e| CodecError::Decode(e.to_string()))?;
     if used == bytes.len() { Ok(value) } else { Err(CodecError::Trailing(bytes.len() - used)) }
 }
 

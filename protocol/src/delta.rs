@@ -145,7 +145,9 @@ impl<'a> Present<'a> {
             if let Some(seen) = change.seen(&name.uniq) {
                 return Some(&seen.entry);
             }
-            if matches!(change.presence, Presence::Removed | Presence::Reset) || change.gone.binary_search(&name.uniq).is_ok() {
+            if matches!(change.presence, Presence::Removed | Presence::Reset)
+                || change.gone.binary_search(&name.uniq).is_ok()
+            {
                 return None;
             }
         }
@@ -170,10 +172,13 @@ impl<'a> Present<'a> {
             let entries = if dropped { &[][..] } else { section.entries() };
             entries
                 .iter()
-                .filter(move |e| change.is_none_or(|c| c.gone.binary_search(&e.uniq).is_err() && c.seen(&e.uniq).is_none()))
+                .filter(move |e| {
+                    change.is_none_or(|c| c.gone.binary_search(&e.uniq).is_err() && c.seen(&e.uniq).is_none())
+                })
                 .map(move |entry| (folder, entry))
         });
-        let set = delta.folders.iter().flat_map(|(folder, change)| change.set.iter().map(move |seen| (folder, &seen.entry)));
+        let set =
+            delta.folders.iter().flat_map(|(folder, change)| change.set.iter().map(move |seen| (folder, &seen.entry)));
         kept.chain(set)
     }
 }

@@ -142,7 +142,13 @@ impl Default for ContentHasher {
 impl ContentHasher {
     /// Starts with no bytes seen.
     pub fn new() -> Self {
-        Self { header: blake3::Hasher::new(), body: blake3::Hasher::new(), header_size: 0, body_size: 0, line: Line::Nothing }
+        Self {
+            header: blake3::Hasher::new(),
+            body: blake3::Hasher::new(),
+            header_size: 0,
+            body_size: 0,
+            line: Line::Nothing,
+        }
     }
 
     /// Takes the next bytes.
@@ -201,8 +207,17 @@ mod tests {
     #[test]
     fn the_header_ends_after_the_first_empty_line() {
         for (bytes, size) in [
-            (&b"A: b\n\nbody"[..], 6), (b"A: b\r\n\r\nbody", 8), (b"A: b\nno blank", 13), (b"\nbody", 1), (b"\r\nbody", 2), (b"", 0), (b"\n", 1),
-            (b"A: b\n\r\nx", 7), (b"A: b\r\n\nx", 7), (b"A\n\r\r\nx\n\ny", 8), (b"A\n \n\nx", 5),
+            (&b"A: b\n\nbody"[..], 6),
+            (b"A: b\r\n\r\nbody", 8),
+            (b"A: b\nno blank", 13),
+            (b"\nbody", 1),
+            (b"\r\nbody", 2),
+            (b"", 0),
+            (b"\n", 1),
+            (b"A: b\n\r\nx", 7),
+            (b"A: b\r\n\nx", 7),
+            (b"A\n\r\r\nx\n\ny", 8),
+            (b"A\n \n\nx", 5),
         ] {
             assert_eq!(header_size(bytes), size, "{:?}", String::from_utf8_lossy(bytes));
         }

@@ -36,7 +36,9 @@ impl From<(u64, Option<Box<[u8]>>)> for Flags {
     fn from((letters, rest): (u64, Option<Box<[u8]>>)) -> Self {
         let mut normal = match rest.as_deref() {
             // A foreign info part can carry no letters of ours: with letters it moves behind a comma.
-            Some([FOREIGN, info @ ..]) if letters & ALL != 0 => Self { letters: 0, rest: Some([b",", info].concat().into()) },
+            Some([FOREIGN, info @ ..]) if letters & ALL != 0 => {
+                Self { letters: 0, rest: Some([b",", info].concat().into()) }
+            }
             Some([FOREIGN, info @ ..]) => Self::from_info(info),
             Some(rest) => Self::from_info(&[b"2,", rest].concat()),
             None => Self::default(),
@@ -157,8 +159,17 @@ mod tests {
     #[test]
     fn unknown_letters_and_remainders_are_carried() {
         for (info, expect) in [
-            ("2,", ":2,"), ("2,SF", ":2,FS"), ("2,SS", ":2,S"), ("2,sS", ":2,Ss"), ("2,S,foo", ":2,S,foo"), ("2,S1", ":2,S1"),
-            ("2,ab,U=5", ":2,ab,U=5"), ("1,x", ":1,x"), ("", ":2,"), ("x:y", ":x:y"), ("2,,2,S", ":2,,2,S"),
+            ("2,", ":2,"),
+            ("2,SF", ":2,FS"),
+            ("2,SS", ":2,S"),
+            ("2,sS", ":2,Ss"),
+            ("2,S,foo", ":2,S,foo"),
+            ("2,S1", ":2,S1"),
+            ("2,ab,U=5", ":2,ab,U=5"),
+            ("1,x", ":1,x"),
+            ("", ":2,"),
+            ("x:y", ":x:y"),
+            ("2,,2,S", ":2,,2,S"),
         ] {
             assert_eq!(spelled(&Flags::from_info(info.as_bytes())), expect, "{info}");
         }
@@ -177,8 +188,14 @@ mod tests {
     #[test]
     fn each_letter_merges_by_the_side_that_changed_it() {
         for (base, ours, theirs, expect) in [
-            ("", "S", "F", "FS"), ("S", "", "S", ""), ("S", "", "FS", "F"), ("S", "", "", ""), ("FS", "F", "S", ""), ("", "T", "", "T"),
-            ("", "a", "b", "ab"), ("P", "PRS", "P", "PRS"),
+            ("", "S", "F", "FS"),
+            ("S", "", "S", ""),
+            ("S", "", "FS", "F"),
+            ("S", "", "", ""),
+            ("FS", "F", "S", ""),
+            ("", "T", "", "T"),
+            ("", "a", "b", "ab"),
+            ("P", "PRS", "P", "PRS"),
         ] {
             let f = Flags::from_letters;
             assert_eq!(Flags::merge(&f(base), &f(ours), &f(theirs)), f(expect), "{base}|{ours}|{theirs}");

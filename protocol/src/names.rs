@@ -314,8 +314,21 @@ mod tests {
     #[test]
     fn hostile_folders_are_refused() {
         for bad in [
-            &b".."[..], b"../x", b"a/../../x", b"/etc", b"a//b", b"a/", b".", b"./x", b"cur", b"a/cur", b"cur/cur", b"tmp",
-            b"a\0b", b"..smd-grave", b"x/..smd-grave",
+            &b".."[..],
+            b"../x",
+            b"a/../../x",
+            b"/etc",
+            b"a//b",
+            b"a/",
+            b".",
+            b"./x",
+            b"cur",
+            b"a/cur",
+            b"cur/cur",
+            b"tmp",
+            b"a\0b",
+            b"..smd-grave",
+            b"x/..smd-grave",
         ] {
             assert!(Folder::parse(bad).is_err(), "{bad:?}");
         }

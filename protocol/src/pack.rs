@@ -93,7 +93,12 @@ pub fn pack(base: &Snapshot, delta: &Delta) -> Vec<Part> {
         let mut chunks = change.gone.chunks(NAMES_IN_PART);
         let first = chunks.next().unwrap_or_default();
         for gone in std::iter::once(first).chain(chunks) {
-            parts.push(Part::Folder { folder: folder.clone(), presence: change.presence, adopting: change.adopting, gone: gone.to_vec() });
+            parts.push(Part::Folder {
+                folder: folder.clone(),
+                presence: change.presence,
+                adopting: change.adopting,
+                gone: gone.to_vec(),
+            });
         }
     }
     for (index, (folder, change)) in (0u32..).zip(&delta.folders) {
@@ -101,13 +106,23 @@ pub fn pack(base: &Snapshot, delta: &Delta) -> Vec<Part> {
             let entries = seen.iter().map(|seen| {
                 let entry = &seen.entry;
                 let kept = change.presence != Presence::Reset
-                    && base.folders.get(folder).and_then(|s| s.entry(&entry.uniq)).is_some_and(|old| old.content == entry.content);
+                    && base
+                        .folders
+                        .get(folder)
+                        .and_then(|s| s.entry(&entry.uniq))
+                        .is_some_and(|old| old.content == entry.content);
                 let content = match known.get(&entry.content) {
                     _ if kept => ContentRef::Kept,
                     Some(&index) => ContentRef::Vanished(index),
                     None => ContentRef::Digests(entry.content),
                 };
-                PackedEntry { uniq: entry.uniq.clone(), place: entry.place, flags: entry.flags.clone(), content, meta: seen.meta }
+                PackedEntry {
+                    uniq: entry.uniq.clone(),
+                    place: entry.place,
+                    flags: entry.flags.clone(),
+                    content,
+                    meta: seen.meta,
+                }
             });
             parts.push(Part::Entries { folder: index, entries: entries.collect() });
         }
@@ -196,9 +211,12 @@ impl Unpacker {
 /// Groups parts so that each group fits a frame.
 pub fn groups(parts: Vec<Part>) -> Vec<Vec<Part>> {
     let weight = |part: &Part| match part {
-        Part::Folder { folder, gone, .. } => folder.as_bytes().len() + 16 + gone.iter().map(|u| u.as_bytes().len() + 2).sum::<usize>(),
+        Part::Folder { folder, gone, .. } => {
+            folder.as_bytes().len() + 16 + gone.iter().map(|u| u.as_bytes().len() + 2).sum::<usize>()
+        }
         Part::Entries { entries, .. } => {
-            entries.iter().map(|e| e.uniq.as_bytes().len() + e.flags.rest().map_or(0, <[u8]>::len) + 96).sum::<usize>() + 8
+            entries.iter().map(|e| e.uniq.as_bytes().len() + e.flags.rest().map_or(0, <[u8]>::len) + 96).sum::<usize>()
+                + 8
         }
     };
     let mut groups: Vec<Vec<Part>> = Vec::new();
@@ -268,8 +286,11 @@ mod tests {
         base.folders.insert(folder("a"), Section::new(vec![entry("x", "", "1"), entry("y", "", "2")], false));
         base.folders.insert(folder("many"), Section::new(many.clone(), false));
         let mut delta = Delta::default();
-        let set = vec![Seen { entry: entry("x", "S", "1"), meta: Some(Meta::default()) }, Seen::bare(entry("z", "F", "3"))];
-        delta.folders.insert(folder("a"), FolderDelta { gone: vec![entry("y", "", "").uniq], set, ..FolderDelta::default() });
+        let set =
+            vec![Seen { entry: entry("x", "S", "1"), meta: Some(Meta::default()) }, Seen::bare(entry("z", "F", "3"))];
+        delta
+            .folders
+            .insert(folder("a"), FolderDelta { gone: vec![entry("y", "", "").uniq], set, ..FolderDelta::default() });
         let gone = many.iter().map(|e| e.uniq.clone()).collect();
         delta.folders.insert(folder("many"), FolderDelta { gone, adopting: Some(true), ..FolderDelta::default() });
         assert_eq!(there_and_back(&base, &delta), delta);
@@ -280,9 +301,20 @@ mod tests {
         let base = Snapshot::default();
         let part = |content| Part::Entries {
             folder: 0,
-            entries: vec![PackedEntry { uniq: entry("x", "", "").uniq, place: Place::New, flags: Flags::default(), content, meta: None }],
+            entries: vec![PackedEntry {
+                uniq: entry("x", "", "").uniq,
+                place: Place::New,
+                flags: Flags::default(),
+                content,
+                meta: None,
+            }],
         };
-        let named = Part::Folder { folder: folder("a"), presence: Presence::Same, adopting: None, gone: vec![entry("x", "", "").uniq] };
+        let named = Part::Folder {
+            folder: folder("a"),
+            presence: Presence::Same,
+            adopting: None,
+            gone: vec![entry("x", "", "").uniq],
+        };
         assert!(Unpacker::default().take(&base, part(ContentRef::Kept)).is_err());
         for content in [ContentRef::Kept, ContentRef::Vanished(0)] {
             let mut unpacker = Unpacker::default();

@@ -225,7 +225,11 @@ mod tests {
         let mut delta = Delta::default();
         delta.folders.insert(
             Folder::root(),
-            FolderDelta { gone: vec![entry("a", "").uniq], set: vec![Seen::bare(entry("b", "2")), Seen::bare(entry("c", "3"))], ..FolderDelta::default() },
+            FolderDelta {
+                gone: vec![entry("a", "").uniq],
+                set: vec![Seen::bare(entry("b", "2")), Seen::bare(entry("c", "3"))],
+                ..FolderDelta::default()
+            },
         );
         snapshot.apply(&delta);
         let once = snapshot.clone();

@@ -47,9 +47,14 @@ pub(super) fn match_new(
         });
     };
 
-    // Added on both sides under one name: the same bytes are one message, whether a base is lost or not.
-    let same: Vec<Name> =
-        ours.iter().filter(|(name, a)| theirs.get(*name).is_some_and(|b| b.content == a.content)).map(|(name, _)| name.clone()).collect();
+    // Added on both sides under one name: the same bytes are one message, whether a base is lost or not. So are some
+    // bytes and none: a crash that lost the state may have emptied a message too.
+    let one = |a: &Entry, b: &Entry| a.content == b.content || a.content.is_empty() || b.content.is_empty();
+    let same: Vec<Name> = ours
+        .iter()
+        .filter(|(name, a)| theirs.get(*name).is_some_and(|b| one(a, b)))
+        .map(|(name, _)| name.clone())
+        .collect();
     for name in same {
         if let (Some(a), Some(b)) = (ours.remove(&name), theirs.remove(&name)) {
             pair(name.clone(), a, name, b);
@@ -90,8 +95,11 @@ pub(super) fn match_new(
         }
     }
 
-    messages.extend(ours.into_iter().map(|(name, entry)| Message { ours: vec![At { name, entry }], ..Message::default() }));
-    messages.extend(theirs.into_iter().map(|(name, entry)| Message { theirs: vec![At { name, entry }], ..Message::default() }));
+    messages
+        .extend(ours.into_iter().map(|(name, entry)| Message { ours: vec![At { name, entry }], ..Message::default() }));
+    messages.extend(
+        theirs.into_iter().map(|(name, entry)| Message { theirs: vec![At { name, entry }], ..Message::default() }),
+    );
     messages
 }
 
@@ -130,7 +138,8 @@ fn nowhere_else(input: &Input<'_>, pairs: Vec<(Name, Name)>, ours: &BTreeMap<Nam
         return pairs;
     }
     let content = |pair: &(Name, Name)| ours.get(&pair.0).map(|entry| entry.content);
-    let mut counts: HashMap<Content, [usize; 2]> = pairs.iter().filter_map(|pair| Some((content(pair)?, [0; 2]))).collect();
+    let mut counts: HashMap<Content, [usize; 2]> =
+        pairs.iter().filter_map(|pair| Some((content(pair)?, [0; 2]))).collect();
     for side in Side::BOTH {
         for (_, entry) in input.present(side).iter() {
             if let Some(count) = counts.get_mut(&entry.content) {

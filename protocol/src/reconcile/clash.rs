@@ -4,7 +4,7 @@
 //! message: the edited one. In every other case both are kept: the server's message keeps the name, in
 //! every direction, and the client's gets a fresh uniq in the same folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{At, Input, Message, Needs, Note, Side, merge};
 use crate::digest::{Content, Digest};
@@ -26,7 +26,7 @@ pub(super) fn settle(
         }
     }
     let mut claimed: BTreeMap<Name, Message> = BTreeMap::new();
-    let mut displaced = Vec::new();
+    let mut displaced = VecDeque::new();
     for (name, mut claimants) in claims {
         claimants.sort_by_key(|message| rank(message, &name));
         let mut claimants = claimants.into_iter();
@@ -36,7 +36,7 @@ pub(super) fn settle(
                 (one, None) => keeper = one,
                 (one, Some(client)) => {
                     keeper = one;
-                    displaced.push(client);
+                    displaced.push_back(client);
                 }
             }
         }
@@ -44,14 +44,19 @@ pub(super) fn settle(
     }
 
     let mut needs = Needs { whole_digests: Vec::new() };
-    for mut client in displaced {
-        let (Some(at), Some(goal)) = (client.ours.first().cloned(), client.goal.clone()) else {
-            // Only the client's message is ever displaced; without one there is nothing to name, and what the
-            // server has stays where it is.
-            if let (Some(goal), Some(at)) = (&mut client.goal, client.theirs.first()) {
-                goal.name = at.name.clone();
-            }
-            rest.push(client);
+    while let Some(mut client) = displaced.pop_front() {
+        let Some(goal) = client.goal.clone() else { continue };
+        let Some(at) = client.ours.first().cloned() else {
+            // The server's own message lost a name to another of the server's. There is no message of the client to
+            // be renamed, and what the server has under its name now keeps that.
+            let Some(stays) = client.theirs.first().map(|at| at.name.clone()) else { continue };
+            client.goal = Some(super::Goal { name: stays.clone(), ..goal });
+            let (one, out) = match claimed.remove(&stays) {
+                Some(other) => unite(client, other),
+                None => (client, None),
+            };
+            displaced.extend(out);
+            claimed.insert(stays, one);
             continue;
         };
         let Some(digest) = whole(&at.name) else {
@@ -147,13 +152,25 @@ fn untouched(input: &Input<'_>, name: &Name) -> Option<Message> {
     }
     let at = At { name: name.clone(), entry: entry.clone() };
     let goal = super::Goal { name: name.clone(), dress: merge::dress(entry), content: entry.content };
-    Some(Message { base: Some(at.clone()), ours: vec![at.clone()], theirs: vec![at], also: Vec::new(), goal: Some(goal) })
+    Some(Message {
+        base: Some(at.clone()),
+        ours: vec![at.clone()],
+        theirs: vec![at],
+        also: Vec::new(),
+        goal: Some(goal),
+    })
 }
 
 /// The digest's letters as a uniq in the folder of `wanted`; a counter is added until nobody has other bytes there.
 /// A name that holds the same bytes is that message; only an adopt, which never deletes, also steps aside for
 /// another message of the client with these bytes.
-fn fresh_name(input: &Input<'_>, claimed: &BTreeMap<Name, Message>, wanted: &Name, content: Content, digest: Digest) -> Name {
+fn fresh_name(
+    input: &Input<'_>,
+    claimed: &BTreeMap<Name, Message>,
+    wanted: &Name,
+    content: Content,
+    digest: Digest,
+) -> Name {
     let letters = digest.letters();
     let mut counter = 0u64;
     loop {
@@ -166,7 +183,9 @@ fn fresh_name(input: &Input<'_>, claimed: &BTreeMap<Name, Message>, wanted: &Nam
         let other_bytes = |held: Option<Content>| held.is_some_and(|held| held != content);
         let taken = Side::BOTH.iter().any(|&side| other_bytes(input.present(side).entry(&name).map(|e| e.content)))
             || other_bytes(claimed.get(&name).and_then(|m| m.goal.as_ref()).map(|goal| goal.content));
-        let second = || input.present(Side::Ours).entry(&name).is_some() || claimed.get(&name).is_some_and(|m| !m.ours.is_empty());
+        let second = || {
+            input.present(Side::Ours).entry(&name).is_some() || claimed.get(&name).is_some_and(|m| !m.ours.is_empty())
+        };
         if taken || input.adopts(&wanted.folder) && second() {
             counter += 1;
         } else {

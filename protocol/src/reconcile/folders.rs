@@ -13,7 +13,8 @@ use crate::step::Step;
 
 /// Adds a component for every folder that must be made or removed.
 pub(super) fn plan_folders(input: &Input<'_>, messages: &[Message], plan: &mut Plan) {
-    let populated: BTreeSet<&Folder> = messages.iter().filter_map(|m| m.goal.as_ref()).map(|goal| &goal.name.folder).collect();
+    let populated: BTreeSet<&Folder> =
+        messages.iter().filter_map(|m| m.goal.as_ref()).map(|goal| &goal.name.folder).collect();
     let mut touched: BTreeSet<&Folder> = populated.clone();
     for side in Side::BOTH {
         let changes = input.host(side).delta.folders.iter();
@@ -36,8 +37,12 @@ pub(super) fn plan_folders(input: &Input<'_>, messages: &[Message], plan: &mut P
             supply: vec![None; usize::from(present != wanted)],
             held: None,
         };
-        let component =
-            Component { folder: Some(folder.clone()), ours: part(here[0]), theirs: part(here[1]), ..Component::default() };
+        let component = Component {
+            folder: Some(folder.clone()),
+            ours: part(here[0]),
+            theirs: part(here[1]),
+            ..Component::default()
+        };
         if !component.ours.steps.is_empty() || !component.theirs.steps.is_empty() {
             plan.components.push(component);
         } else if was != wanted {

@@ -166,7 +166,10 @@ fn hold_puts(plan: &mut Plan, side: Side, mut why: impl FnMut(Content) -> Option
         if part.held.is_some() {
             continue;
         }
-        let puts = part.steps.iter().filter_map(|step| if let Step::Put { bytes, .. } = step { Some(bytes.content) } else { None });
+        let puts = part
+            .steps
+            .iter()
+            .filter_map(|step| if let Step::Put { bytes, .. } = step { Some(bytes.content) } else { None });
         let found = puts.filter_map(&mut why).min();
         part.held = found;
     }

@@ -54,7 +54,15 @@ pub(super) fn set_goal(message: &mut Message, direction: Direction, notes: &mut 
             (Some(ours), Some(theirs)) => {
                 let named = if direction == Direction::Push { ours } else { theirs };
                 let dress = unite(&dress(&ours.entry), &dress(&theirs.entry));
-                Some(Goal { name: named.name.clone(), dress, content: theirs.entry.content })
+                // Matched by bytes, or one of them has none.
+                let damaged = [(Side::Ours, ours), (Side::Theirs, theirs)]
+                    .into_iter()
+                    .find(|(_, at)| at.entry.content.is_empty());
+                let content = if theirs.entry.content.is_empty() { ours.entry.content } else { theirs.entry.content };
+                if let Some((on, _)) = damaged.filter(|_| !content.is_empty()) {
+                    notes.push(Note::Healed { on, name: named.name.clone() });
+                }
+                Some(Goal { name: named.name.clone(), dress, content })
             }
             (Some(only), None) | (None, Some(only)) => Some(goal(only)),
             (None, None) => None,

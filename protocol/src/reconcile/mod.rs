@@ -102,7 +102,13 @@ pub struct Policy {
 impl Policy {
     /// Everything that a plain run in this direction may do.
     pub fn plain(direction: Direction) -> Self {
-        Self { direction, no_delete: false, allow_bulk_delete: false, adopt_other_headers: false, limit: Limit::default() }
+        Self {
+            direction,
+            no_delete: false,
+            allow_bulk_delete: false,
+            adopt_other_headers: false,
+            limit: Limit::default(),
+        }
     }
 }
 
@@ -365,7 +371,10 @@ pub struct Plan {
 impl Plan {
     /// Whether neither a step nor a change of the base follows from it.
     pub fn is_empty(&self) -> bool {
-        self.components.is_empty() && self.agreed.is_empty() && self.agreed_folders.is_empty() && self.adopting.is_empty()
+        self.components.is_empty()
+            && self.agreed.is_empty()
+            && self.agreed_folders.is_empty()
+            && self.adopting.is_empty()
     }
 }
 
@@ -388,14 +397,18 @@ pub fn reconcile(input: &Input<'_>, policy: &Policy, whole: &dyn Fn(&Name) -> Op
     moves::match_moves(input, &mut gathered);
     let adopting = adopt::adopting_folders(input, &gathered);
     let mut messages = adopt::match_new(input, gathered.messages, gathered.new, &adopting, &mut plan.notes);
-    plan.matched = messages.iter().filter(|m| m.base.is_none() && !m.ours.is_empty() && !m.theirs.is_empty()).count() as u64;
+    plan.matched =
+        messages.iter().filter(|m| m.base.is_none() && !m.ours.is_empty() && !m.theirs.is_empty()).count() as u64;
     merge::set_goals(&mut messages, policy.direction, &mut plan.notes);
     let mut messages = clash::settle(input, messages, whole, &mut plan.notes)?;
     plan.forgotten = gathered.forgotten;
     plan.adopting = adopting;
-    plan.agreed.extend(plan.forgotten.iter().filter(|&name| {
-        Side::BOTH.iter().all(|&side| input.present(side).entry(name).is_none())
-    }).map(|name| (name.clone(), None)));
+    plan.agreed.extend(
+        plan.forgotten
+            .iter()
+            .filter(|&name| Side::BOTH.iter().all(|&side| input.present(side).entry(name).is_none()))
+            .map(|name| (name.clone(), None)),
+    );
     folders::plan_folders(input, &messages, &mut plan);
     parts::plan_parts(input, &mut messages, &mut plan);
     hold::hold(input, policy, &mut plan);

@@ -23,12 +23,21 @@ type Matches = BTreeMap<usize, Name>;
 
 /// Finds every move on both hosts and enters it into its message; what is matched leaves `new`.
 pub(super) fn match_moves(input: &Input<'_>, gathered: &mut Gathered) {
-    let unedited = Side::BOTH.map(|side| plain(&gathered.messages, side, &gathered.new[side as usize], &Matches::new()));
+    let unedited =
+        Side::BOTH.map(|side| plain(&gathered.messages, side, &gathered.new[side as usize], &Matches::new()));
+    let mut settled = Matches::new();
     for (side, alone) in Side::BOTH.into_iter().zip(&unedited) {
-        let there = &unedited[side.other() as usize];
-        let mut all = edited(input, &gathered.messages, side, &gathered.new[side as usize], there);
+        // A message that one host moved, and the other moved there and edited: the former's match stands.
+        let mut there = unedited[side.other() as usize].clone();
+        there.retain(|index, _| !settled.contains_key(index));
+        let mut all = edited(input, &gathered.messages, side, &gathered.new[side as usize], &there);
+        settled.extend(all.clone());
         // What is edited is no longer free for a plain move, so those are looked for once more.
-        let again = if all.is_empty() { alone.clone() } else { plain(&gathered.messages, side, &gathered.new[side as usize], &all) };
+        let again = if all.is_empty() {
+            alone.clone()
+        } else {
+            plain(&gathered.messages, side, &gathered.new[side as usize], &all)
+        };
         all.extend(again);
         for (index, name) in all {
             if let Some(entry) = gathered.new[side as usize].remove(&name) {
@@ -111,7 +120,9 @@ fn plain(messages: &[Message], side: Side, new: &News, taken: &Matches) -> Match
         empties.entry(&name.uniq).or_default().push(name);
     }
     for (uniq, names) in empties {
-        let left = gone_uniqs.get(uniq).map(|list| list.iter().copied().filter(|i| !found.contains_key(i)).collect::<Vec<_>>());
+        let left = gone_uniqs
+            .get(uniq)
+            .map(|list| list.iter().copied().filter(|i| !found.contains_key(i)).collect::<Vec<_>>());
         if let (Some(name), Some(index)) = (only(&names), left.and_then(|list| only(&list))) {
             found.insert(index, name.clone());
         }
@@ -132,7 +143,11 @@ fn edited(input: &Input<'_>, messages: &[Message], side: Side, new: &News, moved
             }
             continue;
         }
-        let changed_there = messages[index].at(other).first().map(|at| at.entry.content).filter(|&c| c != base.entry.content && !c.is_empty());
+        let changed_there = messages[index]
+            .at(other)
+            .first()
+            .map(|at| at.entry.content)
+            .filter(|&c| c != base.entry.content && !c.is_empty());
         let Some(content) = changed_there else { continue };
         let by_content = by_content.get_or_insert_with(|| {
             let mut map: HashMap<Content, Vec<&Name>> = HashMap::new();

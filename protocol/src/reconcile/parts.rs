@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::merge::dress;
 use super::{At, Component, Goal, Hold, Input, Message, Note, Part, Plan, Side};
 use crate::delta::Meta;
-use crate::digest::Digest;
+use crate::digest::{Content, Digest};
 use crate::names::{Name, Uniq};
 use crate::snapshot::Entry;
 use crate::step::{Bytes, Source, Step};
@@ -18,9 +18,13 @@ use crate::step::{Bytes, Source, Step};
 /// Turns messages into components with steps, or into agreed values of the base.
 pub(super) fn plan_parts(input: &Input<'_>, messages: &mut [Message], plan: &mut Plan) {
     messages.sort_by(|a, b| first_name(a).cmp(&first_name(b)));
+    // Only asked for where a host was not read completely.
+    let incomplete = Side::BOTH.into_iter().any(|side| input.host(side).incomplete);
+    let known: HashSet<Content> =
+        if incomplete { input.base.iter().map(|(_, entry)| entry.content).collect() } else { HashSet::new() };
     for group in group_by_names(messages) {
         let members: Vec<&Message> = group.iter().map(|&index| &messages[index]).collect();
-        let component = component(input, &members);
+        let component = component(input, &members, &known);
         let waits = component.ours.held.is_some();
         if component.ours.steps.is_empty() && component.theirs.steps.is_empty() && !waits {
             agree(input, &members, plan);
@@ -85,21 +89,29 @@ fn class(component: &Component) -> u8 {
     }
 }
 
-fn component(input: &Input<'_>, members: &[&Message]) -> Component {
+fn component(input: &Input<'_>, members: &[&Message], known: &HashSet<Content>) -> Component {
     let mut all: BTreeSet<Name> = members.iter().flat_map(|message| names(message)).cloned().collect();
     let mut component = Component::default();
     for side in Side::BOTH {
         let part = part(input, side, members);
         // A parked message keeps its own name when a run is cut: the base must know that name too.
-        all.extend(part.steps.iter().filter_map(Step::target).filter(|name| !all.contains(name)).cloned().collect::<Vec<_>>());
+        all.extend(
+            part.steps.iter().filter_map(Step::target).filter(|name| !all.contains(name)).cloned().collect::<Vec<_>>(),
+        );
         *component.part_mut(side) = part;
     }
     component.names = all.into_iter().collect();
     component.heals = heals(input, &component);
-    // An absence proves nothing when its host was not read completely. Both parts wait, be they empty: neither
-    // host has taken in what the other says.
+    // An absence proves nothing when its host was not read completely, and what is new there may have left the
+    // part that was not read. Both parts wait, be they empty: neither host has taken in what the other says.
     let proves_nothing = |message: &&Message| {
-        message.base.is_some() && Side::BOTH.into_iter().any(|side| message.at(side).is_empty() && input.host(side).incomplete)
+        Side::BOTH.into_iter().filter(|&side| input.host(side).incomplete).any(|side| {
+            match (&message.base, message.at(side)) {
+                (Some(_), []) => true,
+                (None, [new]) => message.at(side.other()).is_empty() && known.contains(&new.entry.content),
+                _ => false,
+            }
+        })
     };
     if members.iter().any(proves_nothing) {
         for side in Side::BOTH {
@@ -136,7 +148,9 @@ fn part(input: &Input<'_>, side: Side, members: &[&Message]) -> Part {
         let here = message.at(side);
         let chosen = message.goal.as_ref().and_then(|goal| {
             let by_name = here.iter().position(|at| at.name == goal.name);
-            by_name.or_else(|| here.iter().position(|at| at.entry.content == goal.content)).or((!here.is_empty()).then_some(0))
+            by_name
+                .or_else(|| here.iter().position(|at| at.entry.content == goal.content))
+                .or((!here.is_empty()).then_some(0))
         });
         main.push(chosen.map(|index| here[index].clone()));
         spare.extend(here.iter().enumerate().filter(|(index, _)| Some(*index) != chosen).map(|(_, at)| at.clone()));
@@ -189,7 +203,14 @@ fn push(part: &mut Part, step: Step, supply: Option<&Name>) {
 /// Opens a ring of names: the holder waits under a name of its own.
 fn park(part: &mut Part, holder: &mut Option<At>, occupied: &mut HashMap<Name, usize>, index: usize) {
     let Some(at) = holder else { return };
-    let seed = [at.name.folder.as_bytes(), b"\0", at.name.uniq.as_bytes(), &at.entry.content.header.0, &at.entry.content.body.0].concat();
+    let seed = [
+        at.name.folder.as_bytes(),
+        b"\0",
+        at.name.uniq.as_bytes(),
+        &at.entry.content.header.0,
+        &at.entry.content.body.0,
+    ]
+    .concat();
     let letters = Digest::of(&seed).letters();
     let uniq = Uniq::parse(&[b"smd-", &letters[..]].concat()).expect("letters of base64url make a uniq");
     let parked = Name::new(&at.name.folder, &uniq);
@@ -230,7 +251,12 @@ fn agree(input: &Input<'_>, members: &[&Message], plan: &mut Plan) {
 }
 
 fn entry(goal: &Goal) -> Entry {
-    Entry { uniq: goal.name.uniq.clone(), place: goal.dress.place, flags: goal.dress.flags.clone(), content: goal.content }
+    Entry {
+        uniq: goal.name.uniq.clone(),
+        place: goal.dress.place,
+        flags: goal.dress.flags.clone(),
+        content: goal.content,
+    }
 }
 
 fn note_returned(input: &Input<'_>, message: &Message, plan: &mut Plan) {

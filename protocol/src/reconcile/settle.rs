@@ -2,7 +2,7 @@
 //!
 //! Where one host has taken in all that the other changed, the other's entries as they now stand are the
 //! base; where neither has, the old ones. A host that has not finished every step of a component has taken
-//! in none of its names. So nothing that failed or waits is forgotten, and none of it turns into an addition.
+//! in none of its names. Bytes that a host lost are no change, and never enter the base. So nothing that failed or waits is forgotten, and none of it turns into an addition.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -23,9 +23,9 @@ impl Plan {
         }
     }
 
-    /// Marks the sections that are being adopted (`true`), or that are adopted completely (`false`): a section is
-    /// complete when every step of its components was done, but for those that wait for another direction.
-    /// Goes after all that a commit settles.
+    /// Marks the sections that are being adopted still, or (`false`) are adopted completely: that is when every
+    /// component in them was open and done on both hosts. What waits for another direction keeps the mark, since the
+    /// server may get the same message under another uniq meanwhile. Goes after all that a commit settles.
     ///
     /// A folder that does not enter the base gets no mark: one host has not got it, and the mark would make
     /// its absence there look like a removal.
@@ -33,7 +33,10 @@ impl Plan {
         for folder in &self.adopting {
             let mark = adopting(folder);
             let known = input.base.folders.contains_key(folder);
-            let enters = into.folders.get(folder).is_some_and(|change| change.presence == Presence::Added || !change.set.is_empty());
+            let enters = into
+                .folders
+                .get(folder)
+                .is_some_and(|change| change.presence == Presence::Added || !change.set.is_empty());
             if known || enters {
                 into.folders.entry(folder.clone()).or_default().adopting = Some(mark);
             }
@@ -59,20 +62,29 @@ impl Plan {
             }
             return;
         }
-        match value_from {
-            Some(side) => {
-                let now = stands(input, component, side, done[side as usize]);
+        let now = value_from.map(|side| (side, stands(input, component, side, done[side as usize])));
+        match now {
+            Some((side, now)) if !shows_damage(component, side, done[side as usize], &now) => {
                 for name in &component.names {
                     put(into, name, now.get(name).cloned());
                 }
             }
-            None => {
+            _ => {
                 for name in component.names.iter().filter(|name| self.forgotten.contains(name)) {
                     put(into, name, None);
                 }
             }
         }
     }
+}
+
+/// Whether a host still has a message without bytes that was to get some back. That is damage, and nobody takes it
+/// in: as a base it would make the good copy look like a change, or its move like a stranger.
+fn shows_damage(component: &Component, side: Side, done: &[bool], now: &BTreeMap<&Name, Entry>) -> bool {
+    let part = component.part(side);
+    let waits = |at: usize| part.held.is_some() || !done.get(at).copied().unwrap_or_default();
+    let replaces = part.steps.iter().enumerate().any(|(at, step)| matches!(step, Step::Replace { .. }) && waits(at));
+    replaces && now.values().any(|entry| entry.content.is_empty())
 }
 
 /// What a host has under the names of a component after the steps that are done.
@@ -84,12 +96,18 @@ fn stands<'a>(input: &Input<'_>, component: &'a Component, side: Side, done: &[b
         match step {
             Step::Put { to: name, dress, bytes } | Step::Replace { at: name, dress, bytes } => {
                 let uniq = name.uniq.clone();
-                now.insert(name, Entry { uniq, place: dress.place, flags: dress.flags.clone(), content: bytes.content });
+                now.insert(
+                    name,
+                    Entry { uniq, place: dress.place, flags: dress.flags.clone(), content: bytes.content },
+                );
             }
             Step::Move { from, to, dress } => {
                 if let Some(entry) = now.remove(from) {
                     let uniq = to.uniq.clone();
-                    now.insert(to, Entry { uniq, place: dress.place, flags: dress.flags.clone(), content: entry.content });
+                    now.insert(
+                        to,
+                        Entry { uniq, place: dress.place, flags: dress.flags.clone(), content: entry.content },
+                    );
                 }
             }
             Step::Delete(name) => {
@@ -152,7 +170,9 @@ pub fn normalise(base: &Snapshot, changes: &mut Delta) {
         if change.presence == Presence::Removed && section.is_none() {
             *change = FolderDelta::default();
         }
-        if change.adopting == section.map(|section| section.adopting()).or(Some(false)) && change.presence != Presence::Reset {
+        if change.adopting == section.map(|section| section.adopting()).or(Some(false))
+            && change.presence != Presence::Reset
+        {
             change.adopting = None;
         }
         change.normalise();

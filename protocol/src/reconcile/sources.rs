@@ -17,14 +17,20 @@ const HEADER_GUESS: u64 = 2048;
 /// Gives every step that brings bytes in its source.
 pub(super) fn choose(input: &Input<'_>, plan: &mut Plan) {
     for side in Side::BOTH {
-        let wanted: Vec<Content> =
-            plan.components.iter().flat_map(|c| &c.part(side).steps).filter_map(Step::bytes).map(|bytes| bytes.content).collect();
+        let wanted: Vec<Content> = plan
+            .components
+            .iter()
+            .flat_map(|c| &c.part(side).steps)
+            .filter_map(Step::bytes)
+            .map(|bytes| bytes.content)
+            .collect();
         if wanted.is_empty() {
             continue;
         }
         let mut whole: HashMap<Content, Option<Name>> = wanted.iter().map(|&content| (content, None)).collect();
         let nothing = Digest::of(b"");
-        let mut body: HashMap<Digest, Option<Name>> = wanted.iter().map(|c| c.body).filter(|&body| body != nothing).map(|b| (b, None)).collect();
+        let mut body: HashMap<Digest, Option<Name>> =
+            wanted.iter().map(|c| c.body).filter(|&body| body != nothing).map(|b| (b, None)).collect();
         let keep_least = |slot: &mut Option<Name>, folder, entry: &Entry| {
             let name = Name::new(folder, &entry.uniq);
             if slot.as_ref().is_none_or(|held| name < *held) {
@@ -46,7 +52,10 @@ pub(super) fn choose(input: &Input<'_>, plan: &mut Plan) {
             for (step, supply) in part.steps.iter_mut().zip(&part.supply) {
                 let target = step.target().cloned();
                 let (Step::Put { bytes, .. } | Step::Replace { bytes, .. }) = step else { continue };
-                let size = supply.as_ref().and_then(|name| input.host(side.other()).delta.seen(name)?.meta).map_or(0, |meta| meta.size);
+                let size = supply
+                    .as_ref()
+                    .and_then(|name| input.host(side.other()).delta.seen(name)?.meta)
+                    .map_or(0, |meta| meta.size);
                 let held = whole.get_mut(&bytes.content);
                 match held {
                     // Without a known mtime the bytes must come with one.

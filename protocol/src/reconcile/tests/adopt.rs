@@ -2,6 +2,7 @@
 
 use super::text::{Scene, check, planned, same};
 use super::world::run_well;
+use crate::reconcile::{Direction, Policy};
 
 #[test]
 fn the_same_trees_are_agreed_and_nothing_moves() {
@@ -29,10 +30,7 @@ fn what_has_another_uniq_is_matched_by_folder_and_content_and_follows_the_server
 
 #[test]
 fn in_a_push_names_follow_ours() {
-    planned(
-        "! adopt\n ! push\n o p cur S h b\n t x cur S h b",
-        "theirs: move x to p cur S\n agreed: ./ there",
-    );
+    planned("! adopt\n ! push\n o p cur S h b\n t x cur S h b", "theirs: move x to p cur S\n agreed: ./ there");
 }
 
 #[test]
@@ -57,7 +55,10 @@ fn two_such_names_on_a_side_are_no_move() {
 
 #[test]
 fn flags_unite_and_trashed_needs_both() {
-    check("! adopt\n o x new ST h b\n t x cur F h b", "ours: flags x cur FS\n theirs: flags x cur FS\n agreed: ./ there");
+    check(
+        "! adopt\n o x new ST h b\n t x cur F h b",
+        "ours: flags x cur FS\n theirs: flags x cur FS\n agreed: ./ there",
+    );
 }
 
 #[test]
@@ -147,19 +148,19 @@ fn a_base_made_by_a_cut_adopt_goes_on_matching_as_an_adopt() {
 #[test]
 fn the_mark_goes_when_every_message_was_handled() {
     let mut scene = Scene::parse("! adopt\n ! push\n o p cur S h b\n t x cur S h b\n t y cur S h c");
-    let policy = scene.policy.clone();
-    let [ours, theirs] = &mut scene.trees;
-    run_well(&mut scene.base, ours, theirs, &policy);
-    same(&scene.show_base(), "p cur S h b");
+    for (direction, expect) in
+        [(Direction::Push, "./ adopting\n p cur S h b"), (Direction::Pull, "p cur S h b\n y cur S h c")]
+    {
+        let [ours, theirs] = &mut scene.trees;
+        run_well(&mut scene.base, ours, theirs, &Policy::plain(direction));
+        same(&scene.show_base(), expect);
+    }
 }
 
 #[test]
 fn a_message_filed_after_a_cut_run_is_not_doubled() {
     // x was put on the server by a run that never committed; its user filed it there.
-    check(
-        "bot a/ \n o x cur S h b\n t a/x cur S h b",
-        "ours: move x to a/x cur S\n note: moved twice: a/x, not x",
-    );
+    check("bot a/ \n o x cur S h b\n t a/x cur S h b", "ours: move x to a/x cur S\n note: moved twice: a/x, not x");
     // Where the bytes are in another message too, a copy on each host is as likely.
     check(
         "bot a/ \n bot y cur S h b\n o x cur S h b\n t a/x cur S h b",
@@ -173,8 +174,10 @@ fn a_folder_put_back_from_a_backup_gets_its_messages_again() {
         "! put-back ours a\n bt a/x cur S h b\n bot a/y cur S h c\n bo a/z cur S h d",
         "ours: put a/x cur S h b from wire\n ours: delete a/z\n note: returned to ours: a/x",
     );
-    check("! put-back ours a\n bt a/x cur S h b\n t a/y cur - h c\n o a/z cur - h c",
-        "ours: put a/x cur S h b from wire\n ours: move a/z to a/y cur -\n note: returned to ours: a/x");
+    check(
+        "! put-back ours a\n bt a/x cur S h b\n t a/y cur - h c\n o a/z cur - h c",
+        "ours: put a/x cur S h b from wire\n ours: move a/z to a/y cur -\n note: returned to ours: a/x",
+    );
 }
 
 #[test]

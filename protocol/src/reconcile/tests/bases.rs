@@ -74,6 +74,13 @@ fn what_cannot_be_seen_is_not_learnt() {
 }
 
 #[test]
+fn bytes_that_were_lost_never_enter_the_base() {
+    // Our healing waits; were the empty message the base, their move would be a stranger next time.
+    after("! push\n b x cur S h b\n o x cur S 0 0\n t y cur S h b", &[], "x cur S h b");
+    after("bt x cur S h b\n o x cur S 0 0", &[0], "x cur S h b");
+}
+
+#[test]
 fn a_folder_stays_in_the_base_while_an_entry_in_it_is_unsettled() {
     after("! push\n bot b/ \n bo a/x cur S h b\n bo a/y cur S h c", &[], "a/\n a/x cur S h b\n a/y cur S h c\n b/");
     after("bo a/x cur S h b", &[0], "a/\n a/x cur S h b");
@@ -94,7 +101,11 @@ fn a_parked_message_is_known_to_the_base() {
 #[test]
 fn an_adopt_is_marked_until_every_message_is_handled() {
     after("! adopt\n ot x cur S h b\n o a/y cur S h c", &[], "x cur S h b\n a/\n a/y cur S h c");
-    after("! adopt\n ot x cur S h b\n o y cur S h c\n ot a/z cur S h d", &[0], "./ adopting\n x cur S h b\n a/\n a/z cur S h d");
+    after(
+        "! adopt\n ot x cur S h b\n o y cur S h c\n ot a/z cur S h d",
+        &[0],
+        "./ adopting\n x cur S h b\n a/\n a/z cur S h d",
+    );
 }
 
 #[test]

@@ -102,10 +102,7 @@ fn a_move_onto_a_new_message_with_equal_bytes_is_one_message() {
 #[test]
 fn a_move_and_an_edited_copy_of_the_moved_message_is_the_edited_one() {
     // They moved x; we too, and edited its header, which the base cannot tell from a delete and a new message.
-    check(
-        "bot a/ \n b x cur S h b\n o a/y cur S g b\n t a/y cur S h b",
-        "theirs: replace a/y cur S g b from body a/y",
-    );
+    check("bot a/ \n b x cur S h b\n o a/y cur S g b\n t a/y cur S h b", "theirs: replace a/y cur S g b from body a/y");
 }
 
 #[test]

@@ -44,10 +44,7 @@ fn the_root_is_never_removed() {
 
 #[test]
 fn a_folder_waits_for_what_waits_in_it() {
-    planned(
-        "! no-delete\n bo a/x cur S h b",
-        "ours: delete a/x (NoDelete)\n ours: remove a/ (NoDelete)",
-    );
+    planned("! no-delete\n bo a/x cur S h b", "ours: delete a/x (NoDelete)\n ours: remove a/ (NoDelete)");
     planned("! push\n bo a/x cur S h b", "ours: delete a/x (Direction)\n ours: remove a/ (Direction)");
 }
 

@@ -22,12 +22,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::users::{Habit, Ledger, Rng, User, count};
 use super::world::{Executor, Tree, execute, next_base, plan, run_well};
 use crate::digest::{Content, Digest};
-use crate::names::{Folder, Name};
+use crate::names::{Folder, Name, Uniq};
 use crate::reconcile::{Component, Direction, HostView, Input, Note, Policy, Side};
 use crate::snapshot::Snapshot;
 
 /// Worlds for each test: a few seconds in all.
-const WORLDS: u64 = if cfg!(debug_assertions) { 150 } else { 2_000 };
+const WORLDS: u64 = if cfg!(debug_assertions) { 300 } else { 2_000 };
 
 /// Some clients of one server, with a base for each.
 struct World {
@@ -42,6 +42,10 @@ struct World {
     quiet: BTreeSet<usize>,
     /// That happened to one of several clients: another may have renamed the message before, and nobody can know.
     doubtful: bool,
+    /// Messages lose their bytes here; elsewhere folders are unreadable at times. With both at once a moved message
+    /// cannot be told from a new one; nor can it where names are used again, or where a third
+    /// host deletes what it knew before.
+    crashes: bool,
 }
 
 impl World {
@@ -55,6 +59,7 @@ impl World {
             untidy: false,
             quiet: BTreeSet::new(),
             doubtful: false,
+            crashes: clients == 1 && habit == Habit::Unique && seed.is_multiple_of(2),
         }
     }
 
@@ -62,19 +67,21 @@ impl World {
         for at in 0..=self.clients.len() {
             let tree = if at == 0 { &mut self.server } else { &mut self.clients[at - 1].0 };
             for _ in 0..self.rng.below(most + 1) {
-                User { rng: &mut self.rng, ledger: &mut self.ledger, habit: self.habit, quiet: !self.quiet.is_empty() }.act(tree);
+                User { rng: &mut self.rng, ledger: &mut self.ledger, habit: self.habit, quiet: !self.quiet.is_empty() }
+                    .act(tree);
             }
         }
     }
 
     /// A crash of a host takes the bytes of a message; not of the last one with this body, nobody could help there.
+    /// Nor of one that was renamed since: bytes and uniq both gone, it is like any other empty file.
     fn damage(&mut self) {
         let at = self.rng.below(self.clients.len() + 1);
-        let bodies: Vec<BTreeSet<Digest>> =
-            self.trees().map(|tree| tree.mail.values().map(|entry| entry.content.body).collect()).collect();
+        let others = self.trees().enumerate().filter(|(other, _)| *other != at).map(|(_, tree)| tree);
+        let known: BTreeSet<(Uniq, Digest)> =
+            others.flat_map(|tree| tree.mail.values()).map(|entry| (entry.uniq.clone(), entry.content.body)).collect();
         let tree = if at == self.clients.len() { &mut self.server } else { &mut self.clients[at].0 };
-        let elsewhere = |body: &Digest| bodies.iter().enumerate().any(|(other, bodies)| other != at && bodies.contains(body));
-        let hit = tree.mail.values_mut().find(|entry| elsewhere(&entry.content.body));
+        let hit = tree.mail.values_mut().find(|entry| known.contains(&(entry.uniq.clone(), entry.content.body)));
         if let Some(entry) = hit {
             entry.content = Content::of(b"");
         }
@@ -104,9 +111,11 @@ impl World {
         let mut scanned = [tree.clone(), self.server.clone()];
         let faulty = self.rng.one_in(2);
         let mut good = true;
-        if faulty && self.rng.one_in(4) {
+        let mut blind = false;
+        if faulty && !self.crashes && self.rng.one_in(4) {
             let side = self.rng.below(2);
-            good &= !unreadable(&mut self.rng, common, &mut views[side], &mut scanned[side]);
+            blind = unreadable(&mut self.rng, common, &mut views[side], &mut scanned[side]);
+            good &= !blind;
         }
         let input = Input { base: common, adopt: base.is_none(), ours: &views[0], theirs: &views[1] };
         let plan = plan(&input, &policy);
@@ -122,11 +131,11 @@ impl World {
             good = false;
         }
         let [a, b] = scanned;
-        super::world::trace(base.as_ref(), &tree, &self.server, &plan, &policy); //TRACE
         let mut hosts = [Executor::new(a, self.clients[client].0.clone()), Executor::new(b, self.server.clone())];
         let odds = *self.rng.pick(&[2, 5, 20]);
         let rng = &mut self.rng;
-        let others: Vec<&Tree> = self.clients.iter().enumerate().filter(|(at, _)| *at != client).map(|(_, (tree, _))| tree).collect();
+        let others: Vec<&Tree> =
+            self.clients.iter().enumerate().filter(|(at, _)| *at != client).map(|(_, (tree, _))| tree).collect();
         let owed: Vec<_> = self.ledger.owed().collect();
         let (mut done, refused) = execute(
             &plan,
@@ -139,7 +148,10 @@ impl World {
             |hosts| {
                 for body in &owed {
                     let mut trees = others.iter().copied().chain(hosts.iter().map(|host| &host.tree));
-                    assert!(trees.any(|tree| tree.mail.values().any(|entry| entry.content.body == **body)), "a body is lost");
+                    assert!(
+                        trees.any(|tree| tree.mail.values().any(|entry| entry.content.body == **body)),
+                        "a body is lost"
+                    );
                 }
             },
         );
@@ -149,7 +161,6 @@ impl World {
         let [ours, theirs] = hosts;
         self.clients[client].0 = ours.tree;
         self.server = theirs.tree;
-        eprintln!("done {done:?} refused {refused:?}"); //TRACE
         let cut = faulty && self.rng.one_in(4);
         if cut {
             // What was done stays done; the commit covers the first part of it, or there was none.
@@ -163,9 +174,11 @@ impl World {
         let finished = |side: Side, component: &Component, done: &[Vec<bool>; 2]| {
             component.part(side).held.is_none() && done[side as usize].iter().all(|&done| done)
         };
-        let nowhere = |(component, done): (&Component, &[Vec<bool>; 2])| !Side::BOTH.iter().any(|&side| finished(side, component, done));
+        let nowhere = |(component, done): (&Component, &[Vec<bool>; 2])| {
+            !Side::BOTH.iter().any(|&side| finished(side, component, done))
+        };
         self.quiet.remove(&client);
-        if cut || plan.components.iter().zip(&done).any(nowhere) {
+        if cut || blind || plan.components.iter().zip(&done).any(nowhere) {
             self.quiet.insert(client);
             self.doubtful = self.clients.len() > 1;
         }
@@ -189,7 +202,8 @@ impl World {
 
     /// Users have stopped: the runs that must make one client equal to the server.
     fn settle(&mut self, client: usize) {
-        let plain = |direction| Policy { allow_bulk_delete: true, adopt_other_headers: true, ..Policy::plain(direction) };
+        let plain =
+            |direction| Policy { allow_bulk_delete: true, adopt_other_headers: true, ..Policy::plain(direction) };
         let directions = match self.rng.below(3) {
             0 => vec![Direction::Sync],
             1 => vec![Direction::Pull, Direction::Push],
@@ -221,7 +235,9 @@ impl World {
 
 /// A host cannot read one of its folders: the delta does not name it, and what it holds is taken to be the base's.
 fn unreadable(rng: &mut Rng, base: &Snapshot, view: &mut HostView, scanned: &mut Tree) -> bool {
-    let Some(folder) = base.folders.keys().nth(rng.below(3)).filter(|folder| scanned.folders.contains(*folder)) else { return false };
+    let Some(folder) = base.folders.keys().nth(rng.below(3)).filter(|folder| scanned.folders.contains(*folder)) else {
+        return false;
+    };
     view.delta.folders.remove(folder);
     view.incomplete = true;
     scanned.mail.retain(|name, _| name.folder != *folder);
@@ -237,7 +253,7 @@ fn one(seed: u64, clients: usize, habit: Habit) {
     for _ in 0..4 {
         for _ in 0..world.rng.below(4) {
             world.users_act(3);
-            if world.rng.one_in(6) {
+            if world.crashes && world.rng.one_in(4) {
                 world.damage();
             }
             let client = world.rng.below(clients);
@@ -293,21 +309,25 @@ fn diverged(seed: u64, habit: Habit) -> World {
 #[test]
 fn pull_push_and_push_pull_and_sync_end_in_the_same_trees() {
     many("orders", 4 << 32, |seed| {
-        let ends: Vec<_> = [&[Direction::Sync][..], &[Direction::Pull, Direction::Push], &[Direction::Push, Direction::Pull]]
-            .into_iter()
-            .map(|directions| {
-                let mut world = diverged(seed, if seed.is_multiple_of(2) { Habit::Unique } else { Habit::Crowded });
-                let (tree, base) = &mut world.clients[0];
-                let mut conflict = false;
-                for &direction in directions {
-                    let policy = Policy { allow_bulk_delete: true, ..Policy::plain(direction) };
-                    let plan = run_well(base, tree, &mut world.server, &policy);
-                    conflict |= plan.notes.iter().any(|note| matches!(note, Note::KeptBoth { .. } | Note::MovedTwice { .. }));
-                }
-                assert_eq!(*tree, world.server);
-                (conflict, world.server)
-            })
-            .collect();
+        let ends: Vec<_> =
+            [&[Direction::Sync][..], &[Direction::Pull, Direction::Push], &[Direction::Push, Direction::Pull]]
+                .into_iter()
+                .map(|directions| {
+                    let mut world = diverged(seed, if seed.is_multiple_of(2) { Habit::Unique } else { Habit::Crowded });
+                    let (tree, base) = &mut world.clients[0];
+                    let mut conflict = false;
+                    for &direction in directions {
+                        let policy = Policy { allow_bulk_delete: true, ..Policy::plain(direction) };
+                        let plan = run_well(base, tree, &mut world.server, &policy);
+                        conflict |= plan
+                            .notes
+                            .iter()
+                            .any(|note| matches!(note, Note::KeptBoth { .. } | Note::MovedTwice { .. }));
+                    }
+                    assert_eq!(*tree, world.server);
+                    (conflict, world.server)
+                })
+                .collect();
         if !ends.iter().any(|(conflict, _)| *conflict) {
             assert_eq!(ends[0].1, ends[1].1, "sync and pull-push");
             assert_eq!(ends[0].1, ends[2].1, "sync and push-pull");
@@ -357,7 +377,8 @@ fn check_union(before: &[Tree; 2], after: &Tree) {
     }
     let after = count(after);
     for (content, most) in most {
-        let least = before.iter().map(|tree| count(tree).get(&content).copied().unwrap_or_default()).max().unwrap_or_default();
+        let least =
+            before.iter().map(|tree| count(tree).get(&content).copied().unwrap_or_default()).max().unwrap_or_default();
         let got = after.get(&content).copied().unwrap_or_default();
         assert!((least..=most).contains(&got), "{got} of a content, not {least} to {most}");
     }
@@ -410,12 +431,11 @@ fn cut_run(world: &mut World) {
     let views = [tree.view(common), world.server.view(common)];
     let input = Input { base: common, adopt: base.is_none(), ours: &views[0], theirs: &views[1] };
     let plan = plan(&input, &policy);
-    super::world::trace(base.as_ref(), &tree, &world.server, &plan, &policy); //TRACE
-    let mut hosts = [Executor::new(tree.clone(), tree.clone()), Executor::new(world.server.clone(), world.server.clone())];
+    let mut hosts =
+        [Executor::new(tree.clone(), tree.clone()), Executor::new(world.server.clone(), world.server.clone())];
     let (mut done, _) = execute(&plan, &mut hosts, || world.rng.one_in(3), |_| {});
     done.truncate(world.rng.below(done.len() + 1).max(done.len() / 2));
     let commits = !world.rng.one_in(3);
-    eprintln!("commits {commits} done {done:?}"); //TRACE
     if commits {
         world.clients[0].1 = Some(next_base(&input, &plan, &done));
     }
@@ -439,9 +459,3 @@ fn a_direction_leaves_the_other_host_alone() {
         }
     });
 }
-#[test] //TRACE
-fn traced() { //TRACE
-    let seed: u64 = std::env::var("SEED").unwrap().parse().unwrap(); //TRACE
-    match seed >> 32 { 0 => one(seed, 1, Habit::Unique), 1 => one(seed, 1, Habit::Crowded), 2 => one(seed, 3, Habit::Unique), 3 => one(seed, 3, Habit::Crowded), //TRACE
-      5 => adopt_one(seed), 6 => cut_one(seed), _ => {} } //TRACE
-} //TRACE

@@ -82,7 +82,10 @@ fn a_chain_of_renames_sends_nothing() {
 
 #[test]
 fn a_move_to_where_these_bytes_are_is_a_delete_of_its_source() {
-    check("bot a/ \n bt x cur S h b\n o a/x cur S h b\n t a/x cur F h b", "ours: flags a/x cur FS\n theirs: flags a/x cur FS\n theirs: delete x");
+    check(
+        "bot a/ \n bt x cur S h b\n o a/x cur S h b\n t a/x cur F h b",
+        "ours: flags a/x cur FS\n theirs: flags a/x cur FS\n theirs: delete x",
+    );
     check("bot a/ \n bo x cur S h b\n t a/x cur S h b\n o a/x cur S h b", "ours: delete x");
 }
 
@@ -90,7 +93,10 @@ fn a_move_to_where_these_bytes_are_is_a_delete_of_its_source() {
 fn moved_here_changed_there_cut_after_our_half_is_one_message() {
     // We had moved x and taken the bytes c; the base never heard of it.
     check("bot a/ \n b x cur S h b\n o a/x cur S h c\n t x cur S h c", "theirs: move x to a/x cur S");
-    check("bot a/ \n b x cur S h b\n o a/z cur S h c\n t x cur FS h c", "ours: flags a/z cur FS\n theirs: move x to a/z cur FS");
+    check(
+        "bot a/ \n b x cur S h b\n o a/z cur S h c\n t x cur FS h c",
+        "ours: flags a/z cur FS\n theirs: move x to a/z cur FS",
+    );
 }
 
 #[test]
@@ -121,5 +127,18 @@ fn a_folder_renamed_on_one_host_moves_on_the_other() {
     check(
         "bo a/x cur S h b\n bo a/y cur S h c\n t b/x cur S h b\n t b/y cur F h c",
         "ours: make b/\n ours: move a/x to b/x cur S\n ours: move a/y to b/y cur F\n ours: remove a/",
+    );
+}
+
+#[test]
+fn names_crossed_by_strangers_are_no_edits_on_both_hosts() {
+    // We moved r to q, they moved it to p, and each has another new message under the other's name.
+    check(
+        "b r cur S h b\n o q cur S h b\n o p cur S h c\n t p cur S h b\n t q cur S h d",
+        "ours: move q to ~h.b cur S
+         ours: put q cur S h d from wire
+         theirs: put ~h.b cur S h b from copy p
+         theirs: replace p cur S h c from wire
+         note: kept both: q and ~h.b",
     );
 }

@@ -8,7 +8,7 @@ use crate::names::{Folder, Name, Uniq};
 use crate::reconcile::{Direction, Input, Policy};
 use crate::snapshot::{Entry, Place, Snapshot};
 
-const MANY: u32 = if cfg!(debug_assertions) { 4_000 } else { 50_000 };
+const MANY: u32 = if cfg!(debug_assertions) { 20_000 } else { 50_000 };
 
 /// Messages in a few folders, named by `uniq`.
 fn tree(uniq: impl Fn(u32) -> u32) -> Tree {

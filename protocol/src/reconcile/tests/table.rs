@@ -42,10 +42,7 @@ fn f_u_flags_are_given() {
 
 #[test]
 fn f_f_flags_merge_letter_by_letter() {
-    check(
-        "b x new PS h b\n o x cur FP h b\n t x new PST h b",
-        "ours: flags x cur FPT\n theirs: flags x cur FPT",
-    );
+    check("b x new PS h b\n o x cur FP h b\n t x new PST h b", "ours: flags x cur FPT\n theirs: flags x cur FPT");
     check("b x new - h b\n ot x cur S h b", "agreed: x cur S h b");
 }
 

@@ -54,7 +54,8 @@ impl Scene {
             uniqs: HashMap::new(),
         };
         let (mut base, mut adopt, mut adopting) = (Tree::default(), false, BTreeSet::new());
-        for line in text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).filter(|line| !line.is_empty()) {
+        for line in text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).filter(|line| !line.is_empty())
+        {
             match &line[..] {
                 ["!", "adopt"] => adopt = true,
                 ["!", "adopting", name] => drop(adopting.insert(folder(name))),
@@ -105,7 +106,11 @@ impl Scene {
 
     fn of<'a>(&'a mut self, base: &'a mut Tree, who: &str) -> Vec<&'a mut Tree> {
         let [ours, theirs] = &mut self.trees;
-        [('b', base), ('o', ours), ('t', theirs)].into_iter().filter(|(letter, _)| who.contains(*letter)).map(|(_, tree)| tree).collect()
+        [('b', base), ('o', ours), ('t', theirs)]
+            .into_iter()
+            .filter(|(letter, _)| who.contains(*letter))
+            .map(|(_, tree)| tree)
+            .collect()
     }
 
     fn name(&self, path: &str) -> Name {
@@ -168,8 +173,12 @@ impl Scene {
         match step {
             Step::MakeFolder(folder) => format!("make {folder}/"),
             Step::RemoveFolder(folder) => format!("remove {folder}/"),
-            Step::Put { to, dress, bytes } => format!("put {} {} {}", name(to), self.show_dress(dress), self.show_bytes(bytes)),
-            Step::Replace { at, dress, bytes } => format!("replace {} {} {}", name(at), self.show_dress(dress), self.show_bytes(bytes)),
+            Step::Put { to, dress, bytes } => {
+                format!("put {} {} {}", name(to), self.show_dress(dress), self.show_bytes(bytes))
+            }
+            Step::Replace { at, dress, bytes } => {
+                format!("replace {} {} {}", name(at), self.show_dress(dress), self.show_bytes(bytes))
+            }
             Step::Move { from, to, dress } if from == to => format!("flags {} {}", name(to), self.show_dress(dress)),
             Step::Move { from, to, dress } => format!("move {} to {} {}", name(from), name(to), self.show_dress(dress)),
             Step::Delete(at) => format!("delete {}", name(at)),
@@ -189,8 +198,12 @@ impl Scene {
     fn show_note(&self, note: &Note) -> String {
         let side = |side: &Side| if *side == Side::Ours { "ours" } else { "theirs" };
         match note {
-            Note::KeptBoth { name, fresh } => format!("kept both: {} and {}", self.show_name(name), self.show_name(fresh)),
-            Note::MovedTwice { kept, left } => format!("moved twice: {}, not {}", self.show_name(kept), self.show_name(left)),
+            Note::KeptBoth { name, fresh } => {
+                format!("kept both: {} and {}", self.show_name(name), self.show_name(fresh))
+            }
+            Note::MovedTwice { kept, left } => {
+                format!("moved twice: {}, not {}", self.show_name(kept), self.show_name(left))
+            }
             Note::Returned { to, name } => format!("returned to {}: {}", side(to), self.show_name(name)),
             Note::Healed { on, name } => format!("healed on {}: {}", side(on), self.show_name(name)),
             Note::FolderKept(folder) => format!("folder kept: {folder}/"),
@@ -205,8 +218,14 @@ impl Scene {
                 out.extend(part.steps.iter().map(|step| format!("{word}: {}{held}", self.show_step(step))));
             }
         }
-        out.extend(plan.agreed.iter().map(|(name, entry)| format!("agreed: {}", self.show_entry(name, entry.as_ref()))));
-        out.extend(plan.agreed_folders.iter().map(|(folder, there)| format!("agreed: {folder}/ {}", if *there { "there" } else { "gone" })));
+        out.extend(
+            plan.agreed.iter().map(|(name, entry)| format!("agreed: {}", self.show_entry(name, entry.as_ref()))),
+        );
+        out.extend(
+            plan.agreed_folders
+                .iter()
+                .map(|(folder, there)| format!("agreed: {folder}/ {}", if *there { "there" } else { "gone" })),
+        );
         out.extend(plan.guard.map(|trip| format!("guard: {} of {}", trip.removals, trip.messages)));
         out.extend(plan.stop.iter().map(|stop| match stop {
             Stop::Suspicious { side, why } => format!("stop: {side:?} {why}"),
@@ -223,14 +242,20 @@ impl Scene {
             if !folder.is_root() || section.adopting() {
                 out.push(format!("{folder}/{}", if section.adopting() { " adopting" } else { "" }));
             }
-            out.extend(section.entries().iter().map(|entry| self.show_entry(&Name::new(folder, &entry.uniq), Some(entry))));
+            out.extend(
+                section.entries().iter().map(|entry| self.show_entry(&Name::new(folder, &entry.uniq), Some(entry))),
+            );
         }
         out.join("\n")
     }
 }
 
 fn lines(text: &str) -> String {
-    text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[track_caller]

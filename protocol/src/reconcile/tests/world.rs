@@ -45,7 +45,8 @@ impl Tree {
     pub(super) fn delta(&self, base: &Snapshot) -> Delta {
         let mut delta = Delta::default();
         let meta = Some(Meta { size: 100, mtime: Mtime { sec: 1, nsec: 2 } });
-        let mut by_folder: BTreeMap<&Folder, Vec<Seen>> = self.folders.iter().map(|folder| (folder, Vec::new())).collect();
+        let mut by_folder: BTreeMap<&Folder, Vec<Seen>> =
+            self.folders.iter().map(|folder| (folder, Vec::new())).collect();
         for (name, entry) in &self.mail {
             by_folder.get_mut(&name.folder).expect("mail lies in folders").push(Seen { entry: entry.clone(), meta });
         }
@@ -119,7 +120,13 @@ impl Executor {
 
     fn bytes_exist(&self, step: &Step, supply: Option<&Name>, peer: &Executor) -> Result<(), String> {
         let Some(bytes) = step.bytes() else { return Ok(()) };
-        let local = |name: &Name| [self.scanned.mail.get(name), self.tree.mail.get(name)].into_iter().flatten().map(|e| e.content).collect::<Vec<_>>();
+        let local = |name: &Name| {
+            [self.scanned.mail.get(name), self.tree.mail.get(name)]
+                .into_iter()
+                .flatten()
+                .map(|e| e.content)
+                .collect::<Vec<_>>()
+        };
         let sent = || {
             let name = supply.ok_or_else(|| format!("nobody sends {step:?}"))?;
             let kept = peer.scanned.mail.get(name).is_some_and(|entry| entry.content == bytes.content);
@@ -169,8 +176,12 @@ fn do_step(tree: &mut Tree, step: &Step) {
         Step::MakeFolder(folder) => drop(tree.folders.insert(folder.clone())),
         Step::RemoveFolder(folder) => drop(tree.folders.remove(folder)),
         Step::Put { to: name, dress, bytes } | Step::Replace { at: name, dress, bytes } => {
-            let entry =
-                Entry { uniq: name.uniq.clone(), place: dress.place, flags: dress.flags.clone(), content: bytes.content };
+            let entry = Entry {
+                uniq: name.uniq.clone(),
+                place: dress.place,
+                flags: dress.flags.clone(),
+                content: bytes.content,
+            };
             tree.mail.insert(name.clone(), entry);
         }
         Step::Move { from, to, dress } => {
@@ -215,12 +226,10 @@ pub(super) fn execute(
     (done, refused)
 }
 
-/// Whether a component leaves nothing of its messages to a later adopt: all was done, or only the direction stands in the way.
+/// Whether a component leaves nothing of its messages to a later adopt.
 fn handled(component: &Component, done: &[Vec<bool>; 2]) -> bool {
-    Side::BOTH.into_iter().all(|side| {
-        let held = component.part(side).held;
-        held.is_none_or(|hold| hold == crate::reconcile::Hold::Direction) && done[side as usize].iter().all(|&done| done)
-    })
+    let whole = |side: Side| component.part(side).held.is_none() && done[side as usize].iter().all(|&done| done);
+    Side::BOTH.into_iter().all(whole)
 }
 
 /// The base after a run; `done` may cover fewer components than the plan has (the run was cut after a commit).
@@ -258,7 +267,6 @@ pub(super) fn run_well(base: &mut Option<Snapshot>, ours: &mut Tree, theirs: &mu
     let views = [ours.view(common), theirs.view(common)];
     let input = Input { base: common, adopt: base.is_none(), ours: &views[0], theirs: &views[1] };
     let plan = plan(&input, policy);
-    trace(base.as_ref(), ours, theirs, &plan, policy); //TRACE
     let mut hosts = [Executor::new(ours.clone(), ours.clone()), Executor::new(theirs.clone(), theirs.clone())];
     let (done, refused) = execute(&plan, &mut hosts, || false, |_| {});
     assert_eq!(refused, None, "a step was refused in {plan:#?}");
@@ -268,16 +276,3 @@ pub(super) fn run_well(base: &mut Option<Snapshot>, ours: &mut Tree, theirs: &mu
     (*ours, *theirs) = (a.tree, b.tree);
     plan
 }
-fn tr_digest(d: Digest) -> String { let l = d.letters(); String::from_utf8_lossy(&l[..3]).into_owned() } //TRACE
-pub(super) fn trace(base: Option<&Snapshot>, ours: &Tree, theirs: &Tree, plan: &Plan, policy: &Policy) { //TRACE
-    if std::env::var("SEED").is_err() { return } //TRACE
-    eprintln!("---- run {:?} nodel {} allow {} adopt {}", policy.direction, policy.no_delete, policy.allow_bulk_delete, base.is_none()); //TRACE
-    let show = |n: &Name, e: &Entry| format!("    {n} {:?} {} {}.{}", e.place, e.flags, tr_digest(e.content.header), tr_digest(e.content.body)); //TRACE
-    if let Some(b) = base { eprintln!("  base {:?}", b.folders.iter().map(|(f, s)| (f, s.adopting())).collect::<Vec<_>>()); for (f, e) in b.iter() { eprintln!("{}", show(&Name::new(f, &e.uniq), e)); } } //TRACE
-    for (w, t) in [("ours", ours), ("theirs", theirs)] { eprintln!("  {w} {:?}", t.folders); for (n, e) in &t.mail { eprintln!("{}", show(n, e)); } } //TRACE
-    for c in &plan.components { for (w, p) in [("ours", &c.ours), ("theirs", &c.theirs)] { for s in &p.steps { eprintln!("  > {w} {:?} {}", p.held, match s { //TRACE
-        Step::Put{to,bytes,..} => format!("put {to} {}.{} {:?}", tr_digest(bytes.content.header), tr_digest(bytes.content.body), bytes.source), //TRACE
-        Step::Replace{at,bytes,..} => format!("replace {at} {}.{} {:?}", tr_digest(bytes.content.header), tr_digest(bytes.content.body), bytes.source), //TRACE
-        Step::Move{from,to,..} => format!("move {from} {to}"), s => format!("{s:?}") }); } } } //TRACE
-    eprintln!("  notes {:?} agreed {:?} stop {:?} guard {:?}", plan.notes, plan.agreed.iter().map(|(n, e)| (n, e.is_some())).collect::<Vec<_>>(), plan.stop, plan.guard); //TRACE
-} //TRACE
