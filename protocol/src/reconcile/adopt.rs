@@ -81,13 +81,25 @@ pub(super) fn match_new(
     }
 
     // By uniq and bytes across folders, where each side has it once: a move that nobody remembers.
-    let in_adopt = once_each(&ours, &theirs, |name| adopting.contains(&name.folder));
+    let by_uniq =
+        |name: &Name, entry: &Entry| adopting.contains(&name.folder).then(|| (name.uniq.clone(), entry.content));
+    let in_adopt = once_each(&ours, &theirs, by_uniq);
     for (a, b) in in_adopt {
         if let (Some(ea), Some(eb)) = (ours.remove(&a), theirs.remove(&b)) {
             pair(a, ea, b, eb);
         }
     }
-    let filed = once_each(&ours, &theirs, |_| true);
+    // New on both hosts, by bytes that no other message anywhere has: a run was cut after it had installed the message
+    // and before it could say so, and then a user filed it elsewhere. While a first sync is under way, which may be
+    // cut for days, also where the mail program gave it another uniq; in an ordinary run that is two messages.
+    let known = |name: &Name| {
+        input.present(Side::Ours).entry(name).is_some() && input.present(Side::Theirs).entry(name).is_some()
+    };
+    let by_bytes = |name: &Name, entry: &Entry| {
+        (adopting.contains(&name.folder) && !entry.content.is_empty() && !known(name)).then_some(entry.content)
+    };
+    let mut filed = once_each(&ours, &theirs, |name, entry| Some((Some(name.uniq.clone()), entry.content)));
+    filed.extend(once_each(&ours, &theirs, by_bytes));
     for (a, b) in nowhere_else(input, filed, &ours) {
         if let (Some(ea), Some(eb)) = (ours.remove(&a), theirs.remove(&b)) {
             notes.push(Note::MovedTwice { kept: b.clone(), left: a.clone() });
@@ -103,20 +115,21 @@ pub(super) fn match_new(
     messages
 }
 
-/// Names with a uniq and bytes that each side has once among those that `counts`, in order.
-fn once_each(
+/// Names whose `key` each side has once, in order. Names without a key do not count.
+fn once_each<K: std::hash::Hash + Eq>(
     ours: &BTreeMap<Name, Entry>,
     theirs: &BTreeMap<Name, Entry>,
-    counts: impl Fn(&Name) -> bool,
+    key: impl Fn(&Name, &Entry) -> Option<K>,
 ) -> Vec<(Name, Name)> {
     if ours.is_empty() || theirs.is_empty() {
         return Vec::new();
     }
-    let index = |side| {
-        let mut map: HashMap<(&Uniq, Content), Vec<&Name>> = HashMap::new();
-        let side: &BTreeMap<Name, Entry> = side;
-        for (name, entry) in side.iter().filter(|(name, _)| counts(name)) {
-            map.entry((&name.uniq, entry.content)).or_default().push(name);
+    let index = |side: &BTreeMap<Name, Entry>| {
+        let mut map: HashMap<K, Vec<Name>> = HashMap::new();
+        for (name, entry) in side {
+            if let Some(key) = key(name, entry) {
+                map.entry(key).or_default().push(name.clone());
+            }
         }
         map
     };
@@ -124,7 +137,7 @@ fn once_each(
     let mut found: Vec<(Name, Name)> = index(ours)
         .into_iter()
         .filter_map(|(key, names)| match (&names[..], there.get(&key).map(Vec::as_slice)) {
-            ([a], Some([b])) => Some(((*a).clone(), (*b).clone())),
+            ([a], Some([b])) => Some((a.clone(), b.clone())),
             _ => None,
         })
         .collect();

@@ -184,3 +184,19 @@ fn a_folder_put_back_from_a_backup_gets_its_messages_again() {
 fn what_is_missing_on_both_hosts_leaves_the_base_of_a_folder_put_back() {
     check("! put-back theirs a\n b a/x cur S h b\n bot a/y cur S h c", "agreed: a/x gone");
 }
+
+#[test]
+fn a_message_filed_under_another_uniq_while_an_adopt_was_cut_is_one_message() {
+    check(
+        "! adopt\n o a/p cur S h b\n t b/x cur S h b\n o a/\n o b/\n t a/\n t b/",
+        "ours: move a/p to b/x cur S\n agreed: ./ there\n agreed: a/ there\n agreed: b/ there\n note: moved twice: b/x, not a/p",
+    );
+}
+
+#[test]
+fn with_another_copy_anywhere_nobody_can_say_which_message_was_filed() {
+    let plan = Scene::parse("! adopt\n o a/p cur S h b\n t b/x cur S h b\n t c/y cur S h b").plan();
+    let moved =
+        plan.components.iter().flat_map(|c| &c.ours.steps).any(|step| matches!(step, crate::step::Step::Move { .. }));
+    assert!(!moved);
+}
