@@ -73,9 +73,9 @@ impl Failure {
                 Self::new(Exit::Io, "The config file cannot be used.").cause(&error)
             }
             EndpointError::Config(_) | EndpointError::Exclude { .. } => {
-                Self::new(Exit::Config, "The config file makes no sense.")
-                    .cause(&error)
-                    .hint("every key is explained in the template; to see it: smd-pull -t example")
+                Self::new(Exit::Config, "The config file makes no sense.").cause(&error).hint(format!(
+                    "every key is explained in a fresh template, ~/.smd/config.example: {program} -t example"
+                ))
             }
             EndpointError::Overlap(_) => Self::new(Exit::Config, "Two mailbox roots overlap.").cause(&error),
             EndpointError::Path(..) => {

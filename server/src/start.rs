@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use smd_maildir::fs::Disk;
 
-use crate::serve::{Places, serve};
+use crate::serve::{Places, ServeError, serve};
 
 /// What `smd-server` does.
 pub fn main_impl() -> ExitCode {
@@ -38,6 +38,8 @@ pub fn main_impl() -> ExitCode {
     let places = Places { state: state.unwrap_or_else(|| user.join(".smd")), user };
     match serve(Arc::new(Disk), &places, Box::new(std::io::stdin()), Box::new(std::io::stdout())) {
         Ok(()) => ExitCode::SUCCESS,
+        // The client was told and tells the person.
+        Err(ServeError::Failure(_)) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("smd-server: {error}");
             ExitCode::FAILURE

@@ -27,7 +27,7 @@ pub fn explain(endpoint: &Endpoint, ending: &Ending, met: bool) -> Explanation {
         return local(endpoint, ending);
     };
     let (host, to) = (destination.host(), destination.as_str());
-    let rsh = rsh.first().map_or(crate::endpoint::DEFAULT_RSH.into(), |program| program.display().to_string());
+    let rsh = spoken(rsh);
     let said = |texts: &[&str]| {
         ending.stderr.iter().any(|line| texts.iter().any(|text| line.to_ascii_lowercase().contains(text)))
     };
@@ -105,7 +105,7 @@ pub fn noise(endpoint: &Endpoint, first_bytes: &[u8]) -> Explanation {
         let heading = format!("The server on this host said `{shown}`, which is not our language.");
         return Explanation { exit: Exit::Protocol, heading, hint: None };
     };
-    let rsh = rsh.first().map_or(crate::endpoint::DEFAULT_RSH.into(), |program| program.display().to_string());
+    let rsh = spoken(rsh);
     let (host, to) = (destination.host(), destination.as_str());
     let heading = format!("{host} printed `{shown}` before the server began to speak.");
     let hint = format!(
@@ -122,6 +122,18 @@ fn local(endpoint: &Endpoint, ending: &Ending) -> Explanation {
     };
     let heading = format!("The server for {} on this host ended too early ({how}).", endpoint.server);
     Explanation { exit: Exit::Network, heading, hint: Some("run again: what was done is kept".to_owned()) }
+}
+
+/// The words of the remote shell, as a person would type them.
+fn spoken(rsh: &[std::ffi::OsString]) -> String {
+    if rsh.is_empty() {
+        return crate::endpoint::DEFAULT_RSH.to_owned();
+    }
+    let words = rsh.iter().map(|word| word.to_string_lossy().into_owned());
+    words
+        .map(|word| shlex::try_quote(&word).map_or_else(|_| word.clone(), |quoted| quoted.into_owned()))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::EndpointError;
 
 /// Two roots that cannot be kept apart.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{inner}` and `{outer}` overlap: a mailbox root must be neither equal to nor inside another one")]
+#[error("{}", if inner == outer { format!("`{inner}` is named twice: it cannot be made equal to itself") } else { format!("`{inner}` is `{outer}`, or lies inside it: its mail would be seen twice") })]
 pub struct Overlap {
     /// The one inside, or the second of two equal ones.
     pub inner: String,

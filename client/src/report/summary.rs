@@ -18,18 +18,22 @@ pub fn line(report: &Report, watched: bool) -> Option<String> {
     if !pushed.is_empty() {
         parts.push(format!("{push} {} to {server}", pushed.join(", ")));
     }
-    let held = report.held().no_delete;
+    let (held, guarded) = (report.held().no_delete, report.held().guard);
     if parts.is_empty() {
-        if held == 0 && !watched {
+        if held + guarded == 0 && !watched {
             return None;
         }
-        parts.push(format!("nothing to do with {server}"));
+        let nothing = if held + guarded == 0 { "nothing to do" } else { "nothing done" };
+        parts.push(format!("{nothing} with {server}"));
     }
     let mut text = format!("{} in {}", parts.join("; "), seconds(report.took));
     let bytes = report.traffic.sent + report.traffic.received;
     text.push_str(&format!(" ({})", size(bytes)));
     if held > 0 {
         text.push_str(&format!("; {} held back by --no-delete", count(held, "deletion", "deletions")));
+    }
+    if guarded > 0 {
+        text.push_str(&format!("; {} held back by the guard", count(guarded, "step", "steps")));
     }
     let waiting = report.held().direction;
     if waiting > 0 && watched {
@@ -133,7 +137,7 @@ mod tests {
         held.roots[0].held = Held { no_delete: 1, ..Held::default() };
         insta::assert_snapshot!(
             line(&held, false).expect("a line"),
-            @"nothing to do with host in 0.41 s (38 KiB); 1 deletion held back by --no-delete"
+            @"nothing done with host in 0.41 s (38 KiB); 1 deletion held back by --no-delete"
         );
     }
 

@@ -11,6 +11,9 @@ use super::{Adopted, Guard, Host, Report, RootReport};
 /// How many troubles or returned messages are named before the rest is only counted.
 const NAMED: usize = 10;
 
+/// How many messages that an adopt brought back are named: the next run adopts no more and cannot name them.
+const NAMED_RETURNED: usize = 50;
+
 /// One warning: what happened, and what to type if anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
@@ -46,24 +49,29 @@ pub fn of(report: &Report) -> Vec<Warning> {
             let place = place(root, folder);
             mild(format!("{place} was put back from a backup: it was united with the other host, nothing was deleted."))
         }));
-        warnings.extend(root.adopted.as_ref().map(|adopted| adoption(root, adopted)));
+        warnings.extend(root.adopted.as_ref().map(|adopted| adoption(report, root, adopted)));
     }
     warnings
 }
 
 fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {
     let name = place(root, b"");
+    let (held, done, nothing) = if report.dry_run {
+        ("would be held back", "would be done", "Nothing would be done")
+    } else {
+        ("were held back", "was done", "Nothing was done")
+    };
     let (text, hint) = match guard {
         Guard::Bulk { steps, of } => (
-            format!("{name}: {steps} of {of} messages would be deleted or replaced. Those steps were held back on both hosts; everything else was done."),
+            format!("{name}: {steps} of {of} messages would be deleted or replaced. Those steps {held} on both hosts; everything else {done}."),
             "if they were meant, run again with --allow-bulk-delete; if not, with --adopt, which unites both hosts and deletes nothing.".to_owned(),
         ),
         Guard::Swapped { host, path, what } => (
-            format!("{name}: {} at {} {what}, and something would be deleted. Nothing was done in this root.", printable(path), host_name(report, *host)),
+            format!("{name}: {} at {} {what}, and something would be deleted. {nothing} in this root.", printable(path), host_name(report, *host)),
             "is everything mounted? If the change was meant, run again with --allow-bulk-delete; to unite both hosts and delete nothing, with --adopt.".to_owned(),
         ),
         Guard::OtherHeaders { messages, of } => (
-            format!("{name}: {messages} of {of} messages that would be added are at the other host with another header. Nothing was done in this root."),
+            format!("{name}: {messages} of {of} messages that would be added are at the other host with another header. {nothing} in this root."),
             "remove the added header field with smd-strip-header; or, to keep both copies of each, run again with --adopt-other-headers.".to_owned(),
         ),
     };
@@ -77,7 +85,7 @@ fn troubles(report: &Report) -> impl Iterator<Item = Warning> {
         plain(format!("{} at {}: {text}.", printable(&trouble.path), host_name(report, trouble.host)))
     });
     let rest = (rest > 0)
-        .then(|| plain(format!("and {} more; --json lists them all.", count(rest as u64, "trouble", "troubles"))));
+        .then(|| plain(format!("and {} more, which --json names.", count(rest as u64, "trouble", "troubles"))));
     named.chain(rest)
 }
 
@@ -94,18 +102,22 @@ fn conflicts(root: &RootReport, warnings: &mut Vec<Warning>) {
     }
 }
 
-fn adoption(root: &RootReport, adopted: &Adopted) -> Warning {
+fn adoption(report: &Report, root: &RootReport, adopted: &Adopted) -> Warning {
     let matched = count(adopted.matched, "message was", "messages were");
-    let mut text =
-        format!("{}: there was no common base; {matched} found on both hosts, nothing was deleted.", place(root, b""));
+    let (united, deleted) = if report.dry_run { ("would be", "nothing would be") } else { ("were", "nothing was") };
+    let mut text = format!(
+        "{}: both hosts {united} united without a common base; {matched} found on both, {deleted} deleted.",
+        place(root, b"")
+    );
     if !adopted.returned.is_empty() {
         let returned = count(adopted.returned.len() as u64, "message was", "messages were");
-        text.push_str(&format!(" {returned} on one host only; some may have been deleted since the lost base:"));
-        for item in adopted.returned.iter().take(NAMED) {
+        text.push_str(&format!(" {returned} on one host only; what was deleted there on purpose comes back:"));
+        for item in adopted.returned.iter().take(NAMED_RETURNED) {
             text.push_str(&format!("\n  {} {}", place(root, &item.folder), printable(&item.uniq)));
         }
-        if adopted.returned.len() > NAMED {
-            text.push_str(&format!("\n  and {} more; --json lists them all.", adopted.returned.len() - NAMED));
+        if adopted.returned.len() > NAMED_RETURNED {
+            let rest = adopted.returned.len() - NAMED_RETURNED;
+            text.push_str(&format!("\n  and {rest} more, which -v or --json name during such a run."));
         }
     }
     mild(text)
@@ -156,9 +168,9 @@ mod tests {
             detail: Vec::new(),
             held: None,
         };
-        let adopted = Adopted { matched: 1, returned: (0..12).map(item).collect() };
+        let adopted = Adopted { matched: 1, returned: (0..52).map(item).collect() };
         let text = texts(&report(RootReport { adopted: Some(adopted), ..RootReport::default() }));
-        assert!(text.contains("Maildir/.a 9\n  and 2 more"), "{text}");
+        assert!(text.contains("Maildir/.a 49\n  and 2 more"), "{text}");
     }
 
     #[test]

@@ -328,7 +328,13 @@ impl<F: Fs> RootRun<F> {
             (_, Some(name)) => (Path::new("."), name),
             _ => (Path::new("/"), self.path.as_os_str()),
         };
-        let at = self.fs.open_root(parent).context("open", parent.as_os_str().as_bytes())?;
+        let at = self.fs.open_root(parent).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => {
+                std::io::Error::new(e.kind(), "the directory above it is not there; make that first")
+            }
+            _ => e,
+        });
+        let at = at.context("make", shown)?;
         match self.fs.make_dir(&at, name.as_bytes()) {
             Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(e).context("make", shown)?,
             _ => self.fs.sync_dir(&at).context("sync", parent.as_os_str().as_bytes())?,

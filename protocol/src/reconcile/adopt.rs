@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::gather::Gathered;
 use super::{At, Input, Message, Note, Side};
 use crate::digest::Content;
-use crate::names::{Folder, Name, Uniq};
+use crate::names::{Folder, Name};
 use crate::snapshot::Entry;
 
 /// The sections that are being adopted: all, in a run without a base; else those marked in the base and

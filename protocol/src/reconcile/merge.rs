@@ -1,5 +1,13 @@
-//! What happens when both sides changed a message: the table of the design, a function from (base, ours,
-//! theirs) to what the message shall be on both hosts.
+//! What happens when both sides changed a message: a function from (base, ours, theirs) to what the message
+//! shall be on both hosts.
+//!
+//! | ours \ theirs | unchanged | flags or place | bytes | moved | deleted |
+//! | --- | --- | --- | --- | --- | --- |
+//! | unchanged | - | take | take | move ours | delete ours |
+//! | flags or place | give | merge | take bytes, merge flags | move ours, merge flags | delete ours |
+//! | bytes | give | mirror | equal: agree; else keep both | move, keep bytes | give it back |
+//! | moved | move theirs | mirror | mirror | one folder: the smaller uniq; else the server's place | keep at the new place |
+//! | deleted | delete theirs | delete theirs | take it back | keep at the new place | agree |
 //!
 //! Place, flags and bytes merge separately. Only bytes can be at odds; then the message is split in two,
 //! and `clash` gives the client's a name.
@@ -90,8 +98,8 @@ pub(super) fn set_goal(message: &mut Message, direction: Direction, notes: &mut 
             theirs.name.clone()
         }
     };
-    let both_empty = ours.entry.content == theirs.entry.content;
-    let changed = |now: &At| now.entry.content != base.entry.content && (both_empty || !damaged(base, now));
+    let equal = ours.entry.content == theirs.entry.content;
+    let changed = |now: &At| now.entry.content != base.entry.content && (equal || !damaged(base, now));
     let content = match (changed(&ours), changed(&theirs)) {
         (false, false) if damaged(base, &theirs) => ours.entry.content,
         (false, _) => theirs.entry.content,
@@ -108,7 +116,7 @@ pub(super) fn set_goal(message: &mut Message, direction: Direction, notes: &mut 
         }
     };
     for (side, now) in [(Side::Ours, &ours), (Side::Theirs, &theirs)] {
-        if !both_empty && damaged(base, now) {
+        if !equal && damaged(base, now) {
             notes.push(Note::Healed { on: side, name: name.clone() });
         }
     }
