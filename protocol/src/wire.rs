@@ -30,6 +30,10 @@ pub const FRAME_MAX: usize = codec::VALUE_MAX;
 pub const PIECE: usize = 128 * 1024;
 /// Steps, fetches or outcomes in one frame: so many of the longest names fit.
 pub const ITEMS_IN_FRAME: usize = 100;
+/// Longest path or sentence that is told of a trouble, in bytes.
+pub const TOLD_MAX: usize = 512;
+/// Damaged sections that one Hello can name; a base with more counts as lost.
+pub const DAMAGED_MAX: usize = 100;
 /// Roots in one session.
 pub const ROOTS_MAX: usize = 1_000;
 /// Seconds between signs of life.
@@ -136,6 +140,19 @@ pub struct PeerTrouble {
     pub text: String,
 }
 
+impl PeerTrouble {
+    /// Cuts both to [`TOLD_MAX`], so that a frame holds many.
+    pub fn new(mut path: Vec<u8>, mut text: String) -> Self {
+        path.truncate(TOLD_MAX);
+        if let Some((end, _)) = text.char_indices().take_while(|(at, _)| *at <= TOLD_MAX).last()
+            && text.len() > TOLD_MAX
+        {
+            text.truncate(end);
+        }
+        Self { path, text }
+    }
+}
+
 /// What the server found beside its delta.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Looked {
@@ -145,8 +162,6 @@ pub struct Looked {
     pub unusable: Option<String>,
     /// Something could not be read, so no absence counts.
     pub incomplete: bool,
-    /// Folders put back from a backup.
-    pub put_back: Vec<Folder>,
     /// Why the root may not be the one it was.
     pub suspicious: Option<String>,
     /// What a person should hear of.
@@ -264,6 +279,13 @@ pub enum FromServer {
         root: u16,
         /// The parts.
         parts: Vec<Part>,
+    },
+    /// Folders that were put back from a backup; may come in several.
+    PutBack {
+        /// Which root.
+        root: u16,
+        /// The folders.
+        folders: Vec<Folder>,
     },
     /// The delta of this root is complete.
     Looked {

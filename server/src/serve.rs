@@ -281,6 +281,9 @@ impl<F: Fs> Server<'_, F> {
                 for parts in pack::groups(active.run.pack_delta()?) {
                     send(outbox, &FromServer::Delta { root, parts })?;
                 }
+                for folders in found.put_back.chunks(wire::ITEMS_IN_FRAME) {
+                    send(outbox, &FromServer::PutBack { root, folders: folders.to_vec() })?;
+                }
                 told(found)
             }
             Err(error @ RunError::Io(_)) => Looked { unusable: Some(error.to_string()), ..Looked::default() },
@@ -332,8 +335,7 @@ impl<F: Fs> Server<'_, F> {
         if troubles.is_empty() {
             return Ok(());
         }
-        let troubles = troubles.into_iter().map(|t| PeerTrouble { path: t.path, text: t.text }).collect();
-        Ok(send(self.outbox, &FromServer::Troubles(troubles))?)
+        Ok(send(self.outbox, &FromServer::Troubles(few(troubles)))?)
     }
 
     /// The applier of the one root in which a batch is open.
@@ -406,20 +408,23 @@ impl<F: Fs> Server<'_, F> {
 /// Troubles that one message can tell of.
 const TROUBLES_MAX: usize = 500;
 
-fn told(found: smd_maildir::run::Looked) -> Looked {
-    let mut troubles: Vec<PeerTrouble> =
-        found.troubles.into_iter().map(|trouble| PeerTrouble { path: trouble.path, text: trouble.text }).collect();
-    if troubles.len() > TROUBLES_MAX {
-        let more = troubles.len() - TROUBLES_MAX;
-        troubles.truncate(TROUBLES_MAX);
-        troubles.push(PeerTrouble { path: Vec::new(), text: format!("{more} more troubles are not listed") });
+/// As many troubles as one frame holds.
+fn few(troubles: Vec<smd_maildir::Trouble>) -> Vec<PeerTrouble> {
+    let more = troubles.len().saturating_sub(TROUBLES_MAX);
+    let mut few: Vec<PeerTrouble> =
+        troubles.into_iter().take(TROUBLES_MAX).map(|trouble| PeerTrouble::new(trouble.path, trouble.text)).collect();
+    if more > 0 {
+        few.push(PeerTrouble::new(Vec::new(), format!("{more} more troubles are not listed")));
     }
+    few
+}
+
+fn told(found: smd_maildir::run::Looked) -> Looked {
     Looked {
         absent: found.absent,
         unusable: None,
         incomplete: found.incomplete,
-        put_back: found.put_back,
         suspicious: found.suspicious,
-        troubles,
+        troubles: few(found.troubles),
     }
 }

@@ -151,6 +151,7 @@ impl Pair {
     pub(super) fn hear_look(&mut self, peer: &mut Peer) -> Result<(), SessionError> {
         let mut unpacker = Unpacker::default();
         let mut base = None;
+        let mut put_back = std::collections::BTreeSet::new();
         loop {
             match peer.hear_message()? {
                 FromServer::Delta { root, parts } if root == self.index => {
@@ -164,6 +165,7 @@ impl Pair {
                             .map_err(|error| SessionError::Protocol { text: error.to_string() })?;
                     }
                 }
+                FromServer::PutBack { root, folders } if root == self.index => put_back.extend(folders),
                 FromServer::Looked { root, looked } if root == self.index => {
                     let delta =
                         unpacker.finish().map_err(|error| SessionError::Protocol { text: error.to_string() })?;
@@ -173,12 +175,8 @@ impl Pair {
                     }
                     self.theirs_absent = looked.absent;
                     self.troubles.extend(looked.troubles.into_iter().map(trouble));
-                    self.theirs = HostView {
-                        delta,
-                        incomplete: looked.incomplete,
-                        put_back: looked.put_back.into_iter().collect(),
-                        suspicious: looked.suspicious,
-                    };
+                    self.theirs =
+                        HostView { delta, incomplete: looked.incomplete, put_back, suspicious: looked.suspicious };
                     return Ok(());
                 }
                 _ => return Err(unexpected("something else than its look")),

@@ -112,7 +112,10 @@ impl<F: Fs> RootRun<F> {
         let pair = home.pair(side, peer)?;
         let stem = stem(settings.key);
         let state_lock = lock::state_lock(&pair, &stem, &Wait { ms: settings.lock_wait_ms, stop })?;
-        let store = Store::open(&pair, settings.key)?;
+        let mut store = Store::open(&pair, settings.key)?;
+        if store.damaged().len() > smd_protocol::wire::DAMAGED_MAX {
+            store.forget();
+        }
         let cache = match &pair.dir {
             Some(dir) => Cache::open(pair.fs.clone(), dir, format!("{stem}.db.txt.stat").as_bytes()),
             None => Cache::none(pair.fs.clone()),
