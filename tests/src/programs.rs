@@ -31,7 +31,7 @@ fn build() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .args(["build", "--quiet", "--offline", "--package", "smd-client", "--package", "smd-server", "--bins"])
+        .args(["build", "--quiet", "--offline", "--workspace", "--bins"])
         .args(["--profile", if profile == "debug" { "dev" } else { profile }])
         .arg("--target-dir")
         .arg(target_dir)
