@@ -13,7 +13,7 @@ use super::folder::{self, Memory, Messages};
 use super::list::list_folder;
 use super::walk::{DirSeen, Walked, walk};
 use super::{Depth, Scanner, Twin, stamps};
-use crate::cache::{Cache, DirRecord, Record};
+use crate::cache::{Cache, DirRecord, DirStamp, Record};
 use crate::error::{Context, Error, Trouble};
 use crate::fs::{Fs, Kind};
 use crate::hash::{Job, Outcome, hash_many};
@@ -124,7 +124,8 @@ impl<'a, F: Fs> Work<'a, F> {
         self.records = self.cache.records(&wanted);
         self.process(dirty, base)?;
         let mut rounds = 0;
-        while self.something_is_missing(base) {
+        // What is new is looked at twice as well: a message that was moved between two listings is in both.
+        while self.something_is_missing(base) || (rounds == 0 && self.something_is_added(base)) {
             if rounds == ROUNDS {
                 // Whatever moved in the last round may move on: nothing in those folders is gone.
                 break;
@@ -165,12 +166,21 @@ impl<'a, F: Fs> Work<'a, F> {
             || base.folders.keys().any(|folder| self.is_absent(folder))
     }
 
+    /// Whether a listed folder holds what its base section does not.
+    fn something_is_added(&self, base: &Snapshot) -> bool {
+        self.listed.iter().any(|(folder, found)| match base.folders.get(folder) {
+            Some(section) => found.records.iter().any(|record| section.entry(&record.uniq).is_none()),
+            None => !found.records.is_empty(),
+        })
+    }
+
     /// Looks at all directories again; gives the folders that must be listed again.
     fn look_again(&mut self, base: &Snapshot) -> Result<Vec<Folder>, Error> {
         let unproven = |m: &Messages| !m.stable || !m.proven;
         if self.listed.iter().any(|(f, m)| unproven(m) && self.is_missing_in(f, base)) {
             self.scanner.root.fs.pause(PAUSE);
         }
+        let added = self.something_is_added(base) && !base.folders.is_empty();
         let again = walk(self.scanner, &self.walked.known())?;
         let mut todo = Vec::new();
         for (folder, seen) in
@@ -180,7 +190,8 @@ impl<'a, F: Fs> Work<'a, F> {
                 Some(found) => {
                     let proof = found.proven && seen.trusted;
                     let moved = (found.cur, found.new) != (seen.cur, seen.new);
-                    moved || !found.stable || (found.looks < 2 && !proof && self.is_missing_in(folder, base))
+                    let doubtful = added || self.is_missing_in(folder, base);
+                    moved || !found.stable || (found.looks < 2 && !proof && doubtful)
                 }
                 None => !self.is_clean(folder, seen),
             };
@@ -340,12 +351,37 @@ impl<'a, F: Fs> Work<'a, F> {
 
     /// Folders that were put back from a backup.
     pub(super) fn put_back(&self) -> BTreeSet<Folder> {
-        let folders = self.walked.dirs.iter().filter(|(folder, seen)| {
+        let went_back = |(folder, seen): &(&Folder, &DirSeen)| {
             self.cache.dirs().get(*folder).is_some_and(|old| {
                 stamps::went_back(old.cur.as_ref(), seen.cur.as_ref())
                     || stamps::went_back(old.new.as_ref(), seen.new.as_ref())
             })
-        });
-        folders.map(|(folder, _)| folder.clone()).collect()
+        };
+        let older: Vec<(&Folder, &DirSeen)> = self.walked.dirs.iter().filter(went_back).collect();
+        if older.is_empty() {
+            return BTreeSet::new();
+        }
+        // A folder that was renamed to where a younger one was is no backup: its directories are known from elsewhere,
+        // and no older than they were there. What a backup brings has inodes of its own, or lies where it lay.
+        let places = |folder: &Folder, record: &DirRecord| {
+            let stamps = [record.cur, record.new];
+            stamps
+                .into_iter()
+                .flatten()
+                .map(|stamp| ((stamp.dev, stamp.ino), (folder.clone(), stamp)))
+                .collect::<Vec<_>>()
+        };
+        let known: HashMap<(u64, u64), (Folder, DirStamp)> =
+            self.cache.dirs().iter().flat_map(|(folder, record)| places(folder, record)).collect();
+        let renamed = |folder: &Folder, seen: &DirSeen| {
+            let mut held = [seen.cur, seen.new].into_iter().flatten().peekable();
+            held.peek().is_some()
+                && held.all(|now| {
+                    known.get(&(now.dev, now.ino)).is_some_and(|(was, then)| {
+                        was != folder && then.btime == now.btime && !stamps::went_back(Some(then), Some(&now))
+                    })
+                })
+        };
+        older.into_iter().filter(|(folder, seen)| !renamed(folder, seen)).map(|(folder, _)| folder.clone()).collect()
     }
 }

@@ -122,7 +122,7 @@ fn a_folder_renamed_while_it_is_looked_at_is_not_lost() {
     world.put(".A/cur/x:2,", "x");
     let (from, to) = (world.path(".Z"), world.path(".B"));
     during(&world, 0, move || std::fs::rename(&from, &to).expect("renames"));
-    world.check(".A/x=cur:");
+    // The second look, at what is new, meets the folder under its new name.
     world.check(".A/x=cur: +.B .B/z=cur: -.Z");
 }
 
@@ -160,4 +160,28 @@ fn a_mail_program_at_work_makes_nothing_seem_gone() {
     });
     let look = world.scan();
     assert!(look.delta.folders.values().all(|f| f.gone.is_empty()));
+}
+
+#[test]
+fn a_message_moved_between_two_listings_is_seen_once() {
+    for moment in 0..16 {
+        let mut world = World::new();
+        for path in [".A/cur/x:2,", ".A/cur/a:2,", ".Z/cur/z:2,", ".Z/new/y"] {
+            world.put(path, path);
+        }
+        world.settle();
+        world.put(".A/cur/more:2,", "more");
+        world.put(".Z/cur/other:2,", "other");
+        let (from, to) = (world.path(".A/cur/x:2,"), world.path(".Z/cur/x:2,"));
+        *world.fs.while_listing.lock().expect("lock") = Some(Box::new(move |before| {
+            if before == moment && from.exists() {
+                std::fs::rename(&from, &to).expect("moves");
+            }
+        }));
+        world.fs.listed.store(0, Ordering::Relaxed);
+        let look = world.scan();
+        let gone = look.delta.folders[&folder(".A")].gone.iter().any(|uniq| uniq.as_bytes() == b"x");
+        let added = look.delta.seen(&name(".Z", "x")).is_some();
+        assert_eq!(gone, added, "moved in the middle of listing {moment}");
+    }
 }
