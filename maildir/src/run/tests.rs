@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::fs::Disk;
+use crate::home::Access;
 
 struct World {
     temp: tempfile::TempDir,

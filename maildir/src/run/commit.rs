@@ -1,0 +1,185 @@
+//! The end of a run in one root: mail made durable, then the next base, then the commit, then the cache.
+//!
+//! Deliberately not here: what the next base holds (the client settles that), and how its file is written (`store`).
+
+use std::collections::BTreeSet;
+
+use smd_protocol::{BaseId, Delta, Folder, Name};
+
+use super::{RootRun, RunError, skipped};
+use crate::apply::{Applier, Installed, Messages};
+use crate::error::{Context, Error};
+use crate::fs::Fs;
+use crate::home::Access;
+use crate::root::{Identity, Root, if_there};
+use crate::scan::{Committed, Depth, Scanner};
+use crate::store::{Meta, StoreError};
+
+impl<F: Fs> RootRun<F> {
+    /// Makes durable what was installed here *and what others wrote since the base*, then writes the next base.
+    /// A crash before the last write leaves the old base; after it, either host's `next` is enough to go on from.
+    ///
+    /// # Errors
+    /// When anything of it fails: then there is no next base.
+    pub fn prepare(&mut self, counter: u64, changes: &Delta) -> Result<BaseId, RunError> {
+        if self.look.is_none() && self.root.is_none() {
+            tracing::debug!("a base of a root that is not there");
+        }
+        if let Some(root) = &self.root {
+            self.make_durable(root)?;
+        }
+        let meta = self.meta()?;
+        Ok(self.store.write_next(counter, changes, &meta)?)
+    }
+
+    fn make_durable(&self, root: &Root<F>) -> Result<(), Error> {
+        let shown = root.shown(&Folder::root(), b"");
+        if let Some(all) = self.trusted_parts(root).context("look at", &shown)? {
+            return all.iter().try_for_each(|dir| self.fs.sync_fs(dir)).context("sync", &shown);
+        }
+        // File by file: what the look found new, and the directories it lies in.
+        for (folder, change) in &self.delta.folders {
+            let Some(dirs) = if_there(root.folder(folder)).context("open", root.shown(folder, b""))? else { continue };
+            let mut messages = Messages::new(root.clone());
+            for seen in &change.set {
+                let name = Name::new(folder, &seen.entry.uniq);
+                // Gone again, by a step of ours or a user: the directories below tell of that.
+                if let Some(message) =
+                    if_there(messages.open(&name, Some(&seen.entry))).context("open", root.shown_name(&name))?
+                {
+                    self.fs.sync_file(&message.file).context("sync", root.shown_name(&name))?;
+                }
+            }
+            for dir in [Some(&dirs.dir), dirs.new.as_ref(), dirs.cur.as_ref()].into_iter().flatten() {
+                self.fs.sync_dir(dir).context("sync", root.shown(folder, b""))?;
+            }
+        }
+        self.fs.sync_dir(&root.dir).context("sync", &shown)
+    }
+
+    /// A directory on each file system that the root lies on, when all of them keep what `syncfs` wrote.
+    fn trusted_parts(&self, root: &Root<F>) -> std::io::Result<Option<Vec<F::Dir>>> {
+        let mut dirs = vec![root.dir.clone()];
+        for folder in self.look.iter().flat_map(|look| &look.mounts) {
+            let held = root.folder(folder)?;
+            dirs.extend([Some(held.dir), held.cur, held.new].into_iter().flatten());
+        }
+        let mut devices = BTreeSet::new();
+        let mut parts = Vec::new();
+        for dir in dirs {
+            if !self.fs.habits(&dir)?.trusted {
+                return Ok(None);
+            }
+            if devices.insert(self.fs.stat_dir(&dir)?.dev) {
+                parts.push(dir);
+            }
+        }
+        Ok(Some(parts))
+    }
+
+    /// What is recorded of the root beside its entries.
+    fn meta(&self) -> Result<Meta, Error> {
+        let identity = match &self.root {
+            Some(root) => {
+                let stat = self.fs.stat_dir(&root.dir).context("look at", root.shown(&Folder::root(), b""))?;
+                Some(Identity { ino: stat.ino, btime: stat.btime })
+            }
+            None => self.store.meta().identity,
+        };
+        let mounts = self.look.as_ref().map(|look| look.mounts.clone()).unwrap_or_default();
+        Ok(Meta { identity, excludes: self.excludes.fingerprint().to_owned(), mounts })
+    }
+
+    /// Makes the prepared base the current one, durably.
+    ///
+    /// # Errors
+    /// When this is not the prepared one, or the state cannot be written.
+    pub fn commit(&mut self, id: BaseId) -> Result<(), RunError> {
+        self.store.commit(id)?;
+        self.committed = true;
+        Ok(())
+    }
+
+    /// Drops a prepared base: the other host computed another id, so that one of the two is wrong about something. The
+    /// cache goes first, so that the next run reads everything; when one that did meets the same, the base goes.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn abort(&mut self) -> Result<(), RunError> {
+        self.store.abort()?;
+        if self.cache.is_empty() {
+            self.store.give_up()?;
+        }
+        self.distrusted = true;
+        Ok(())
+    }
+
+    /// Ends the run: lets go of the root, and keeps in the cache what was learnt, so that the next run finds
+    /// unchanged folders clean. What fails here costs the next run time, nothing else.
+    pub fn finish(&mut self, depth: Depth) {
+        let touched = self.applier.as_ref().map(Applier::touched).unwrap_or_default();
+        let installed: Vec<Installed> = self.applier.as_ref().map(Applier::installed).unwrap_or_default();
+        self.applier = None;
+        if self.home.access() == Access::ReadOnly {
+            return;
+        }
+        if self.distrusted {
+            if let Err(error) = self.cache.clear() {
+                tracing::warn!(%error, "the cache was not removed");
+            }
+            return;
+        }
+        if let Err(error) = self.note_excludes() {
+            tracing::warn!(%error, "the excludes were not noted");
+        }
+        let Some(root) = &self.root else { return };
+        let result = match (self.committed, self.store.ids().current) {
+            (true, Some(id)) => match (self.store.snapshot(), &mut self.look) {
+                (Ok(base), Some(look)) => {
+                    look.set_restored(self.restored);
+                    let skip = skipped(&*self.fs, &self.home);
+                    let scanner = Scanner {
+                        root,
+                        excludes: &self.excludes,
+                        skip_dirs: &skip,
+                        depth,
+                        dry_run: false,
+                        on_read: &|_| true,
+                    };
+                    scanner.after_commit(
+                        &mut self.cache,
+                        look,
+                        &Committed { touched: &touched, base, id, installed: &installed },
+                    )
+                }
+                (Ok(_), None) => Ok(()),
+                (Err(error), _) => {
+                    tracing::warn!(%error, "the base cannot be read back");
+                    Ok(())
+                }
+            },
+            // Folders that this run changed without a commit are dirty by their own stamps.
+            _ => self.look.as_ref().map_or(Ok(()), |look| look.remember(&mut self.cache)),
+        };
+        if let Err(error) = result {
+            tracing::warn!(%error, "the cache was not written");
+        }
+        self.root_lock = None;
+    }
+}
+
+impl<F: Fs> RootRun<F> {
+    /// Records other excludes with the base once it holds nothing that they leave out, so that the next run need
+    /// not look into it.
+    fn note_excludes(&mut self) -> Result<(), StoreError> {
+        let ids = self.store.ids();
+        if ids.current.is_none() || ids.next.is_some() || self.excludes.fingerprint() == self.store.meta().excludes {
+            return Ok(());
+        }
+        if self.store.snapshot()?.folders.keys().any(|folder| self.excludes.excludes(folder.as_bytes())) {
+            return Ok(());
+        }
+        let meta = Meta { excludes: self.excludes.fingerprint().to_owned(), ..self.store.meta().clone() };
+        self.store.note(&meta)
+    }
+}
