@@ -6,7 +6,10 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
+
+use smd_maildir::fs::Disk;
 
 use crate::args::{self, Args, Command, Target, Typed};
 use crate::config::template;
@@ -18,7 +21,7 @@ use crate::home::SmdHome;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::session;
+use crate::session::{self, Line};
 use crate::signals::Signals;
 
 /// What every program of this crate does. The first of `args` is the program's name; called by the
@@ -82,7 +85,7 @@ fn work(resolved: &Resolved, output: &Output) -> Result<Report, Box<Failure>> {
         Connection::open(endpoint, options.verbose > 0).map_err(|error| Box::new(Failure::start(&error)))?;
     let killer = connection.killer();
     signals.cut_after_grace(move || killer.kill());
-    let result = session::run(endpoint, options, link, &mut progress, signals.stop());
+    let result = session::run(&Arc::new(Disk), endpoint, options, Line::over(link), &mut progress, signals.stop());
     progress.finish();
     let ending = connection.finish();
     tracing::debug!(?ending, "the connection ended");

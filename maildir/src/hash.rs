@@ -18,6 +18,8 @@ use crate::fs::{Fs, Stat};
 pub const PIECE: usize = 128 * 1024;
 /// Most threads that read at the same time.
 const THREADS_MAX: usize = 8;
+/// Files below which another thread does not pay.
+const FOR_ONE: usize = 16;
 /// How often a file that changes under us is read before it is given up.
 const READS: usize = 3;
 
@@ -124,7 +126,8 @@ pub(crate) fn hash_many<F: Fs>(fs: &F, jobs: &[Job<F::Dir>], each: &(dyn Fn(u64)
         }
         done.lock().expect("no reader panics while it holds the results").append(&mut own);
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX).min(jobs.len());
+    let threads =
+        std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX).min(jobs.len() / FOR_ONE);
     if threads <= 1 {
         work();
     } else {

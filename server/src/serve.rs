@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +29,7 @@ use smd_protocol::wire::{
 };
 use smd_protocol::{Entry, Name, Outcome, Step, codec};
 
-use crate::link::{Event, Inbox, Job, Outbox, ReadError, SendError, Wording, Writer, send};
+use crate::link::{Event, Inbox, Job, Outbox, ReadError, Reader, SendError, Wording, Writer, send};
 use crate::roots;
 
 /// How long a lock is waited for, in milliseconds.
@@ -88,7 +89,9 @@ fn protocol(text: impl Into<String>) -> ServeError {
     ServeError::Failure(Failure::Protocol(text.into()))
 }
 
-struct Words;
+/// How the server says the two content messages.
+#[derive(Debug)]
+pub struct Words;
 
 impl Wording for Words {
     fn start(&self, start: ContentStart) -> Vec<u8> {
@@ -119,18 +122,22 @@ pub fn serve<F: Fs>(
     writer: Box<dyn Write + Send>,
 ) -> Result<(), ServeError> {
     let inbox =
-        Inbox::start(reader, |first| matches!(codec::decode(first), Ok(FromClient::Hello(hello)) if hello.compress));
+        Reader::start(reader, |first| matches!(codec::decode(first), Ok(FromClient::Hello(hello)) if hello.compress));
     let writer = Writer::start(writer, Words);
-    let mut server =
-        Server { fs, places: places.clone(), outbox: &writer, hello: None, roots: Vec::new(), incoming: None };
-    let result = server.run(&inbox);
-    if let Err(ServeError::Failure(failure)) = &result {
-        // That the client cannot be told any more is no second failure.
-        let _ = send(&writer, &FromServer::Fail(failure.clone()));
-    }
-    server.finish();
-    let _ = writer.drain(&mut || {});
+    let mut session = Session::new(fs, places, writer);
+    let result = loop {
+        match session.hear(inbox.next(Duration::from_secs(wire::SILENCE_SECONDS))) {
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(())) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    session.finish();
     result
+}
+
+fn never_offered() -> ServeError {
+    protocol("a root that was never offered")
 }
 
 struct Active<F: Fs> {
@@ -142,36 +149,54 @@ struct Active<F: Fs> {
     parts: Vec<Part>,
 }
 
-struct Server<'a, F: Fs> {
+/// A session with one client, fed with what comes in.
+pub struct Session<F: Fs, O: Outbox> {
     fs: Arc<F>,
     places: Places,
-    outbox: &'a dyn Outbox,
+    outbox: O,
     hello: Option<ClientHello>,
     roots: Vec<Active<F>>,
     /// The message whose bytes are coming in.
     incoming: Option<(u32, Incoming<F>)>,
 }
 
-impl<F: Fs> Server<'_, F> {
-    fn run(&mut self, inbox: &Inbox) -> Result<(), ServeError> {
-        loop {
-            match inbox.next(Duration::from_secs(wire::SILENCE_SECONDS)) {
-                Some(Event::Frame(Frame::Piece(bytes))) => self.handle_piece(&bytes)?,
-                Some(Event::Frame(Frame::Message(bytes))) => {
-                    let message = codec::decode(&bytes).map_err(|error| protocol(error.to_string()))?;
-                    if message == FromClient::Bye {
-                        return Ok(());
-                    }
-                    self.handle(message)?;
-                }
-                // A client that goes away between two messages is like one that was interrupted: what it
-                // committed stands, and the next run goes on from there.
-                Some(Event::End) => return Ok(()),
-                Some(Event::Broken(ReadError::Io(error))) => return Err(ReadError::Io(error).into()),
-                Some(Event::Broken(error)) => return Err(protocol(error.to_string())),
-                None => return Err(ServeError::Silence(wire::SILENCE_SECONDS)),
-            }
+impl<F: Fs, O: Outbox> Session<F, O> {
+    /// Begins a session that answers into this outbox. Nothing is touched before the client's Hello.
+    pub fn new(fs: Arc<F>, places: &Places, outbox: O) -> Self {
+        Self { fs, places: places.clone(), outbox, hello: None, roots: Vec::new(), incoming: None }
+    }
+
+    /// Deals with what came in, or with nothing having come for too long. Breaks when the client is done.
+    ///
+    /// # Errors
+    /// When the session cannot go on; the client was told, if it can still hear.
+    pub fn hear(&mut self, event: Option<Event>) -> Result<ControlFlow<()>, ServeError> {
+        let result = self.take_in(event);
+        if let Err(ServeError::Failure(failure)) = &result {
+            // That the client cannot be told any more is no second failure.
+            let _ = send(&self.outbox, &FromServer::Fail(failure.clone()));
         }
+        result
+    }
+
+    fn take_in(&mut self, event: Option<Event>) -> Result<ControlFlow<()>, ServeError> {
+        match event {
+            Some(Event::Frame(Frame::Piece(bytes))) => self.handle_piece(&bytes)?,
+            Some(Event::Frame(Frame::Message(bytes))) => {
+                let message = codec::decode(&bytes).map_err(|error| protocol(error.to_string()))?;
+                if message == FromClient::Bye {
+                    return Ok(ControlFlow::Break(()));
+                }
+                self.handle(message)?;
+            }
+            // A client that goes away between two messages is like one that was interrupted: what it
+            // committed stands, and the next run goes on from there.
+            Some(Event::End) => return Ok(ControlFlow::Break(())),
+            Some(Event::Broken(ReadError::Io(error))) => return Err(ReadError::Io(error).into()),
+            Some(Event::Broken(error)) => return Err(protocol(error.to_string())),
+            None => return Err(ServeError::Silence(wire::SILENCE_SECONDS)),
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     fn handle(&mut self, message: FromClient) -> Result<(), ServeError> {
@@ -215,19 +240,19 @@ impl<F: Fs> Server<'_, F> {
                 }
                 let changes = unpacker.finish().map_err(|error| protocol(error.to_string()))?;
                 let id = active.run.prepare(counter, &changes)?;
-                Ok(send(self.outbox, &FromServer::Prepared { root, id })?)
+                Ok(send(&self.outbox, &FromServer::Prepared { root, id })?)
             }
             FromClient::Abort { root } => Ok(self.active(root)?.run.abort()?),
             FromClient::Commit { root, id } => {
                 self.active(root)?.run.commit(id)?;
-                Ok(send(self.outbox, &FromServer::Committed { root })?)
+                Ok(send(&self.outbox, &FromServer::Committed { root })?)
             }
             FromClient::Bye | FromClient::Ping => Ok(()),
         }
     }
 
     fn active(&mut self, root: u16) -> Result<&mut Active<F>, ServeError> {
-        self.roots.get_mut(usize::from(root)).ok_or_else(|| protocol("a root that was never offered"))
+        self.roots.get_mut(usize::from(root)).ok_or_else(never_offered)
     }
 
     fn handle_hello(&mut self, hello: ClientHello) -> Result<(), ServeError> {
@@ -260,7 +285,7 @@ impl<F: Fs> Server<'_, F> {
             answers.push(RootAnswer { ids: run.ids(), counter: run.counter(), damaged: run.damaged().to_vec() });
             self.roots.push(Active { run, steps: Vec::new(), fetch: Vec::new(), begun: None, parts: Vec::new() });
         }
-        send(self.outbox, &FromServer::Hello(ServerHello { features: Vec::new(), roots: answers.clone() }))?;
+        send(&self.outbox, &FromServer::Hello(ServerHello { features: Vec::new(), roots: answers.clone() }))?;
         if hello.compress {
             self.outbox.compress()?;
         }
@@ -274,8 +299,8 @@ impl<F: Fs> Server<'_, F> {
 
     /// Looks at a root and tells what changed in it.
     fn look(&mut self, root: u16, depth: Depth) -> Result<(), ServeError> {
-        let outbox = self.outbox;
-        let active = self.active(root)?;
+        let Self { roots, outbox, .. } = self;
+        let active = roots.get_mut(usize::from(root)).ok_or_else(never_offered)?;
         let looked = match active.run.look(depth, &|_| true) {
             Ok(found) => {
                 for parts in pack::groups(active.run.pack_delta()?) {
@@ -335,7 +360,7 @@ impl<F: Fs> Server<'_, F> {
         if troubles.is_empty() {
             return Ok(());
         }
-        Ok(send(self.outbox, &FromServer::Troubles(few(troubles)))?)
+        Ok(send(&self.outbox, &FromServer::Troubles(few(troubles)))?)
     }
 
     /// The applier of the one root in which a batch is open.
@@ -390,18 +415,19 @@ impl<F: Fs> Server<'_, F> {
         let outcomes = active.run.install();
         let failed: Vec<(u32, Outcome)> = (0u32..).zip(outcomes).filter(|(_, outcome)| !outcome.is_done()).collect();
         for failed in failed.chunks(wire::ITEMS_IN_FRAME) {
-            send(self.outbox, &FromServer::Outcomes { root, failed: failed.to_vec() })?;
+            send(&self.outbox, &FromServer::Outcomes { root, failed: failed.to_vec() })?;
         }
-        Ok(send(self.outbox, &FromServer::BatchDone { root })?)
+        Ok(send(&self.outbox, &FromServer::BatchDone { root })?)
     }
 
-    /// Ends the session: keeps what was learnt, lets go of everything.
-    fn finish(&mut self) {
+    /// Ends the session: keeps what was learnt, lets go of everything, and waits until all was said.
+    pub fn finish(mut self) {
         self.incoming = None;
         let depth = self.hello.as_ref().map_or(Depth::Quick, |hello| hello.depth);
         for mut active in self.roots.drain(..) {
             active.run.finish(depth);
         }
+        let _ = self.outbox.drain(&mut || {});
     }
 }
 

@@ -3,6 +3,7 @@
 //! A crash or a cut at any point leaves each host with the old base, or with the new one, or with both; the
 //! next handshake takes the highest that both have.
 
+use smd_maildir::fs::Fs;
 use smd_protocol::delta::Delta;
 use smd_protocol::pack;
 use smd_protocol::reconcile::normalise;
@@ -12,7 +13,7 @@ use super::SessionError;
 use super::pair::Pair;
 use super::peer::{Peer, unexpected};
 
-impl Pair {
+impl<F: Fs> Pair<F> {
     /// Commits these changes on both hosts; nothing is written where they change nothing.
     pub(super) fn commit(&mut self, mut changes: Delta, peer: &mut Peer) -> Result<(), SessionError> {
         let root = self.index;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use smd_maildir::apply::Incoming;
-use smd_maildir::fs::Disk;
+use smd_maildir::fs::Fs;
 use smd_maildir::send::{ContentSink, send_contents};
 use smd_protocol::delta::{Delta, Meta};
 use smd_protocol::reconcile::{Component, Side};
@@ -42,7 +42,7 @@ type Supplied = (Step, Option<Name>);
 /// The outcomes of a component's open steps, by host.
 pub(super) type Outcomes = [Vec<Outcome>; 2];
 
-impl Pair {
+impl<F: Fs> Pair<F> {
     /// Carries out the plan, batch by batch, each ended by a commit.
     pub(super) fn carry_out(&mut self, peer: &mut Peer, progress: &Progress) -> Result<(), SessionError> {
         if self.unusable || self.plan.stop.is_some() {
@@ -228,7 +228,7 @@ impl Pair {
     /// Takes in the contents that were asked for.
     fn receive(&mut self, mut pending: usize, peer: &mut Peer, gauge: &Gauge<'_>) -> Result<(), SessionError> {
         let refused = |error: smd_maildir::apply::Refused| SessionError::Protocol { text: error.to_string() };
-        let mut incoming: Option<(u32, Incoming<Disk>)> = None;
+        let mut incoming: Option<(u32, Incoming<F>)> = None;
         let all = pending;
         while pending > 0 {
             gauge.show((all - pending) as u64, peer);

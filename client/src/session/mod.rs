@@ -11,12 +11,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use smd_maildir::fs::Disk;
+use smd_maildir::fs::Fs;
 use smd_maildir::home::{Access, Fresh, Home, Label, client_id};
 use smd_maildir::lock::LockError;
 use smd_maildir::run::RunError;
 use smd_maildir::store::StoreError;
 use smd_protocol::wire::{ClientHello, Depth, FromClient, FromServer};
+use smd_server::link::{Inbox, Outbox, Reader, Writer};
 
 mod agree;
 mod batch;
@@ -28,6 +29,7 @@ use pair::Pair;
 use peer::{Peer, unexpected};
 
 pub use crate::session_error::SessionError;
+pub use peer::Words;
 
 use crate::connect::Link;
 use crate::endpoint::Endpoint;
@@ -38,21 +40,41 @@ use crate::report::{Host, Report, Traffic};
 /// Where the system tells machines apart.
 const MACHINE_ID: &str = "/etc/machine-id";
 
-/// Runs one session over this link.
+/// The way to the server, as the session uses it.
+pub struct Line {
+    /// What the server says.
+    pub inbox: Box<dyn Inbox>,
+    /// What it is told.
+    pub outbox: Box<dyn Outbox>,
+    /// The server is on this host, so nothing is compressed.
+    pub local: bool,
+}
+
+impl Line {
+    /// Starts to read from and write to a connection.
+    pub fn over(link: Link) -> Self {
+        let compressed = !link.local;
+        let inbox = Box::new(Reader::start(link.reader, move |_| compressed));
+        Self { inbox, outbox: Box::new(Writer::start(link.writer, Words)), local: link.local }
+    }
+}
+
+/// Runs one session over this line, with this host's files in `fs`.
 ///
 /// # Errors
 /// When the session cannot be brought to its end. What was committed stands; the next run finishes the rest.
-pub fn run(
+pub fn run<F: Fs>(
+    fs: &Arc<F>,
     endpoint: &Endpoint,
     options: &RunOptions,
-    link: Link,
+    line: Line,
     progress: &mut Progress,
     stop: Arc<AtomicBool>,
 ) -> Result<Report, SessionError> {
-    let local = link.local;
-    let mut peer = Peer::new(link, stop);
+    let local = line.local;
+    let mut peer = Peer::new(line, stop);
     let mut pairs = Vec::new();
-    let result = converse(endpoint, options, local, &mut peer, &mut pairs, progress);
+    let result = converse(fs, endpoint, options, local, &mut peer, &mut pairs, progress);
     // Whatever happened: what was read need not be read again.
     for pair in &mut pairs {
         pair.finish(options);
@@ -66,17 +88,18 @@ pub fn run(
     Ok(report)
 }
 
-fn converse(
+fn converse<F: Fs>(
+    fs: &Arc<F>,
     endpoint: &Endpoint,
     options: &RunOptions,
     local: bool,
     peer: &mut Peer,
-    pairs: &mut Vec<Pair>,
+    pairs: &mut Vec<Pair<F>>,
     progress: &Progress,
 ) -> Result<Report, SessionError> {
     progress.phase(Phase::Connect, None);
     let access = if options.dry_run { Access::ReadOnly } else { Access::ReadWrite };
-    let home = Home::open(Arc::new(Disk), endpoint.home.path(), access).map_err(RunError::from)?;
+    let home = Home::open(fs.clone(), endpoint.home.path(), access).map_err(RunError::from)?;
     let id = client_id(&home, Path::new(MACHINE_ID)).map_err(RunError::from)?;
     let label = Label::derive(endpoint.name.as_bytes());
     for (index, root) in (0u16..).zip(&endpoint.roots) {

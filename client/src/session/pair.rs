@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
-use smd_maildir::fs::Disk;
+use smd_maildir::fs::Fs;
 use smd_maildir::home::{Home, Label, Side as StateSide};
 use smd_maildir::run::{RootRun, RunError, Settings};
 use smd_protocol::names::printable;
@@ -24,10 +24,10 @@ use crate::report::{Host, RootReport, Trouble};
 const LOCK_WAIT_MS: u64 = 30_000;
 
 /// One root at both hosts, through one session.
-pub(super) struct Pair {
+pub(super) struct Pair<F: Fs> {
     pub(super) index: u16,
     pub(super) direction: smd_protocol::reconcile::Direction,
-    pub(super) local: RootRun<Disk>,
+    pub(super) local: RootRun<F>,
     remote: Vec<u8>,
     label: Vec<u8>,
     exclude_pairs: Vec<smd_maildir::exclude::ExcludePair>,
@@ -45,12 +45,12 @@ pub(super) struct Pair {
     pub(super) troubles: Vec<Trouble>,
 }
 
-impl Pair {
+impl<F: Fs> Pair<F> {
     /// Takes this host's state lock and reads its state.
     pub(super) fn open(
         index: u16,
         root: &RootPair,
-        home: &Home<Disk>,
+        home: &Home<F>,
         label: &Label,
         client: &str,
         options: &RunOptions,

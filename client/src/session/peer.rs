@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 
 use smd_protocol::codec;
 use smd_protocol::wire::{self, ContentEnd, ContentStart, Failure, Frame, FromClient, FromServer, WireError};
-use smd_server::link::{Event, Inbox, Job, Outbox, ReadError, SendError, Wording, Writer, send};
+use smd_server::link::{Event, Inbox, Job, Outbox, ReadError, SendError, Wording, send};
 
-use super::SessionError;
-use crate::connect::Link;
+use super::{Line, SessionError};
 use crate::report::{Host, Trouble};
 
 /// How often the stop flag is looked at while waiting.
 const TICK: Duration = Duration::from_millis(50);
 
-struct Words;
+/// How the client says the two content messages.
+#[derive(Debug)]
+pub struct Words;
 
 impl Wording for Words {
     fn start(&self, start: ContentStart) -> Vec<u8> {
@@ -45,8 +46,8 @@ pub(super) enum Heard {
 
 /// The server, as the session sees it.
 pub(super) struct Peer {
-    inbox: Inbox,
-    outbox: Writer,
+    inbox: Box<dyn Inbox>,
+    outbox: Box<dyn Outbox>,
     stop: Arc<AtomicBool>,
     /// The server's Hello has come.
     met: bool,
@@ -59,11 +60,10 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(link: Link, stop: Arc<AtomicBool>) -> Self {
-        let compressed = !link.local;
+    pub(super) fn new(line: Line, stop: Arc<AtomicBool>) -> Self {
         Self {
-            inbox: Inbox::start(link.reader, move |_| compressed),
-            outbox: Writer::start(link.writer, Words),
+            inbox: line.inbox,
+            outbox: line.outbox,
             stop,
             met: false,
             hello_bytes: 0,
@@ -83,7 +83,7 @@ impl Peer {
     }
 
     pub(super) fn say(&self, message: &FromClient) -> Result<(), SessionError> {
-        send(&self.outbox, message).map_err(|error| self.send_error(&error))
+        send(&*self.outbox, message).map_err(|error| self.send_error(&error))
     }
 
     pub(super) fn say_contents(&self, job: Job) -> Result<(), SessionError> {
@@ -172,7 +172,7 @@ impl Peer {
 
     /// Bytes sent and received so far, after compression.
     pub(super) fn bytes(&self) -> (u64, u64) {
-        (self.outbox.meter().bytes(), self.inbox.meter().bytes())
+        (self.outbox.bytes(), self.inbox.bytes())
     }
 
     /// Bytes received after the Hello so far.
@@ -205,6 +205,7 @@ fn told(failure: Failure) -> SessionError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connect::Link;
 
     #[test]
     fn signs_of_life_without_end_cost_nothing() {
@@ -214,7 +215,7 @@ mod tests {
         bytes.extend(wire::message(&FromServer::Committed { root: 7 }).expect("small"));
         let link =
             Link { reader: Box::new(std::io::Cursor::new(bytes)), writer: Box::new(std::io::sink()), local: true };
-        let mut peer = Peer::new(link, Arc::default());
+        let mut peer = Peer::new(Line::over(link), Arc::default());
         assert!(matches!(peer.hear_message(), Ok(FromServer::Committed { root: 7 })));
     }
 }

@@ -1,5 +1,6 @@
 //! What the report says of a root: plan and outcomes put into counts, items and sentences.
 
+use smd_maildir::fs::Fs;
 use smd_protocol::names::printable;
 use smd_protocol::reconcile::{Component, Hold, Note, Side, Stop};
 use smd_protocol::{Name, Outcome, Source, Step};
@@ -54,7 +55,7 @@ fn shown(step: &Step) -> Vec<u8> {
     path
 }
 
-impl Pair {
+impl<F: Fs> Pair<F> {
     /// Counts what became of a component's steps.
     pub(super) fn count(&mut self, component: &Component, outcomes: &Outcomes) {
         for side in Side::BOTH {

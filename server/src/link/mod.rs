@@ -2,13 +2,14 @@
 //!
 //! One thread owns reading and one owns writing, so that neither end ever waits for the other to read
 //! while the other waits for it: the pipe cannot deadlock. Both ends use this room. What the session
-//! sees is an [`Inbox`] and the [`Outbox`] trait; a test may give it a queue instead.
+//! sees are the traits [`Inbox`] and [`Outbox`]; a model of both hosts in one thread gives it queues instead.
 //!
 //! Deliberately not here: what the messages mean.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde::Serialize;
 use smd_maildir::send::ContentSink;
@@ -18,7 +19,7 @@ use smd_protocol::wire::{self, WireError};
 mod reader;
 mod writer;
 
-pub use reader::{Event, Inbox};
+pub use reader::{Event, Reader};
 pub use writer::{Wording, Writer};
 
 /// Bytes that passed, after compression.
@@ -73,6 +74,16 @@ pub trait Outbox {
     /// # Errors
     /// When the link is gone.
     fn compress(&self) -> Result<(), SendError>;
+    /// Bytes written so far, after compression.
+    fn bytes(&self) -> u64;
+}
+
+/// Where a session hears what the other end says, in order.
+pub trait Inbox {
+    /// Waits for the next event, at most so long; none when nothing came.
+    fn next(&self, wait: Duration) -> Option<Event>;
+    /// Bytes read so far, after compression.
+    fn bytes(&self) -> u64;
 }
 
 /// Queues a message.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use smd_protocol::wire::{self, FRAME_HEAD, Frame, PREAMBLE, PREAMBLE_SIZE};
 
-use super::{Meter, ReadError};
+use super::{Inbox, Meter, ReadError};
 
 /// Frames that may wait; with pieces of 128 KiB that is 8 MiB.
 const QUEUE: usize = 64;
@@ -29,12 +29,12 @@ pub enum Event {
 
 /// What has been read and not yet looked at.
 #[derive(Debug)]
-pub struct Inbox {
+pub struct Reader {
     queue: Receiver<Event>,
     meter: Meter,
 }
 
-impl Inbox {
+impl Reader {
     /// Starts to read. `compressed` looks at the first frame and tells whether all further bytes are compressed.
     pub fn start(reader: Box<dyn Read + Send>, compressed: impl FnOnce(&[u8]) -> bool + Send + 'static) -> Self {
         let (sender, queue) = mpsc::sync_channel(QUEUE);
@@ -51,9 +51,10 @@ impl Inbox {
         });
         Self { queue, meter }
     }
+}
 
-    /// Waits for the next event, at most so long; none when nothing came.
-    pub fn next(&self, wait: Duration) -> Option<Event> {
+impl Inbox for Reader {
+    fn next(&self, wait: Duration) -> Option<Event> {
         match self.queue.recv_timeout(wait) {
             Ok(event) => Some(event),
             Err(RecvTimeoutError::Timeout) => None,
@@ -61,9 +62,8 @@ impl Inbox {
         }
     }
 
-    /// Bytes read so far.
-    pub fn meter(&self) -> &Meter {
-        &self.meter
+    fn bytes(&self) -> u64 {
+        self.meter.bytes()
     }
 }
 
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     fn events(bytes: &[u8]) -> Vec<Event> {
-        let inbox = Inbox::start(Box::new(io::Cursor::new(bytes.to_vec())), |_| false);
+        let inbox = Reader::start(Box::new(io::Cursor::new(bytes.to_vec())), |_| false);
         let mut events = Vec::new();
         loop {
             let event = inbox.next(Duration::from_secs(10)).expect("the cursor ends");

@@ -65,11 +65,6 @@ impl Writer {
         Self { queue, meter }
     }
 
-    /// Bytes written so far.
-    pub fn meter(&self) -> &Meter {
-        &self.meter
-    }
-
     fn order(&self, order: Order) -> Result<(), SendError> {
         self.queue.send(order).map_err(|_| SendError::Lost)
     }
@@ -98,6 +93,10 @@ impl Outbox for Writer {
 
     fn compress(&self) -> Result<(), SendError> {
         self.order(Order::Compress)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.meter.bytes()
     }
 }
 
