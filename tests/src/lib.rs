@@ -8,6 +8,8 @@
 //! below links to them, reads their state files by their own parsers, or trusts their digests.
 
 pub mod mail;
+pub mod memory;
+pub mod model;
 pub mod outcome;
 pub mod populate;
 pub mod programs;

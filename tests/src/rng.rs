@@ -21,6 +21,11 @@ impl Rng {
         Self { seed, state: seed }
     }
 
+    /// Starts at a seed, whatever the environment says.
+    pub fn new(seed: u64) -> Self {
+        Self { seed, state: seed }
+    }
+
     /// A generator for another purpose, whose numbers do not depend on how many were drawn here.
     pub fn fork(&self, purpose: u64) -> Self {
         let mut child = Self { seed: self.seed, state: self.seed ^ purpose.wrapping_mul(0xa076_1d64_78bd_642f) };

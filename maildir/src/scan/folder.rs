@@ -319,14 +319,17 @@ pub(super) fn tell<'i, F: Fs>(
         proven: listing.proven,
         ..Messages::default()
     };
+    let moment = fs.now();
     for item in &listing.items {
         let Ok(name) = FileName::parse(&item.name) else { continue };
         let dir = dirs.place(item.place).expect("what was listed is held");
         let record = match installed(&name.uniq) {
             Some(ours) => fs.stat(dir, &item.name).ok().filter(|stat| is_still(ours, stat)).map(|stat| {
                 let hashed = Hashed { content: ours.content, size: stat.size, header_size: 0 };
-                // Its bytes were checked before they had this name: however young, it is not half written.
-                Record { racy: false, ..record_of(&name, item, &hashed, &stat, stat.ctime) }
+                // Its bytes were checked before they had this name: however young, it is not half written. But within
+                // one tick of the clock it may be followed by another file with its inode and all its stamps.
+                let racy = stamps::may_repeat(stat.ctime, moment);
+                Record { racy, ..record_of(&name, item, &hashed, &stat, stat.ctime) }
             }),
             None => match recall(fs, dir, item, &name, memory, false) {
                 Ok(Some(State::Known(record))) => Some(record),

@@ -24,11 +24,17 @@ fn ms_between(from: Mtime, to: Mtime) -> i64 {
 
 /// How many milliseconds after `moment` this stamp will prove that nothing changed since; 0 when it does now.
 pub(super) fn ms_until_proof(stamp: &DirStamp, moment: Mtime) -> i64 {
-    let wait = |at: Mtime| {
-        let tick = if at.nsec == 0 { COARSE_TICK } else { TICK };
-        (tick + 1).saturating_sub(ms_between(at, moment)).max(0)
-    };
-    wait(stamp.mtime).max(wait(stamp.ctime))
+    ms_until_old(stamp.mtime, moment).max(ms_until_old(stamp.ctime, moment))
+}
+
+fn ms_until_old(at: Mtime, moment: Mtime) -> i64 {
+    let tick = if at.nsec == 0 { COARSE_TICK } else { TICK };
+    (tick + 1).saturating_sub(ms_between(at, moment)).max(0)
+}
+
+/// Whether a file with this ctime, looked at `moment`, could be followed by another one with the same stamps.
+pub(super) fn may_repeat(ctime: Mtime, moment: Mtime) -> bool {
+    ms_until_old(ctime, moment) > 0
 }
 
 /// Whether these stamps, taken at `moment`, prove that nothing changed since.

@@ -1,0 +1,270 @@
+//! A host of a model: a disk, what goes wrong on it, and how it starts again.
+//!
+//! Deliberately not here: what users do (`users`), and what the disk does (`crate::memory`).
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use smd_protocol::delta::Mtime;
+
+use super::act;
+use super::mail::{Bytes, ROOT, STATE};
+use crate::memory::{Fault, Grain, How, Memory, Restore, Settings, Tree};
+use crate::rng::Rng;
+
+/// What a fault of the model fails with.
+const ERRNOS: [i32; 8] = [5, 5, 28, 28, 13, 24, 116, 30];
+
+/// See the module's text. Clones share the disk.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// The disk.
+    pub disk: Memory,
+    /// Calls of a run without mishap.
+    typical: Arc<AtomicU64>,
+    armed: Arc<Mutex<Option<act::Fault>>>,
+    crashes: Arc<AtomicU64>,
+    seed: u64,
+}
+
+/// What a run's fault came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Struck {
+    /// The run was over before.
+    No,
+    /// A call failed.
+    Error,
+    /// The process was killed.
+    Killed,
+    /// The host is down.
+    Crashed,
+}
+
+/// A copy of a host's mail and state.
+#[derive(Clone, Debug)]
+pub struct Copy {
+    mail: Tree,
+    state: Vec<(String, Tree)>,
+}
+
+/// The parts of the state that hold bases, caches and the client's id. The grave holds mail, so it is left alone.
+const STATE_PARTS: [&str; 2] = ["state", "served"];
+
+impl Host {
+    /// A host with an empty root.
+    pub fn new(seed: u64, at: usize, kind: u8) -> Self {
+        let plain = Settings::default();
+        let settings = match kind % 8 {
+            0..=2 => plain,
+            3 => Settings { grain: Grain::Tick, unknown_kinds: true, reuse: true, ..plain },
+            4 => Settings { grain: Grain::Second, ..plain },
+            5 => Settings { grain: Grain::TwoSeconds, births: false, reuse: true, trusted: false, ..plain },
+            6 => Settings { trusted: false, ..plain },
+            _ => Settings { births: false, reuse: true, grain: Grain::Tick, ..plain },
+        };
+        let disk = Memory::with(seed.wrapping_mul(31).wrapping_add(at as u64), settings);
+        let host = Self {
+            disk,
+            typical: Arc::new(AtomicU64::new(300)),
+            armed: Arc::default(),
+            crashes: Arc::default(),
+            seed: seed ^ ((at as u64) << 56),
+        };
+        for dir in ["cur", "new", "tmp"] {
+            host.make_dirs(&format!("{ROOT}/{dir}"));
+        }
+        // The id is not left to chance, so that a case is the same every time.
+        host.make_dirs(STATE);
+        let id = format!("smd-client-id 1\nid modelclient{at}\nmachine -\n");
+        host.disk.by_hand().write_file(format!("{STATE}/client-id"), id, None, true).expect("a file can be written");
+        host.sync_all();
+        host
+    }
+
+    fn rng(&self) -> Rng {
+        Rng::new(self.seed ^ self.crashes.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9))
+    }
+
+    /// Power fails and comes back.
+    pub fn crash(&self) {
+        self.disk.crash(&mut self.rng());
+    }
+
+    /// The number of the call that lies so many thousandths into a run.
+    pub fn call(&self, at: u16) -> u64 {
+        self.disk.calls() + self.way_in(at)
+    }
+
+    fn way_in(&self, at: u16) -> u64 {
+        1 + self.typical.load(Ordering::Relaxed) * u64::from(at) / 1000
+    }
+
+    /// Remembers how many calls a run without mishap makes.
+    pub fn note_calls(&self, before: u64) {
+        self.typical.store((self.disk.calls() - before).max(100), Ordering::Relaxed);
+    }
+
+    /// Plans a fault for the next run.
+    pub fn arm(&self, fault: act::Fault) {
+        let errno = |n: u8| ERRNOS[usize::from(n) % ERRNOS.len()];
+        let planned = match fault {
+            act::Fault::Once(at, n) if n >= 192 => Fault::new(self.way_in(at), errno(n), How::Once).late(),
+            act::Fault::Once(at, n) if n >= 128 => Fault::new(self.way_in(at), errno(n), How::Once).short(),
+            act::Fault::Once(at, n) => Fault::new(self.way_in(at), errno(n), How::Once),
+            act::Fault::Forever(at, n) => Fault::new(self.way_in(at), errno(n), How::Forever),
+            act::Fault::ThenCrash(at, n) => Fault::new(self.way_in(at), errno(n), How::OnceThenCrash),
+            act::Fault::Crash(at) | act::Fault::Kill(at) if at % 2 == 0 => Fault::crash_before(self.way_in(at)),
+            act::Fault::Crash(at) | act::Fault::Kill(at) => Fault::crash_after(self.way_in(at)),
+        };
+        self.disk.arm(planned);
+        *self.armed.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+    }
+
+    /// Ends what was planned. A killed process is gone; a host that is down stays so until [`Host::crash`].
+    pub fn disarm(&self) -> Struck {
+        let armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let struck = self.disk.struck();
+        self.disk.disarm();
+        match (self.disk.is_dead(), armed) {
+            (true, Some(act::Fault::Kill(_))) => {
+                self.disk.end_processes();
+                Struck::Killed
+            }
+            (true, _) => Struck::Crashed,
+            (false, _) if struck > 0 => Struck::Error,
+            (false, _) => Struck::No,
+        }
+    }
+
+    /// Runs something before every call.
+    pub fn between(&self, mut hook: impl FnMut(u64, &str) + Send + 'static) {
+        self.disk.between(move |_, call, name| hook(call, name));
+    }
+
+    /// Ends that.
+    pub fn unhook(&self) {
+        self.disk.alone();
+    }
+
+    /// Every content in `cur/`, `new/` and the grave. What is staged does not count: nobody reads it there.
+    pub fn contents(&self) -> BTreeSet<Bytes> {
+        let mut all = BTreeSet::new();
+        for top in [ROOT.to_owned(), format!("{STATE}/grave")] {
+            let found = self.disk.by_hand().list(&top).unwrap_or_default();
+            let staged = |path: &[u8]| path.starts_with(b"tmp/") || path.windows(5).any(|part| part == b"/tmp/");
+            all.extend(found.into_iter().filter(|(path, _)| !staged(path)).map(|(_, info)| info.bytes));
+        }
+        all
+    }
+
+    /// Every file below the root and in the grave, in words.
+    pub fn files(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for top in [ROOT.to_owned(), format!("{STATE}/grave")] {
+            let found = self.disk.by_hand().list(&top).unwrap_or_default();
+            all.extend(found.into_iter().filter(|(_, info)| info.kind == smd_maildir::fs::Kind::File).map(|(path, info)| {
+                let what = super::mail::parse(&info.bytes);
+                format!("{top}/{} {what:?} {} bytes", String::from_utf8_lossy(&path), info.bytes.len())
+            }));
+        }
+        all
+    }
+
+    /// A digest of mail with its stamps, and of the bases.
+    pub fn mail_and_bases(&self) -> u64 {
+        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+        let mut hasher = DefaultHasher::new();
+        for (path, info) in self.disk.by_hand().list(ROOT).unwrap_or_default() {
+            (path, &info.bytes, info.mtime.sec, info.mtime.nsec, info.ino, info.mode).hash(&mut hasher);
+        }
+        for part in STATE_PARTS {
+            for (path, info) in self.disk.by_hand().list(format!("{STATE}/{part}")).unwrap_or_default() {
+                if path.ends_with(b".db.txt") {
+                    (path, &info.bytes, info.mtime.sec, info.mtime.nsec, info.ino).hash(&mut hasher);
+                }
+            }
+        }
+        hasher.finish()
+    }
+
+    /// State and caches are gone.
+    pub fn lose_state(&self) {
+        for part in STATE_PARTS {
+            self.remove_all(&format!("{STATE}/{part}"));
+        }
+    }
+
+    /// A copy to be put back.
+    pub fn keep(&self) -> Copy {
+        let hand = self.disk.by_hand();
+        let state = STATE_PARTS.map(|part| format!("{STATE}/{part}")).into_iter();
+        Copy {
+            mail: hand.copy_tree(ROOT).expect("the root is there"),
+            state: state.filter_map(|path| Some((path.clone(), hand.copy_tree(&path).ok()?))).collect(),
+        }
+    }
+
+    /// Puts the state of a copy back.
+    pub fn restore_state(&self, copy: &Copy) {
+        self.lose_state();
+        for (path, tree) in &copy.state {
+            let how = Restore { dir_times: true, keep_top: false };
+            self.disk.by_hand().put_tree(path, tree, how).expect("state can be put back");
+        }
+        self.sync_all();
+    }
+
+    /// Puts the mail of a copy back, into the same root directory.
+    pub fn restore_tree(&self, copy: &Copy) {
+        let how = Restore { dir_times: true, keep_top: true };
+        self.disk.by_hand().put_tree(ROOT, &copy.mail, how).expect("mail can be put back");
+        self.sync_all();
+    }
+
+    /// Writes a new file as users do; gives its mtime.
+    pub fn write_file(&self, path: &str, bytes: &[u8], synced: bool) -> Mtime {
+        self.disk.by_hand().write_file(path, bytes, None, synced).expect("a file can be written");
+        self.disk.by_hand().stat(path).expect("it is there").mtime
+    }
+
+    /// Gives a file a second name.
+    pub fn link(&self, from: &str, to: &str) {
+        self.disk.by_hand().link(from, to).expect("the name is free");
+    }
+
+    /// Removes a name.
+    pub fn unlink(&self, path: &str) {
+        self.disk.by_hand().unlink(path).expect("it is there");
+    }
+
+    /// Renames, replacing what has the name.
+    pub fn rename(&self, from: &str, to: &str) {
+        self.disk.by_hand().rename(from, to).expect("it is there");
+    }
+
+    /// Gives a file another mtime.
+    pub fn touch(&self, path: &str) {
+        self.disk.by_hand().touch(path, Mtime { sec: 1_000_000_000, nsec: 7 }).expect("it is there");
+    }
+
+    /// Makes a directory and those above it.
+    pub fn make_dirs(&self, path: &str) {
+        self.disk.by_hand().mkdir_all(path).expect("a directory can be made");
+    }
+
+    /// Whether there is a directory.
+    pub fn is_dir(&self, path: &str) -> bool {
+        self.disk.by_hand().stat(path).is_ok_and(|stat| stat.kind == smd_maildir::fs::Kind::Dir)
+    }
+
+    /// Removes a tree, if it is there.
+    pub fn remove_all(&self, path: &str) {
+        let _ = self.disk.by_hand().remove_dir_all(path);
+    }
+
+    /// Everything durable.
+    pub fn sync_all(&self) {
+        self.disk.by_hand().sync();
+    }
+}

@@ -1,0 +1,74 @@
+//! Many random cases on all cores, and what is said of the first that fails.
+//!
+//! Deliberately not here: how long or how many; the CI's test and the `soak` program say so.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::play::play_told;
+use super::{Case, Figures, play, shrink};
+
+thread_local! {
+    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Keeps what a panic says, for the report, instead of printing it.
+pub fn catch_panics() {
+    std::panic::set_hook(Box::new(|panic| PANIC.set(panic.to_string())));
+}
+
+/// Plays a case; a panic of the code under test counts as a broken promise.
+///
+/// # Errors
+/// The broken promise.
+pub fn play_safely(case: &Case) -> Result<Figures, String> {
+    catch_unwind(AssertUnwindSafe(|| play(case))).unwrap_or_else(|_| Err(format!("panic: {}", PANIC.take())))
+}
+
+/// The first word of a broken promise.
+fn kind(broken: &str) -> String {
+    let end = if broken.starts_with("panic") { 60 } else { broken.find(':').unwrap_or(broken.len()) };
+    broken.chars().take(end).collect()
+}
+
+/// A failing case, made short, in words that can be put into a test.
+pub fn report(case: &Case, broken: &str) -> String {
+    let wanted = kind(broken);
+    let short = shrink(case, |shorter| play_safely(shorter).is_err_and(|broken| kind(&broken) == wanted));
+    let now = play_safely(&short).err().unwrap_or_default();
+    let mut story = String::new();
+    // Told again for those who look for the cause.
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        play_told(&short, Some(&mut |line| {
+            story.push_str(&line);
+            story.push('\n');
+        }))
+    }));
+    format!("seed {} broke a promise: {broken}\nshortened: {now}\n{short:?}\n{story}", case.seed)
+}
+
+/// Plays random cases from a seed on, on all cores, until `enough` says so. Gives the figures, and the reports of failures
+/// (it ends at the fifth).
+pub fn many(first: u64, enough: impl Fn(&Figures) -> bool + Sync) -> (Figures, Vec<String>) {
+    let next = AtomicU64::new(first);
+    let done = AtomicBool::new(false);
+    let all = Mutex::new((Figures::default(), Vec::new()));
+    let work = || {
+        while !done.load(Ordering::Relaxed) {
+            let case = Case::random(next.fetch_add(1, Ordering::Relaxed));
+            let result = play_safely(&case);
+            let report = result.as_ref().err().map(|broken| report(&case, broken));
+            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.0.add(&result.unwrap_or(Figures { sequences: 1, ..Figures::default() }));
+            all.1.extend(report);
+            if enough(&all.0) || all.1.len() >= 5 {
+                done.store(true, Ordering::Relaxed);
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    all.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
