@@ -4,8 +4,13 @@
 //! a pair of directories, a remote shell of three lines, or a real `sshd`. [`user::User`] does to a Maildir what mail
 //! programs and people do; [`tree::Tree`] is what a Maildir holds, as a value that can be compared.
 //!
-//! Deliberately not here: any of the project's own code. What is tested is the programs as a person has them, so nothing
-//! below links to them, reads their state files by their own parsers, or trusts their digests.
+//! A [`memory::Memory`] is the disk of one host in memory, for what no whole program can be made to meet: a crash between
+//! any two calls, the k-th call failing, another hand between two names of a listing.
+//!
+//! A [`model`] plays whole sessions on such disks, both ends in one thread, with users and faults in between.
+//!
+//! Deliberately not here, [`memory`] and [`model`] apart: any of the project's own code. What is tested is the programs as a person has
+//! them, so nothing below links to them, reads their state files by their own parsers, or trusts their digests.
 
 pub mod mail;
 pub mod memory;

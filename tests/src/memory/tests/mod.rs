@@ -1,0 +1,3 @@
+//! What the disk in memory promises, and the product's own rooms on it.
+
+mod runs;
