@@ -165,6 +165,13 @@ impl Memory {
         }))
     }
 
+    /// A disk of its own that is as one was.
+    pub fn of(saved: &Saved) -> Self {
+        let memory = Self::new(0);
+        memory.restore(saved);
+        memory
+    }
+
     /// The disk as people and mail programs use it.
     pub fn by_hand(&self) -> Hand<'_> {
         Hand(self)

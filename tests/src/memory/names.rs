@@ -143,6 +143,9 @@ impl Disk {
     /// The entry of a name, if there is one.
     pub(super) fn find(&self, dir: Id, name: &[u8]) -> io::Result<Option<Id>> {
         let body = self.dir(dir)?;
+        if body.gone {
+            return fail(Errno::NOENT);
+        }
         if name.len() > NAME_MAX {
             return fail(Errno::NAMETOOLONG);
         }

@@ -240,6 +240,9 @@ impl Fs for Memory {
         let mut error = None;
         let slots = |core: &mut Core| {
             core.disk.may(dir.0.id, 0o400)?;
+            if core.disk.dir(dir.0.id)?.gone {
+                return fail(Errno::NOENT);
+            }
             let mut slots: Vec<(EntryName, Id)> =
                 core.disk.dir(dir.0.id)?.names.iter().map(|(name, id)| (name.clone(), *id)).collect();
             core.disk.dice.shuffle(&mut slots);
