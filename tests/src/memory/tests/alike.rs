@@ -99,7 +99,7 @@ fn the_same_calls_have_the_same_answers_as_on_the_real_disk() {
         let (mut here, mut there) = (seeds.fork(seed), seeds.fork(seed));
         let temp = tempfile::tempdir().expect("temp");
         let mut real = Side::open(Disk, temp.path());
-        let memory = Memory::with(seed, Settings { reuse: seed % 2 == 0, ..Settings::default() });
+        let memory = Memory::with(seed, Settings { reuse: seed.is_multiple_of(2), ..Settings::default() });
         let mut model = Side::open(memory, Path::new("/"));
         let mut calls = Vec::new();
         for _ in 0..400 {
