@@ -149,7 +149,8 @@ impl<F: Fs> Applier<F> {
         }
         if let Some(text) = self.batch.broken.take() {
             self.discard_staged();
-            let states = std::mem::take(&mut self.batch.states);
+            // Nothing of it is left, so that whoever installs again without a new batch installs nothing.
+            let Batch { states, .. } = std::mem::take(&mut self.batch);
             return states.into_iter().map(|state| not_durable(state, &text)).collect();
         }
         let mut tickets = self.announce();

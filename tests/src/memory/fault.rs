@@ -104,6 +104,8 @@ pub(super) enum Verdict {
 pub(super) struct Plan {
     armed: Vec<(Fault, u64)>,
     next_write: Option<i32>,
+    /// How many calls failed as planned.
+    pub(super) struck: u64,
 }
 
 impl Plan {
@@ -116,6 +118,7 @@ impl Plan {
             return Verdict::Fail { errno, late: false, dies: false };
         }
         let mut verdict = Verdict::Go;
+        let struck = &mut self.struck;
         self.armed.retain_mut(|(fault, seen)| {
             let about = |wanted: &Vec<u8>| {
                 names.iter().any(|name| name.windows(wanted.len().max(1)).any(|part| part == wanted.as_slice()))
@@ -127,6 +130,7 @@ impl Plan {
             if *seen < fault.at || verdict != Verdict::Go {
                 return true;
             }
+            *struck += 1;
             let dies = matches!(fault.how, How::OnceThenCrash | How::Crash);
             verdict = Verdict::Fail { errno: fault.errno, late: fault.late, dies };
             if fault.short && is_write && !dies {

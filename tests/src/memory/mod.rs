@@ -41,7 +41,7 @@ pub use hand::Hand;
 pub use seam::{HeldDir, OpenFile};
 pub use tree::{FileInfo, Restore, Tree};
 
-use dice::Dice;
+pub use dice::Dice;
 use fault::Plan;
 use names::Disk;
 use node::Id;
@@ -215,6 +215,11 @@ impl Memory {
     /// Plans a fault; calls are counted for it from now on.
     pub fn arm(&self, fault: Fault) {
         self.core().plan.arm(fault);
+    }
+
+    /// How many calls failed as planned since the last [`Memory::disarm`].
+    pub fn struck(&self) -> u64 {
+        self.core().plan.struck
     }
 
     /// Drops all planned faults.

@@ -131,6 +131,8 @@ struct World {
     doubtful: bool,
     /// Hosts whose tree was put back since all was quiet.
     restored: BTreeSet<usize>,
+    /// Hosts that crashed since their last run that went well.
+    crashed: BTreeSet<usize>,
     /// What the runs of the last event came to.
     said: Vec<String>,
 }
@@ -181,6 +183,7 @@ impl World {
             untidy: BTreeSet::new(),
             doubtful: false,
             restored: BTreeSet::new(),
+            crashed: BTreeSet::new(),
             said: Vec::new(),
         }
     }
@@ -261,15 +264,19 @@ impl World {
     }
 
     fn acted(&mut self, host: usize) {
+        // A folder that was put back and then used has new stamps, and its lack of a message looks like a delete.
+        self.forget_lacking(host);
+        self.actors.insert(host);
+        self.doubtful |= !self.untidy.is_empty();
+    }
+
+    fn forget_lacking(&mut self, host: usize) {
         if self.restored.remove(&host) {
-            // A folder that was put back and then used has new stamps, and its lack of a message looks like a delete.
             let has = self.hosts[host].contents();
             let mut shared = lock(&self.shared);
             let lacking: Vec<_> = shared.ledger.owed().filter(|bytes| !has.contains(*bytes)).cloned().collect();
             lacking.iter().for_each(|bytes| shared.ledger.remove(bytes));
         }
-        self.actors.insert(host);
-        self.doubtful |= !self.untidy.is_empty();
     }
 
     fn adopts(&mut self) {
@@ -284,6 +291,11 @@ impl World {
     fn restore_tree(&mut self, host: usize) {
         let Some(copy) = &self.kept[host] else { return };
         self.hosts[host].restore_tree(copy);
+        if self.crashed.contains(&host) {
+            // The stamps that would tell were in a cache that the crash may have taken.
+            self.restored.insert(host);
+            self.forget_lacking(host);
+        }
         // A folder that the copy does not have looks like one that a user removed; and what was nowhere else is gone.
         let has: BTreeSet<String> = mail::folders(&self.hosts[host]);
         let others: Vec<Tree> = self.trees();
@@ -305,6 +317,7 @@ impl World {
     fn crash(&mut self, host: usize) -> Result<(), Broken> {
         self.figures.faults += 1;
         self.hosts[host].crash();
+        self.crashed.insert(host);
         let everywhere: BTreeSet<mail::Bytes> = self.hosts.iter().flat_map(Host::contents).collect();
         let tree = Tree::of(&self.hosts[host]);
         let mut shared = lock(&self.shared);
@@ -468,6 +481,8 @@ impl World {
         }
         if good && !meddled && !struck {
             self.untidy.remove(&run.client);
+            self.crashed.remove(&0);
+            self.crashed.remove(&run.client);
             // What a run held back need not be durable.
             let [server, client] = [0, run.client].map(|at| Tree::of(&self.hosts[at]));
             let both = server.in_common(&client);

@@ -135,6 +135,8 @@ impl User<'_> {
                     self.host.rename(&one.path(), &aside);
                     self.host.rename(&two.path(), &one.path());
                     self.host.rename(&aside, &two.path());
+                    // Half a swap would be a message that lies in `tmp/`.
+                    self.host.sync_all();
                 }
             }
             Act::Touch(n) => {
