@@ -1,0 +1,74 @@
+//! Random sequences of users, runs, faults and crashes on disks in memory (`smd_tests::model`), and the cases that once
+//! broke a promise.
+//!
+//! `SMD_MODEL_SEQUENCES` sets how many sequences are played, `SMD_TEST_SEED` the first; `cargo run -p smd-tests --bin
+//! soak` plays for a given time. Deliberately not here: real processes and disks (`kill`, `busy`, `trouble`).
+
+use smd_tests::model::act::{Act, Case, Event, Fault, Habit, Mishap, Way};
+use smd_tests::model::many::{catch_panics, many, play_safely, report};
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect("it is a number"))
+}
+
+#[test]
+fn no_sequence_of_users_runs_and_faults_breaks_a_promise() {
+    catch_panics();
+    let wanted = number("SMD_MODEL_SEQUENCES", 20_000);
+    let (figures, failures) = many(number("SMD_TEST_SEED", 1), |figures| figures.sequences >= wanted);
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    eprintln!(
+        "sequences: {}, sessions: {}, faults: {}, looks between calls: {}",
+        figures.sequences, figures.runs, figures.faults, figures.looks
+    );
+}
+
+/// A case that once failed.
+#[track_caller]
+fn kept(case: &Case) {
+    if let Err(broken) = play_safely(case) {
+        panic!("{}", report(case, &broken));
+    }
+}
+
+fn run(way: Way, mishap: Mishap) -> Event {
+    Event::Run { client: 0, way, keep: false, dry: false, depth: 0, mishap }
+}
+
+#[test]
+fn a_file_with_all_stamps_of_one_that_is_gone_is_read() {
+    // Two seconds of one stamp, no birth times, inodes used again: the new message had everything of the edited one.
+    kept(&Case {
+        seed: 991,
+        clients: 2,
+        habit: Habit::Named,
+        disk: 5,
+        events: vec![
+            Event::User(2, Act::Deliver(169, 200, 144, 110), true),
+            run(Way::Pull, Mishap::User(0, 36, Act::Deliver(12, 77, 147, 125))),
+            Event::Settle(0),
+            Event::User(2, Act::EditHeader(253, 237), true),
+            Event::User(2, Act::Deliver(166, 1, 194, 203), true),
+        ],
+    });
+}
+
+#[test]
+fn a_batch_that_was_given_up_is_not_installed_again() {
+    kept(&Case {
+        seed: 5534,
+        clients: 1,
+        habit: Habit::Few,
+        disk: 0,
+        events: vec![
+            Event::User(1, Act::Deliver(1, 171, 3, 39), true),
+            Event::User(1, Act::Deliver(18, 13, 222, 99), true),
+            Event::User(1, Act::MoveAnew(198, 146, 227), true),
+            Event::Crash(1),
+            Event::Settle(0),
+            Event::User(0, Act::RemoveFolder(199), true),
+            Event::User(0, Act::Copy(139, 125, 95), true),
+            run(Way::Sync, Mishap::Fault(0, Fault::Once(627, 32))),
+        ],
+    });
+}
