@@ -69,7 +69,18 @@ impl World {
     /// Hosts with these names; the last is the server, the others its clients.
     #[track_caller]
     pub fn with_hosts(link: Link, names: &[&str]) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory can be made");
+        Self::within(tempfile::tempdir().expect("a temporary directory can be made"), link, names)
+    }
+
+    /// Two hosts on a file system in memory, where syncs cost nothing, if this machine has one: for tests of many runs.
+    #[track_caller]
+    pub fn in_memory(link: Link) -> Self {
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self::within(dir.expect("a temporary directory can be made"), link, &["laptop", "office"])
+    }
+
+    #[track_caller]
+    fn within(dir: TempDir, link: Link, names: &[&str]) -> Self {
         let host = |name: &&str| Host { name: (*name).to_owned(), home: dir.path().join("home").join(name) };
         let hosts: Vec<Host> = names.iter().map(host).collect();
         let mut world = Self { sshd: None, link, hosts, dir };
@@ -189,6 +200,19 @@ impl World {
     /// The remote shell of [`Link::Rsh`], for a test's own configuration.
     pub fn rsh_script(&self) -> PathBuf {
         self.dir.path().join("rsh")
+    }
+
+    /// Lets `before` be said in the script that starts the server, so that a test can learn its number, or run it under
+    /// another program when `before` ends in `exec PROGRAM`. Gives the options that make a client use that script.
+    #[track_caller]
+    pub fn start_server_by(&self, before: &str) -> Vec<String> {
+        let script = self.server_script(self.server());
+        self.script(&script, &self.on_host(self.server(), &format!("{before} smd-server \"$@\"")));
+        match self.link {
+            // The pair of directories starts its own; ssh uses this script anyway.
+            Link::Local | Link::Ssh | Link::RestrictedSsh => Vec::new(),
+            Link::Rsh => vec!["--remote-command".to_owned(), script.display().to_string()],
+        }
     }
 
     fn server_script(&self, host: &Host) -> PathBuf {

@@ -1,0 +1,75 @@
+//! Processes of a running test: who the children of one are, whether one still runs, and its end by SIGKILL.
+//!
+//! Only processes that the test started are ever named here, by number, and nothing is looked for by its name.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long anything may take that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The children of a process, as the kernel lists them.
+pub fn children(pid: u32) -> Vec<u32> {
+    let mut all = Vec::new();
+    for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+        let text = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        all.extend(text.split_whitespace().filter_map(|word| word.parse::<u32>().ok()));
+    }
+    all
+}
+
+/// Whether a process is there and not only waits to be reaped.
+pub fn runs(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name stands in parentheses and may hold anything; the state follows.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+/// Sends a signal; false when the process had ended before.
+pub fn signal(pid: u32, signal: Signal) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process has a positive number");
+    runs(pid.as_raw_nonzero().get().unsigned_abs()) && kill_process(pid, signal).is_ok()
+}
+
+/// Ends a process that cannot object; false when it had ended before.
+pub fn kill(pid: u32) -> bool {
+    signal(pid, Signal::KILL)
+}
+
+/// Waits until something is so; there is no event to wait for where another's child is concerned.
+#[track_caller]
+pub fn wait_until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let since = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(since.elapsed() < PATIENCE, "waited in vain: {what}");
+        thread::sleep(Duration::from_micros(300));
+    }
+}
+
+/// Waits until a process that may be another's child has ended.
+#[track_caller]
+pub fn wait_for_end(pid: u32) {
+    wait_until("a process ends", || (!runs(pid)).then_some(()));
+}
+
+/// A number that a start script wrote into a file, once it is complete.
+pub fn written_pid(file: &Path) -> Option<u32> {
+    fs::read_to_string(file).ok()?.strip_suffix('\n')?.parse().ok()
+}
+
+/// Fails with what to install when `strace` is missing, or may not trace.
+#[track_caller]
+pub fn require_strace() {
+    let output = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).output();
+    let output = output.expect("these tests need strace; install it with: sudo apt-get install strace");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "strace must be allowed to trace (kernel.yama.ptrace_scope, seccomp): {text}");
+}

@@ -1,0 +1,317 @@
+//! Programs that are killed for real, at random moments and at every phase: one ordinary run makes all well.
+//!
+//! At random: SIGKILL to the client, the server or `ssh`, some time after the server started. At every phase: `strace` kills
+//! the client or the server when it makes its N-th call of a kind, for every N and every kind that changes or syncs a file.
+//! After each kill, or after up to three in a row, comes one ordinary `smd-sync`. It must end with 0, and both mailboxes must
+//! hold exactly what the story says: nothing lost, nothing back, nothing twice, flags merged.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use smd_tests::outcome::Outcome;
+use smd_tests::processes::{children, kill, require_strace, runs, wait_for_end, wait_until, written_pid};
+use smd_tests::rng::Rng;
+use smd_tests::story::{Picture, Progress, Story};
+use smd_tests::world::{Link, World, finish};
+
+/// Kills at random moments over a pipe, and over ssh.
+const RANDOM_LOCAL: usize = 90;
+const RANDOM_SSH: usize = 64;
+/// Kills at phases: at least so many phases are met at the client and at the server.
+const PHASES_CLIENT: usize = 75;
+const PHASES_SERVER: usize = 75;
+const _: () = assert!(RANDOM_LOCAL + RANDOM_SSH + PHASES_CLIENT + PHASES_SERVER >= 300 && RANDOM_SSH >= 60);
+
+/// Calls that change or sync a file, all made by the main thread of either program.
+const CALLS: [&str; 8] = ["renameat2", "unlinkat", "fsync", "syncfs", "linkat", "write", "mkdirat", "openat"];
+
+const KILLED: i32 = 128 + 9;
+const LOST: i32 = 69;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Victim {
+    Client,
+    Server,
+    Ssh,
+}
+
+/// What was killed, and when.
+#[derive(Debug, Default)]
+struct Tally {
+    client: usize,
+    server: usize,
+    ssh: usize,
+    early: usize,
+    middle: usize,
+    late: usize,
+}
+
+impl Tally {
+    fn kills(&self) -> usize {
+        self.client + self.server + self.ssh
+    }
+
+    fn count(&mut self, victim: Victim, progress: Progress) {
+        *match victim {
+            Victim::Client => &mut self.client,
+            Victim::Server => &mut self.server,
+            Victim::Ssh => &mut self.ssh,
+        } += 1;
+        *match progress {
+            Progress::Nothing => &mut self.early,
+            Progress::Middle => &mut self.middle,
+            Progress::Everything => &mut self.late,
+        } += 1;
+    }
+
+    /// Fails when the kills missed what they were meant to hit.
+    #[track_caller]
+    fn report(&self, least: usize) {
+        eprintln!(
+            "kills: {} (client {}, server {}, ssh {}; in the middle of a transfer {}, before {}, after {})",
+            self.kills(),
+            self.client,
+            self.server,
+            self.ssh,
+            self.middle,
+            self.early,
+            self.late
+        );
+        assert!(self.kills() >= least, "too few kills: {self:?}");
+        assert!(self.middle * 3 >= self.kills(), "too few kills hit while something was under way: {self:?}");
+    }
+}
+
+/// Two hosts, the story of their mail, and what was killed so far.
+struct Stage {
+    link: Link,
+    world: World,
+    story: Story,
+    rng: Rng,
+    tally: Tally,
+    /// Where the server's start script writes its number, and strace what it saw.
+    pid_file: PathBuf,
+    log: PathBuf,
+    /// How long a run takes from the server's start to its end.
+    length: Duration,
+    /// Kills since the last ordinary run.
+    in_a_row: u64,
+}
+
+impl Stage {
+    #[track_caller]
+    fn new(link: Link, seed: u64) -> Self {
+        let rng = Rng::from_env_or(seed);
+        let world = World::in_memory(link);
+        let story = Story::begin(&world, 160, 7, rng.fork(1));
+        let (pid_file, log) = (world.dir().join("server.pid"), world.dir().join("strace.log"));
+        let (rng, tally, length) = (rng.fork(2), Tally::default(), Duration::ZERO);
+        let mut stage = Self { link, world, story, rng, tally, pid_file, log, length, in_a_row: 0 };
+        stage.ordinary_run();
+        stage.story.change(4);
+        let (client, _, since) = stage.start("smd-sync");
+        let output = client.wait_with_output().expect("the client ends");
+        stage.length = since.elapsed();
+        Outcome::new("smd-sync".to_owned(), &output).ok();
+        stage.story.check();
+        stage.story.change(4);
+        stage
+    }
+
+    /// A run whose server writes its number into a file, and is started under `tracer` if there is one.
+    fn prepare(&self, program: &str, tracer: &str) -> Command {
+        let before = format!("echo $$ >'{}'; exec {tracer}", self.pid_file.display());
+        let options = self.world.start_server_by(&before);
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        let mut command = self.world.prepare(program, self.world.client(), &options);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts a run, and waits until its server runs as well, or the client has ended: gives both, and when that was.
+    #[track_caller]
+    fn start(&mut self, program: &str) -> (Child, Option<u32>, Instant) {
+        drop(fs::remove_file(&self.pid_file));
+        let client = self.prepare(program, "").spawn().expect("the client can be started");
+        let server = wait_until("the server starts", || {
+            let pid = match self.link {
+                Link::Local => children(client.id()).first().copied(),
+                _ => written_pid(&self.pid_file),
+            };
+            (pid.is_some() || !runs(client.id())).then_some(pid)
+        });
+        (client, server, Instant::now())
+    }
+
+    /// One ordinary run makes all well.
+    #[track_caller]
+    fn ordinary_run(&mut self) {
+        let outcome = finish(&mut self.prepare("smd-sync", ""));
+        assert_eq!(outcome.code, 0, "after {} kills in a row, {} in all\n{outcome}", self.in_a_row, self.tally.kills());
+        self.story.check();
+        self.in_a_row = 0;
+    }
+
+    /// A program for the run that is killed.
+    fn program(&mut self) -> &'static str {
+        self.rng.pick::<&str>(&["smd-sync", "smd-sync", "smd-sync", "smd-sync", "smd-pull", "smd-push"])
+    }
+
+    /// Takes stock after a run that was to be killed, and most times lets an ordinary run follow.
+    #[track_caller]
+    fn after(&mut self, hit: Option<Victim>, before: &Picture) {
+        if let Some(victim) = hit {
+            self.tally.count(victim, self.story.picture().since(before));
+            self.in_a_row += 1;
+            if self.in_a_row < 3 && self.rng.chance(25) {
+                return self.story.deliver_to_both();
+            }
+        }
+        self.ordinary_run();
+        let much = self.rng.index(5) + 1;
+        self.story.change(much);
+    }
+
+    /// Kills one of these at a random moment of a run.
+    #[track_caller]
+    fn kill_at_random(&mut self, victims: &[Victim]) {
+        let (victim, program) = (*self.rng.pick(victims), self.program());
+        let before = self.story.picture();
+        let pulse = self.story.pulse();
+        let (client, server, mut since) = self.start(program);
+        let mut length = u64::try_from(self.length.as_micros()).expect("a run takes no centuries");
+        // At any moment of the run, or at any moment shortly after its first change of a mailbox.
+        if self.rng.chance(60) {
+            wait_until("something changes", || (self.story.pulse() != pulse || !runs(client.id())).then_some(()));
+            (since, length) = (Instant::now(), length / 8);
+        }
+        let moment = Duration::from_micros(self.rng.within(0..length.max(1)));
+        thread::sleep(moment.saturating_sub(since.elapsed()));
+        let hit = match victim {
+            Victim::Client => kill(client.id()),
+            Victim::Server => server.is_some_and(kill),
+            Victim::Ssh => children(client.id()).first().is_some_and(|ssh| kill(*ssh)),
+        };
+        let output = client.wait_with_output().expect("the client ends");
+        server.into_iter().for_each(wait_for_end);
+        let outcome = Outcome::new(format!("{program}, {victim:?} killed after {moment:?}"), &output);
+        // Whoever was killed at its very end may have been done.
+        let hit = hit && (victim != Victim::Client || outcome.code == KILLED);
+        match victim {
+            Victim::Client if hit => {}
+            _ if hit && outcome.code == LOST => drop(outcome.says("office")),
+            _ => drop(outcome.ok()),
+        }
+        self.after(hit.then_some(victim), &before);
+    }
+
+    /// Kills the client or the server when it makes its `nth` call of a kind; false when it made fewer.
+    #[track_caller]
+    fn kill_at_call(&mut self, victim: Victim, call: &str, nth: usize) -> bool {
+        let before = self.story.picture();
+        let program = self.program();
+        drop(fs::remove_file(&self.pid_file));
+        fs::write(&self.log, "").expect("the log can be emptied");
+        let log = self.log.display().to_string();
+        let inject = format!("inject={call}:signal=KILL:when={nth}");
+        let tracer = ["strace", "-o", &log, "-e", &format!("trace={call}"), "-e", &inject];
+        let outcome = match victim {
+            Victim::Server => finish(&mut self.prepare(program, &tracer.join(" "))),
+            _ => finish(&mut under(&tracer, &self.prepare(program, ""))),
+        };
+        written_pid(&self.pid_file).into_iter().for_each(wait_for_end);
+        let hit = fs::read_to_string(&self.log).expect("strace writes its log").contains("killed by SIGKILL");
+        let expected = match victim {
+            _ if !hit => 0,
+            Victim::Client => KILLED,
+            _ => LOST,
+        };
+        // A server that is killed while it tidies up after the last word is not missed.
+        if !(victim == Victim::Server && outcome.code == 0) {
+            assert_eq!(outcome.code, expected, "{victim:?} killed at {call} {nth}: {hit}\n{outcome}");
+        }
+        self.after(hit.then_some(victim), &before);
+        hit
+    }
+
+    /// Kills at each call of each kind, with growing steps where there are many.
+    #[track_caller]
+    fn kill_at_every_call(&mut self, victim: Victim, least: usize) {
+        let mut reached = Vec::new();
+        for call in CALLS {
+            let (mut nth, mut missed) = (1, 0);
+            // How many calls a run makes depends on what there is to do.
+            while missed < 3 {
+                match self.kill_at_call(victim, call, nth) {
+                    // Most files are opened before anything is changed.
+                    true => nth += if call == "openat" { 1 + nth / 2 } else { 1 + nth / 4 },
+                    false => missed += 1,
+                }
+            }
+            reached.push((call, nth));
+        }
+        eprintln!("calls reached at the {victim:?}: {reached:?}");
+        reached.retain(|(_, nth)| *nth > 1);
+        while self.tally.kills() < least {
+            let (call, most) = *self.rng.pick(&reached);
+            let nth = self.rng.index(most) + 1;
+            self.kill_at_call(victim, call, nth);
+        }
+    }
+
+    /// All is well for good: nothing was left lying about.
+    #[track_caller]
+    fn end(mut self, least: usize) {
+        self.ordinary_run();
+        self.story.deliver_everywhere();
+        self.ordinary_run();
+        self.story.check_leftovers();
+        self.tally.report(least);
+    }
+}
+
+/// The same command with another program before it.
+fn under(tracer: &[&str], command: &Command) -> Command {
+    let mut outer = Command::new(tracer[0]);
+    outer.args(&tracer[1..]).arg(command.get_program()).args(command.get_args());
+    outer.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    outer.current_dir(command.get_current_dir().expect("every host has a home")).stdin(Stdio::null());
+    outer
+}
+
+#[test]
+fn a_client_or_server_killed_at_random_over_a_pipe_costs_nothing() {
+    let mut stage = Stage::new(Link::Local, 1);
+    while stage.tally.kills() < RANDOM_LOCAL {
+        stage.kill_at_random(&[Victim::Client, Victim::Server]);
+    }
+    stage.end(RANDOM_LOCAL);
+}
+
+#[test]
+fn a_client_or_server_or_ssh_killed_at_random_costs_nothing() {
+    let mut stage = Stage::new(Link::Ssh, 2);
+    while stage.tally.kills() < RANDOM_SSH {
+        stage.kill_at_random(&[Victim::Client, Victim::Server, Victim::Ssh]);
+    }
+    stage.end(RANDOM_SSH);
+}
+
+#[test]
+fn a_client_killed_before_any_call_that_changes_a_file_costs_nothing() {
+    require_strace();
+    let mut stage = Stage::new(Link::Rsh, 3);
+    stage.kill_at_every_call(Victim::Client, PHASES_CLIENT);
+    stage.end(PHASES_CLIENT);
+}
+
+#[test]
+fn a_server_killed_before_any_call_that_changes_a_file_costs_nothing() {
+    require_strace();
+    let mut stage = Stage::new(Link::Rsh, 4);
+    stage.kill_at_every_call(Victim::Server, PHASES_SERVER);
+    stage.end(PHASES_SERVER);
+}
