@@ -23,6 +23,7 @@ pub mod rng;
 pub mod sshd;
 pub mod stamps;
 pub mod story;
+pub mod trace;
 pub mod tree;
 pub mod user;
 pub mod world;

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -72,4 +72,13 @@ pub fn require_strace() {
     let output = output.expect("these tests need strace; install it with: sudo apt-get install strace");
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "strace must be allowed to trace (kernel.yama.ptrace_scope, seccomp): {text}");
+}
+
+/// The same command with another program before it.
+pub fn under(tracer: &[&str], command: &Command) -> Command {
+    let mut outer = Command::new(tracer[0]);
+    outer.args(&tracer[1..]).arg(command.get_program()).args(command.get_args());
+    outer.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    outer.current_dir(command.get_current_dir().expect("every host has a home")).stdin(Stdio::null());
+    outer
 }

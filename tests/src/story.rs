@@ -10,7 +10,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use crate::populate::{self, Spec};
@@ -58,7 +57,7 @@ pub enum Progress {
     Nothing,
     /// Something was changed, and something was left to do.
     Middle,
-    /// Mail and bases of both hosts are as they should be at the end.
+    /// Both hosts have agreed on another base.
     Everything,
 }
 
@@ -199,13 +198,11 @@ impl Story {
         Picture { trees, staged: self.staged(), bases }
     }
 
-    /// Stamps of all that a run changes first: cheap enough to ask for all the time.
-    pub fn pulse(&self) -> Vec<Option<(i64, i64)>> {
-        let names =
+    /// The directories that a run changes first.
+    pub fn dirs(&self) -> Vec<PathBuf> {
+        let folders =
             self.roots.iter().flat_map(|root| tree::folders(root).into_iter().map(move |folder| root.join(folder)));
-        let dirs = names.flat_map(|folder| ["tmp", "new", "cur"].map(|dir| folder.join(dir)));
-        let stamp = |path: PathBuf| path.metadata().ok().map(|meta| (meta.mtime(), meta.mtime_nsec()));
-        dirs.map(stamp).collect()
+        folders.flat_map(|folder| ["tmp", "new", "cur"].map(|dir| folder.join(dir))).collect()
     }
 
     fn staged(&self) -> BTreeSet<PathBuf> {
@@ -312,13 +309,24 @@ impl Story {
 }
 
 impl Picture {
+    /// Whether the mail of a run that began at `before` is done, and both hosts have all that is needed to agree on the base
+    /// that it made, also if not both have taken it yet: whoever changes mail now finds it compared with that base.
+    pub fn is_prepared(&self, before: &Self) -> bool {
+        let number =
+            |base: &[u8]| last_record(base).split(|byte| *byte == b' ').skip(1).take(2).collect::<Vec<_>>().concat();
+        let numbers = |bases: &[Vec<u8>]| bases.iter().map(|base| number(base)).collect::<BTreeSet<_>>();
+        let now = numbers(&self.bases);
+        let agreed = self.bases.len() == 2 && now.len() == 1 && now != numbers(&before.bases);
+        agreed && self.trees[0].differences(&self.trees[1]).is_empty()
+    }
+
     /// How far a run came that began at `before` and left this.
     pub fn since(&self, before: &Self) -> Progress {
         let settled = self.bases.iter().map(|base| last_record(base)).collect::<BTreeSet<_>>();
         let agreed = settled.len() == 1 && settled.iter().all(|record| record.starts_with(b"commit "));
         if self == before {
             Progress::Nothing
-        } else if agreed && self.trees[0].differences(&self.trees[1]).is_empty() {
+        } else if agreed && self.bases != before.bases {
             Progress::Everything
         } else {
             Progress::Middle
