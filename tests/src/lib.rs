@@ -20,6 +20,7 @@ pub mod populate;
 pub mod processes;
 pub mod programs;
 pub mod rng;
+pub mod room;
 pub mod sshd;
 pub mod stamps;
 pub mod story;
