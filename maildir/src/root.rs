@@ -23,6 +23,23 @@ pub struct Identity {
     pub btime: Option<Mtime>,
 }
 
+impl Identity {
+    /// Whether this may be the directory that `was` tells of.
+    pub fn may_be(&self, was: &Self) -> bool {
+        self.ino == was.ino && (self.btime.is_none() || was.btime.is_none() || self.btime == was.btime)
+    }
+}
+
+/// A folder that is, or whose `cur` or `new` is, where another file system is mounted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mount {
+    /// The folder.
+    pub folder: Folder,
+    /// Which directory is mounted there: the first of folder, `cur` and `new` that is a mount point. None where that was
+    /// not recorded, by a version of these programs that did not.
+    pub identity: Option<Identity>,
+}
+
 /// A root, held open for a run.
 pub struct Root<F: Fs> {
     /// The file system.

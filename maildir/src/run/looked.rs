@@ -90,13 +90,16 @@ impl<F: Fs> RootRun<F> {
     fn suspicion(&self, look: &Look) -> Option<String> {
         self.chosen?;
         let meta = self.store.meta();
-        if let Some(was) = meta.identity
-            && (was.ino != look.identity.ino
-                || (was.btime.is_some() && look.identity.btime.is_some() && was.btime != look.identity.btime))
-        {
+        if meta.identity.is_some_and(|was| !look.identity.may_be(&was)) {
             return Some("is another directory than before".to_owned());
         }
-        let lost = meta.mounts.iter().find(|folder| !look.mounts.contains(folder));
-        lost.map(|folder| format!("had a mounted disk at {} that is not there", printable(folder.as_bytes())))
+        meta.mounts.iter().find_map(|was| {
+            let folder = printable(was.folder.as_bytes());
+            let Some(now) = look.mounts.iter().find(|now| now.folder == was.folder) else {
+                return Some(format!("had a mounted disk at {folder} that is not there"));
+            };
+            let other = was.identity.zip(now.identity).is_some_and(|(was, now)| !now.may_be(&was));
+            other.then(|| format!("has another disk mounted at {folder} than before"))
+        })
     }
 }

@@ -7,7 +7,8 @@ use smd_protocol::{Delta, Entry, Folder, Section, Seen, Snapshot};
 
 use super::folder::Messages;
 use super::rounds::Work;
-use super::{Identity, Look};
+use super::walk::DirSeen;
+use super::{Identity, Look, Mount};
 use crate::cache::{DirRecord, DirState, Record, Whole};
 use crate::error::Trouble;
 use crate::fs::Fs;
@@ -121,8 +122,12 @@ impl<F: Fs> Work<'_, F> {
 
     fn look(self, delta: Delta, kept: BTreeMap<Folder, DirState>, whole: Whole) -> Look {
         let root = self.walked.dirs.get(&Folder::root()).map(|seen| seen.own);
-        let mounts =
-            self.walked.dirs.iter().filter(|(_, seen)| seen.own.mount || seen.places().any(|place| place.mount));
+        let mount = |(folder, seen): (&Folder, &DirSeen)| {
+            let at =
+                [Some(&seen.own), seen.cur.as_ref(), seen.new.as_ref()].into_iter().flatten().find(|at| at.mount)?;
+            Some(Mount { folder: folder.clone(), identity: Some(Identity { ino: at.ino, btime: at.btime }) })
+        };
+        let mounts = self.walked.dirs.iter().filter_map(mount).collect();
         let mut troubles = self.walked.troubles.clone();
         troubles.extend(self.troubles.iter().cloned());
         troubles.extend(self.listed.values().flat_map(|found| found.troubles.iter().cloned()));
@@ -135,7 +140,7 @@ impl<F: Fs> Work<'_, F> {
             incomplete: false,
             twins: self.twins.iter().cloned().collect(),
             identity: Identity { ino: root.map_or(0, |own| own.ino), btime: root.and_then(|own| own.btime) },
-            mounts: mounts.map(|(folder, _)| folder.clone()).collect(),
+            mounts,
             depth: self.depth,
             files_read: self.files_read,
             bytes_read: self.bytes_read,

@@ -42,7 +42,7 @@ pub use settle::Committed;
 pub use smd_protocol::wire::Depth;
 pub use twins::Twin;
 
-use crate::root::Identity;
+use crate::root::{Identity, Mount};
 
 /// What a scan needs to know beside base and cache.
 pub struct Scanner<'a, F: Fs> {
@@ -79,7 +79,7 @@ pub struct Look {
     /// Which directory the root is.
     pub identity: Identity,
     /// Folders that are, or whose `cur` or `new` are, where other file systems are mounted.
-    pub mounts: Vec<Folder>,
+    pub mounts: Vec<Mount>,
     /// How closely was looked.
     pub depth: Depth,
     /// Files that were read.

@@ -9,8 +9,11 @@ use smd_protocol::{BaseId, Digest, Folder, Section, Snapshot};
 use super::Meta;
 use super::text::{self, put};
 
-/// The version that we write, and the only one that we read.
-pub(super) const VERSION: u64 = 1;
+/// The version that we write.
+pub(super) const VERSION: u64 = 2;
+
+/// The oldest that we read. It differs in that no `mount` says which directory was mounted.
+const OLDEST: u64 = 1;
 
 const MAGIC: &[u8] = b"smd-db ";
 
@@ -25,6 +28,8 @@ pub(super) struct Header {
     pub(super) sections: Vec<Line>,
     /// Bytes of the whole head: where the first section's text begins.
     pub(super) len: usize,
+    /// The version that wrote it.
+    pub(super) version: u64,
 }
 
 /// A section's line in the table.
@@ -102,7 +107,8 @@ pub(super) fn read_header(file: &[u8]) -> Head {
         return Head::Bad("the checksum of its head does not hold");
     }
     match version {
-        VERSION => read_body(body, from + body.len()).map_or(Head::Bad("its head cannot be read"), Head::Good),
+        OLDEST..=VERSION => read_body(body, from + body.len())
+            .map_or(Head::Bad("its head cannot be read"), |header| Head::Good(Header { version, ..header })),
         _ if version > VERSION => Head::Newer(version),
         _ => Head::Bad("its version was never in use"),
     }
@@ -118,7 +124,7 @@ fn read_body(body: &[u8], len: usize) -> Option<Header> {
     };
     let sections = lines.map(read_line).collect::<Option<Vec<_>>>()?;
     let sorted = sections.windows(2).all(|two| two[0].folder < two[1].folder);
-    (sorted && (id.is_some() || sections.is_empty())).then_some(Header { meta, id, sections, len })
+    (sorted && (id.is_some() || sections.is_empty())).then_some(Header { meta, id, sections, len, version: VERSION })
 }
 
 fn read_line(line: &[u8]) -> Option<Line> {

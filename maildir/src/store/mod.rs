@@ -21,7 +21,7 @@ use smd_protocol::{BaseId, Delta, Folder, Presence, Section, Snapshot};
 use crate::error::{Context, Error};
 use crate::fs::{Fs, Rename};
 use crate::home::{Access, Pair, read_file, stem};
-pub use crate::root::Identity;
+pub use crate::root::{Identity, Mount};
 
 mod header;
 mod tail;
@@ -45,7 +45,7 @@ pub struct Meta {
     /// A fingerprint of the excludes under which the base was made.
     pub excludes: String,
     /// Folders that were mount points and held mail.
-    pub mounts: Vec<Folder>,
+    pub mounts: Vec<Mount>,
 }
 
 /// Why the base was not read or written.
@@ -246,6 +246,8 @@ impl<F: Fs> Store<F> {
             return Ok(());
         }
         self.snapshot = skeleton;
+        // What an older program could not read follows no head that it can.
+        self.fold_due = header.version < header::VERSION;
         self.meta = header.meta;
         self.on_disk = OnDisk::Good { base: at as u64, end: tail.end as u64, len: file.len() as u64 };
         self.ids.current = tail.current;

@@ -188,7 +188,7 @@ fn one_new_mail_appends_a_few_hundred_bytes() {
     let mut store = world.open();
     step(&mut store, 1, &format!("big: {many}|: +a"));
     let len = world.bytes().len();
-    assert!(world.bytes().starts_with(b"smd-db 1 ") && store.on_disk == world.open().on_disk);
+    assert!(world.bytes().starts_with(b"smd-db 2 ") && store.on_disk == world.open().on_disk);
     let mut store = world.open();
     step(&mut store, 2, ": +b");
     assert!(world.bytes().len() - len < 400);
@@ -241,8 +241,8 @@ fn a_forgotten_base_is_replaced_by_the_next_one_and_not_before() {
 #[test]
 fn the_description_of_the_root_is_kept_with_the_base() {
     let world = World::new();
-    let one =
-        Meta { identity: Some(Identity { ino: 7, btime: None }), excludes: "x".to_owned(), mounts: vec![folder("a")] };
+    let identity = Some(Identity { ino: 7, btime: None });
+    let one = Meta { identity, excludes: "x".to_owned(), mounts: vec![Mount { folder: folder("a"), identity }] };
     let two = Meta { excludes: "y".to_owned(), ..one.clone() };
     let mut store = world.open();
     store.note(&two).expect("nothing to note with");
@@ -265,14 +265,44 @@ fn the_description_of_the_root_is_kept_with_the_base() {
 }
 
 #[test]
+fn a_file_of_version_1_is_read_and_rewritten_by_the_next_commit() {
+    let world = World::new();
+    let mut store = world.open();
+    store.fold_due = true;
+    let meta = Meta { mounts: vec![Mount { folder: folder("a"), identity: None }], ..Meta::default() };
+    let id = store.write_next(1, &changes(": +a"), &meta).expect("writes");
+    store.commit(id).expect("commits");
+    store.fold_due = true;
+    let id = store.write_next(2, &changes(": +b"), &meta).expect("writes");
+    store.commit(id).expect("commits");
+    // The same file as the older programs wrote it.
+    let file = world.bytes();
+    let first = file.iter().position(|&b| b == b'\n').expect("a first line") + 1;
+    let words = text::words::<4>(&file[..first - 1]).expect("a first line of ours");
+    let head: usize = std::str::from_utf8(words[2]).expect("digits").parse().expect("a number");
+    let body = std::str::from_utf8(&file[first..first + head]).expect("ascii").replace("mount a -\n", "mount a\n");
+    assert_eq!(body.len(), head - 2);
+    let claim = format!("1 {}", body.len());
+    let old = format!("smd-db {claim} {:016x}\n{body}", text::checksum(&[claim.as_bytes(), body.as_bytes()]));
+    world.put(&[old.as_bytes(), &file[first + head..]].concat());
+
+    let mut store = world.open();
+    assert_eq!((store.lost(), store.ids().current, store.meta()), (None, Some(id), &meta));
+    let id = store.write_next(3, &changes(": +c"), &meta).expect("writes");
+    store.commit(id).expect("commits");
+    assert!(world.bytes().starts_with(b"smd-db 2 "));
+    assert_eq!(world.open().ids().current, Some(id));
+}
+
+#[test]
 fn a_later_version_is_neither_read_nor_overwritten() {
     let world = World::new();
     let body = b"of later days";
-    let claim = format!("2 {}", body.len());
+    let claim = format!("3 {}", body.len());
     let file = format!("smd-db {claim} {:016x}\nof later days", text::checksum(&[claim.as_bytes(), body]));
     world.put(file.as_bytes());
     let opened = Store::open(&world.pair(Access::ReadWrite), b"/m");
-    assert!(matches!(opened, Err(StoreError::Newer { version: 2, .. })));
+    assert!(matches!(opened, Err(StoreError::Newer { version: 3, .. })));
     assert_eq!(world.bytes(), file.as_bytes());
 }
 

@@ -11,7 +11,7 @@ use smd_protocol::delta::Mtime;
 use smd_protocol::{BaseId, Content, Delta, Digest, Entry, Flags, Folder, FolderDelta, Place, Presence, Seen, Uniq};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Identity, Meta};
+use super::{Identity, Meta, Mount};
 
 /// Appends bytes, those that `keep` refuses as `%XX`.
 pub(crate) fn escape(out: &mut Vec<u8>, bytes: &[u8], keep: impl Fn(u8) -> bool) {
@@ -172,15 +172,28 @@ pub(super) fn read_section(text: &[u8], folder: &Folder, count: u64) -> Option<V
     (sorted && entries.len() as u64 == count).then_some(entries)
 }
 
+/// `INODE BIRTH`; a dash where they are not known.
+fn put_identity(out: &mut Vec<u8>, identity: Option<&Identity>) {
+    match identity {
+        None => out.push(b'-'),
+        Some(Identity { ino, btime: None }) => put(out, format_args!("{ino} -")),
+        Some(Identity { ino, btime: Some(born) }) => put(out, format_args!("{ino} {}.{:09}", born.sec, born.nsec)),
+    }
+}
+
+fn read_identity(text: &[u8]) -> Option<Option<Identity>> {
+    if text == b"-" {
+        return Some(None);
+    }
+    let [ino, born] = words(text)?;
+    Some(Some(Identity { ino: number(ino)?, btime: if born == b"-" { None } else { Some(read_stamp(born)?) } }))
+}
+
 /// The lines that describe the root as it was: `identity`, `excludes`, and a `mount` for each mount point.
 pub(super) fn put_meta(out: &mut Vec<u8>, meta: &Meta) {
-    match &meta.identity {
-        None => out.extend_from_slice(b"identity -\n"),
-        Some(Identity { ino, btime: None }) => put(out, format_args!("identity {ino} -\n")),
-        Some(Identity { ino, btime: Some(born) }) => {
-            put(out, format_args!("identity {ino} {}.{:09}\n", born.sec, born.nsec))
-        }
-    }
+    out.extend_from_slice(b"identity ");
+    put_identity(out, meta.identity.as_ref());
+    out.push(b'\n');
     out.extend_from_slice(b"excludes");
     if !meta.excludes.is_empty() {
         out.push(b' ');
@@ -189,9 +202,18 @@ pub(super) fn put_meta(out: &mut Vec<u8>, meta: &Meta) {
     out.push(b'\n');
     for mount in &meta.mounts {
         out.extend_from_slice(b"mount ");
-        put_folder(out, mount);
+        put_folder(out, &mount.folder);
+        out.push(b' ');
+        put_identity(out, mount.identity.as_ref());
         out.push(b'\n');
     }
+}
+
+/// A folder and which directory was mounted there; a file of version 1 has the folder alone.
+fn read_mount(text: &[u8]) -> Option<Mount> {
+    let space = text.iter().position(|&b| b == b' ');
+    let (folder, identity) = space.map_or((text, &b"-"[..]), |at| (&text[..at], &text[at + 1..]));
+    Some(Mount { folder: read_folder(folder)?, identity: read_identity(identity)? })
 }
 
 /// Lines of a text, looked at one ahead.
@@ -212,13 +234,7 @@ pub(super) fn lines(text: &[u8]) -> Option<Lines<'_>> {
 }
 
 pub(super) fn read_meta(lines: &mut Lines<'_>) -> Option<Meta> {
-    let identity = match lines.next()?.strip_prefix(b"identity ")? {
-        b"-" => None,
-        identity => {
-            let [ino, born] = words(identity)?;
-            Some(Identity { ino: number(ino)?, btime: if born == b"-" { None } else { Some(read_stamp(born)?) } })
-        }
-    };
+    let identity = read_identity(lines.next()?.strip_prefix(b"identity ")?)?;
     let excludes = match lines.next()?.strip_prefix(b"excludes")? {
         [] => String::new(),
         [b' ', escaped @ ..] => String::from_utf8(unescape(escaped)?).ok()?,
@@ -226,7 +242,7 @@ pub(super) fn read_meta(lines: &mut Lines<'_>) -> Option<Meta> {
     };
     let mut mounts = Vec::new();
     while let Some(mount) = lines.peek().and_then(|line| line.strip_prefix(b"mount ")) {
-        mounts.push(read_folder(mount)?);
+        mounts.push(read_mount(mount)?);
         lines.next();
     }
     Some(Meta { identity, excludes, mounts })
@@ -406,7 +422,14 @@ mod tests {
             Meta {
                 identity: Some(Identity { ino: u64::MAX, btime: Some(Mtime { sec: -5, nsec: 7 }) }),
                 excludes: "a b\n%é".to_owned(),
-                mounts: vec![Folder::root(), folder(b"a b/c")],
+                mounts: vec![
+                    Mount { folder: Folder::root(), identity: None },
+                    Mount { folder: folder(b"a b/c"), identity: Some(Identity { ino: 3, btime: None }) },
+                    Mount {
+                        folder: folder(b"d"),
+                        identity: Some(Identity { ino: 4, btime: Some(Mtime { sec: 5, nsec: 6 }) }),
+                    },
+                ],
             },
             Meta { identity: Some(Identity { ino: 1, btime: None }), ..Meta::default() },
         ];
