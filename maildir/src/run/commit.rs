@@ -132,6 +132,9 @@ impl<F: Fs> RootRun<F> {
         if let Err(error) = self.note_excludes() {
             tracing::warn!(%error, "the excludes were not noted");
         }
+        if let Err(error) = self.note_root() {
+            tracing::warn!(%error, "where the root lies was not noted");
+        }
         let Some(root) = &self.root else { return };
         let result = match (self.committed, self.store.ids().current) {
             (true, Some(id)) => match (self.store.snapshot(), &mut self.look) {
@@ -169,6 +172,20 @@ impl<F: Fs> RootRun<F> {
 }
 
 impl<F: Fs> RootRun<F> {
+    /// Records which directories root and mounted folders are, when these are others than before and yet all the mail of
+    /// the base is there: they moved to another disk, and a delete of later days is no cause for alarm.
+    fn note_root(&mut self) -> Result<(), RunError> {
+        let ids = self.store.ids();
+        let whole = self.look.as_ref().is_some_and(|look| !look.incomplete && look.put_back.is_empty());
+        if !whole || !self.delta.is_empty() || self.chosen.is_none() || ids.current != self.chosen || ids.next.is_some()
+        {
+            return Ok(());
+        }
+        let meta = Meta { excludes: self.store.meta().excludes.clone(), ..self.meta()? };
+        self.store.note(&meta)?;
+        Ok(())
+    }
+
     /// Records other excludes with the base once it holds nothing that they leave out, so that the next run need
     /// not look into it.
     fn note_excludes(&mut self) -> Result<(), StoreError> {
