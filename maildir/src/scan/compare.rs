@@ -39,11 +39,11 @@ impl<F: Fs> Work<'_, F> {
             if section.is_none() {
                 change.presence = Presence::Added;
             }
-            if self.restless.contains(folder) && !change.gone.is_empty() {
+            if self.restless.contains(folder) && (self.unsettled || !change.gone.is_empty()) {
                 change.gone.clear();
                 let path = self.scanner.root.shown(folder, b"");
                 let text =
-                    "changes all the time; what seems deleted there is looked for again by the next run".to_owned();
+                    "changes all the time; what seems moved or deleted is looked for again by the next run".to_owned();
                 self.troubles.push(Trouble { path, text });
             }
             if !change.is_empty() {
@@ -72,7 +72,8 @@ impl<F: Fs> Work<'_, F> {
             let section = base.folders.get(folder);
             found.unknown.iter().any(|uniq| section.is_none_or(|section| section.entry(uniq).is_none()))
         };
-        !self.unknown.is_empty()
+        self.unsettled
+            || !self.unknown.is_empty()
             || !self.walked.broken.is_empty()
             || !self.unlistable.is_empty()
             || self.listed.iter().any(hides)

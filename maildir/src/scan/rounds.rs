@@ -43,6 +43,8 @@ pub(super) struct Work<'a, F: Fs> {
     pub(super) unlistable: BTreeSet<Folder>,
     /// Folders that did not stand still.
     pub(super) restless: BTreeSet<Folder>,
+    /// Whether the folders never stood still all together, so that a message may be in two listings, or in none.
+    pub(super) unsettled: bool,
     /// Folders of the base that could not be looked at.
     pub(super) unknown: BTreeSet<Folder>,
     /// Folders of the base that are gone.
@@ -71,6 +73,7 @@ impl<'a, F: Fs> Work<'a, F> {
             listed: BTreeMap::new(),
             unlistable: BTreeSet::new(),
             restless: BTreeSet::new(),
+            unsettled: false,
             unknown: BTreeSet::new(),
             gone: BTreeSet::new(),
             troubles: Vec::new(),
@@ -124,10 +127,13 @@ impl<'a, F: Fs> Work<'a, F> {
         self.records = self.cache.records(&wanted);
         self.process(dirty, base)?;
         let mut rounds = 0;
-        // What is new is looked at twice as well: a message that was moved between two listings is in both.
-        while self.something_is_missing(base) || (rounds == 0 && self.something_is_added(base)) {
+        // What is new is looked at until everything stands still as well: a message that was moved between two listings is
+        // in both, and a copy made of it would stay when its first name is moved at the other host meanwhile.
+        while self.something_is_missing(base) || self.something_is_added(base) {
             if rounds == ROUNDS {
-                // Whatever moved in the last round may move on: nothing in those folders is gone.
+                // Whatever moved in the last round may move on: nothing in those folders is gone, and the listings are of
+                // different times.
+                self.unsettled = true;
                 break;
             }
             rounds += 1;
