@@ -15,6 +15,7 @@
 pub mod mail;
 pub mod memory;
 pub mod model;
+pub mod mounts;
 pub mod outcome;
 pub mod populate;
 pub mod processes;
