@@ -168,7 +168,7 @@ pub fn parse(which: Command, args: impl IntoIterator<Item = OsString>) -> Result
     let matches = command.try_get_matches_from_mut(std::iter::once(name).chain(args))?;
     let typed = Typed::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
     let usage = |kind, text: String| command.clone().error(kind, text);
-    let target = target(which, &typed.paths).map_err(|text| usage(ErrorKind::InvalidValue, text))?;
+    let target = target(which.name(), &typed.paths).map_err(|text| usage(ErrorKind::InvalidValue, text))?;
     if typed.template_only && !matches!(target, Target::Endpoint(_)) {
         let text = "--template-only takes the name of an endpoint, not two paths";
         return Err(usage(ErrorKind::ArgumentConflict, text.to_owned()));
@@ -203,16 +203,20 @@ again), 70 bug, 74 input/output, 75 locked (try again), 76 protocol,
         ))
 }
 
-fn target(which: Command, paths: &[OsString]) -> Result<Target, String> {
+/// The two maildirs that these arguments name; `program` is for tips.
+///
+/// # Errors
+/// Why they name none, for a usage error.
+pub fn target(program: &str, paths: &[OsString]) -> Result<Target, String> {
     match paths {
         [] => Ok(Target::Endpoint("default".to_owned())),
-        [name] => endpoint_name(which, name).map(Target::Endpoint),
-        [local, remote] => pair(which, local, remote),
+        [name] => endpoint_name(program, name).map(Target::Endpoint),
+        [local, remote] => pair(program, local, remote),
         _ => Err("at most two arguments are taken: LOCAL REMOTE".to_owned()),
     }
 }
 
-fn endpoint_name(which: Command, typed: &OsStr) -> Result<String, String> {
+fn endpoint_name(program: &str, typed: &OsStr) -> Result<String, String> {
     let shown = typed.to_string_lossy();
     let good = |name: &&str| {
         let allowed = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
@@ -221,22 +225,20 @@ fn endpoint_name(which: Command, typed: &OsStr) -> Result<String, String> {
     typed.to_str().filter(good).map(str::to_owned).ok_or_else(|| {
         format!(
             "`{shown}` is not the name of an endpoint (letters, digits, `.`, `_`, `-`)\n\n  \
-             tip: two directories are given as: {} LOCAL REMOTE",
-            which.name()
+             tip: two directories are given as: {program} LOCAL REMOTE"
         )
     })
 }
 
-fn pair(which: Command, local: &OsStr, remote: &OsStr) -> Result<Target, String> {
+fn pair(program: &str, local: &OsStr, remote: &OsStr) -> Result<Target, String> {
     let here = match Address::parse(local) {
         Ok(Address::Local(path)) => path,
         Ok(Address::Remote(_)) => {
             return Err(format!(
                 "`{}` is on another host, but LOCAL is a directory of this host\n\n  \
-                 tip: LOCAL comes first whatever the direction: {} {} {}\n  \
+                 tip: LOCAL comes first whatever the direction: {program} {} {}\n  \
                  tip: for a directory with a colon in its name write ./NAME",
                 local.display(),
-                which.name(),
                 remote.display(),
                 local.display()
             ));

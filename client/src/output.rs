@@ -115,7 +115,8 @@ impl Output {
         text
     }
 
-    fn warn(&self, text: &str, hint: Option<&str>) {
+    /// Prints a warning, and what to do about it.
+    pub fn warn(&self, text: &str, hint: Option<&str>) {
         let mut block = format!("{} {text}\n", self.paint("1;33", "Warning:"));
         if let Some(hint) = hint {
             block.push_str(&format!("{} {hint}\n", self.paint("1", "Hint:")));
@@ -127,7 +128,8 @@ impl Output {
         crate::error::paint(self.colored, code, word)
     }
 
-    fn say(&self, text: &str) {
+    /// Prints a result to stdout.
+    pub fn say(&self, text: &str) {
         let _ = io::stdout().lock().write_all(text.as_bytes());
     }
 

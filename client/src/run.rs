@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use smd_maildir::fs::Disk;
@@ -14,14 +15,14 @@ use smd_maildir::fs::Disk;
 use crate::args::{self, Args, Command, Target, Typed};
 use crate::config::template;
 use crate::connect::{Connection, DEFAULT_COMMAND};
-use crate::endpoint::{self, Resolved};
+use crate::endpoint::{self, Endpoint, Resolved};
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::home::SmdHome;
+use crate::options::RunOptions;
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::report::Report;
-use crate::session::{self, Line};
+use crate::session::{self, Line, SessionError};
 use crate::signals::Signals;
 
 /// What every program of this crate does. The first of `args` is the program's name; called by the
@@ -30,8 +31,8 @@ use crate::signals::Signals;
 pub fn main_impl(which: Command, args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut args = args.into_iter();
     let name = args.next().unwrap_or_default();
-    if Path::new(&name).file_name() == Some(OsStr::new(DEFAULT_COMMAND)) {
-        return smd_server::main_impl();
+    if let Some(code) = served(&name) {
+        return code;
     }
     let args = match args::parse(which, args) {
         Ok(args) => args,
@@ -47,6 +48,12 @@ pub fn main_impl(which: Command, args: impl IntoIterator<Item = OsString>) -> Ex
         Ok(exit) => exit.into(),
         Err((failure, output)) => output.failure(&failure).into(),
     }
+}
+
+/// Is the server, when this process was started under its name. Every program that connects asks this first, with
+/// the name that it was called by.
+pub fn served(name: &OsStr) -> Option<ExitCode> {
+    (Path::new(name).file_name() == Some(OsStr::new(DEFAULT_COMMAND))).then(smd_server::main_impl)
 }
 
 /// Up to the report. A failure brings the output along as it was adjusted by the config.
@@ -67,7 +74,10 @@ fn run(which: Command, args: &Args, mut output: Output) -> Result<Exit, (Box<Fai
         Err(error) => return Err((Box::new(Failure::endpoint(&args.target, which, error)), output)),
     };
     output.adjust(&resolved);
-    match work(&resolved, &output) {
+    let run = |endpoint: &Endpoint, options: &RunOptions, line, progress: &mut Progress, stop| {
+        session::run(&Arc::new(Disk), endpoint, options, line, progress, stop)
+    };
+    match connected(&resolved, &output, run) {
         Ok(mut report) => {
             report.took = start.elapsed();
             Ok(output.report(&report))
@@ -76,8 +86,15 @@ fn run(which: Command, args: &Args, mut output: Output) -> Result<Exit, (Box<Fai
     }
 }
 
-/// Connects, runs the session, and explains what went wrong.
-fn work(resolved: &Resolved, output: &Output) -> Result<Report, Box<Failure>> {
+/// Connects, has this conversation, and explains what went wrong.
+///
+/// # Errors
+/// When the connection or the conversation failed, in words.
+pub fn connected<T>(
+    resolved: &Resolved,
+    output: &Output,
+    converse: impl FnOnce(&Endpoint, &RunOptions, Line, &mut Progress, Arc<AtomicBool>) -> Result<T, SessionError>,
+) -> Result<T, Box<Failure>> {
     let Resolved { endpoint, options, .. } = resolved;
     let signals = Signals::catch().map_err(|error| Box::new(Failure::signals(&error)))?;
     let mut progress = Progress::new(output.progress());
@@ -85,7 +102,7 @@ fn work(resolved: &Resolved, output: &Output) -> Result<Report, Box<Failure>> {
         Connection::open(endpoint, options.verbose > 0).map_err(|error| Box::new(Failure::start(&error)))?;
     let killer = connection.killer();
     signals.cut_after_grace(move || killer.kill());
-    let result = session::run(&Arc::new(Disk), endpoint, options, Line::over(link), &mut progress, signals.stop());
+    let result = converse(endpoint, options, Line::over(link), &mut progress, signals.stop());
     progress.finish();
     let ending = connection.finish();
     tracing::debug!(?ending, "the connection ended");

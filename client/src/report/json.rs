@@ -85,7 +85,7 @@ fn item(item: &Item) -> Value {
 }
 
 /// Adds named bytes to an object, each with a `_hex` twin where the text alone would lie.
-fn object<'a>(value: Value, names: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Value {
+pub fn object<'a>(value: Value, names: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Value {
     let mut map = match value {
         Value::Object(map) => map,
         _ => Map::new(),

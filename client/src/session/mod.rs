@@ -1,7 +1,8 @@
 //! The session's brain: both looks, one plan per root, batches of steps, and the agreement on a new base.
 //!
 //! The rooms: `peer` (talking to the server), `pair` (one root at both hosts: looks and plan), `batch`
-//! (steps and contents, both ways), `agree` (the new base), `tell` (what the report says of it).
+//! (steps and contents, both ways), `agree` (the new base), `tell` (what the report says of it), `verify` (both
+//! looks without a base, for `smd-verify`).
 //! [`run`] is the order in which they are used.
 //!
 //! Deliberately not here: what happens to a message (`smd_protocol::reconcile`), how it happens on a disk
@@ -24,12 +25,14 @@ mod batch;
 mod pair;
 mod peer;
 mod tell;
+mod verify;
 
 use pair::Pair;
 use peer::{Peer, unexpected};
 
 pub use crate::session_error::SessionError;
 pub use peer::Words;
+pub use verify::{BothSides, OneSide, both_sides};
 
 use crate::connect::Link;
 use crate::endpoint::Endpoint;

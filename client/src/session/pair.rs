@@ -36,8 +36,8 @@ pub(super) struct Pair<F: Fs> {
     pub(super) base: Arc<Snapshot>,
     pub(super) ours: HostView,
     pub(super) theirs: HostView,
-    ours_absent: bool,
-    theirs_absent: bool,
+    pub(super) ours_absent: bool,
+    pub(super) theirs_absent: bool,
     /// Nothing is done here, since a host cannot look at its root.
     pub(super) unusable: bool,
     pub(super) plan: Plan,
@@ -226,7 +226,7 @@ impl<F: Fs> Pair<F> {
     }
 
     /// A source that is not there is a slip of the pen, not an empty mailbox.
-    fn refuse_absent(&self, endpoint: &Endpoint, options: &RunOptions) -> Result<(), SessionError> {
+    pub(super) fn refuse_absent(&self, endpoint: &Endpoint, options: &RunOptions) -> Result<(), SessionError> {
         if !self.local.adopts() {
             return Ok(());
         }

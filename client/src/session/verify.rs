@@ -1,0 +1,131 @@
+//! What both hosts hold, read from the first byte to the last: no base, no cache, no change.
+//!
+//! This is a dry run that offers no base, so that each host tells everything that it has as if all of it were new,
+//! with a look that reads every file.
+//!
+//! Deliberately not here: the comparison, and what is said of it (`smd-tools`).
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use smd_maildir::fs::Fs;
+use smd_maildir::home::{Access, Home, Label, client_id};
+use smd_maildir::run::RunError;
+use smd_protocol::wire::{ClientHello, FromClient, FromServer, Ids, RootOffer};
+use smd_protocol::{Delta, Snapshot};
+
+use super::pair::Pair;
+use super::peer::{Peer, unexpected};
+use super::{Line, MACHINE_ID, SessionError};
+use crate::endpoint::Endpoint;
+use crate::options::{RunOptions, Scan};
+use crate::progress::{Phase, Progress};
+use crate::report::Trouble;
+
+/// What one host holds of a root.
+#[derive(Clone, Debug, Default)]
+pub struct OneSide {
+    /// Every message, as read.
+    pub snapshot: Snapshot,
+    /// There is no such root.
+    pub absent: bool,
+    /// Something could not be read, so that nothing is known of what seems missing.
+    pub incomplete: bool,
+}
+
+/// A root as both hosts hold it.
+#[derive(Clone, Debug, Default)]
+pub struct BothSides {
+    /// The root as written for this host.
+    pub root: Vec<u8>,
+    /// This host's.
+    pub client: OneSide,
+    /// The other host's.
+    pub server: OneSide,
+    /// What could not be read, or is left alone, on either.
+    pub troubles: Vec<Trouble>,
+}
+
+/// Reads both hosts' roots and changes nothing on either.
+///
+/// # Errors
+/// When the session cannot be brought to its end.
+pub fn both_sides<F: Fs>(
+    fs: &Arc<F>,
+    endpoint: &Endpoint,
+    options: &RunOptions,
+    line: Line,
+    progress: &mut Progress,
+    stop: Arc<AtomicBool>,
+) -> Result<Vec<BothSides>, SessionError> {
+    let local = line.local;
+    let options = RunOptions { dry_run: true, scan: Scan::Full, ..options.clone() };
+    let mut peer = Peer::new(line, stop);
+    progress.phase(Phase::Connect, None);
+    let home = Home::open(fs.clone(), endpoint.home.path(), Access::ReadOnly).map_err(RunError::from)?;
+    let id = client_id(&home, Path::new(MACHINE_ID)).map_err(RunError::from)?;
+    let label = Label::derive(endpoint.name.as_bytes());
+    let mut pairs = Vec::new();
+    for (index, root) in (0u16..).zip(&endpoint.roots) {
+        let mut pair = Pair::open(index, root, &home, &label, id.id.as_str(), &options, &|| peer.stopped())?;
+        pair.give_up_base()?;
+        pairs.push(pair);
+    }
+    let baseless = |pair: &Pair<F>| RootOffer { ids: Ids::default(), damaged: Vec::new(), ..pair.offer() };
+    peer.say(&FromClient::Hello(ClientHello {
+        features: Vec::new(),
+        client: id.id.as_str().to_owned(),
+        pair: label.as_str().to_owned(),
+        direction: options.direction.into(),
+        dry_run: true,
+        depth: options.scan.into(),
+        compress: !local,
+        grave_days: options.grave_days,
+        roots: pairs.iter().map(baseless).collect(),
+    }))?;
+    if !local {
+        peer.compress()?;
+    }
+    let FromServer::Hello(hello) = peer.hear_message()? else { return Err(unexpected("something before its Hello")) };
+    if hello.roots.len() != pairs.len() {
+        return Err(unexpected("answers for other roots"));
+    }
+    progress.phase(Phase::Scan, None);
+    for pair in &mut pairs {
+        pair.look(&options, &peer, progress)?;
+    }
+    progress.phase(Phase::Wait, None);
+    for pair in &mut pairs {
+        pair.hear_look(&mut peer)?;
+    }
+    progress.phase(Phase::Compare, None);
+    let both = pairs.iter_mut().map(|pair| pair.both_sides(endpoint)).collect::<Result<Vec<_>, _>>()?;
+    peer.say(&FromClient::Bye)?;
+    peer.drain(&mut || {})?;
+    Ok(both)
+}
+
+impl<F: Fs> Pair<F> {
+    /// What was found; a root that neither host has is a slip of the pen.
+    fn both_sides(&mut self, endpoint: &Endpoint) -> Result<BothSides, SessionError> {
+        self.refuse_absent(endpoint, &RunOptions::default())?;
+        let whole = |delta: &mut Delta| {
+            let mut snapshot = Snapshot::default();
+            snapshot.apply(&std::mem::take(delta));
+            snapshot
+        };
+        let client = OneSide {
+            snapshot: whole(&mut self.ours.delta),
+            absent: self.ours_absent,
+            incomplete: self.ours.incomplete || self.unusable,
+        };
+        let server = OneSide {
+            snapshot: whole(&mut self.theirs.delta),
+            absent: self.theirs_absent,
+            incomplete: self.theirs.incomplete || self.unusable,
+        };
+        let troubles = std::mem::take(&mut self.troubles);
+        Ok(BothSides { root: self.label().to_vec(), client, server, troubles })
+    }
+}
