@@ -16,6 +16,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use smd_maildir::grave::GraveMax;
 use smd_protocol::names::printable;
 
 use crate::address::{Destination, os_string};
@@ -28,7 +29,7 @@ use mailboxes::MailboxPair;
 pub const GRAVE_DAYS: u32 = 7;
 
 /// Every key that means something.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "SERVERNAME",
     "CLIENTNAME",
     "MAILBOX",
@@ -45,6 +46,7 @@ const KEYS: [&str; 17] = [
     "SSH",
     "REMOTE_COMMAND",
     "GRAVE_DAYS",
+    "GRAVE_MAX",
     "MAX_DELETE",
 ];
 
@@ -71,6 +73,8 @@ pub struct Config {
     pub remote_command: Option<OsString>,
     /// `GRAVE_DAYS`.
     pub grave_days: u32,
+    /// `GRAVE_MAX`.
+    pub grave_max: GraveMax,
     /// `MAX_DELETE`: another limit for the bulk guard.
     pub max_delete: Option<MaxDelete>,
     /// `DEBUG=true`: log in detail to stderr.
@@ -143,6 +147,7 @@ impl Config {
             rsh: reader.rsh()?,
             remote_command: reader.set("REMOTE_COMMAND").map(|line| os_string(&line.value)),
             grave_days: reader.number("GRAVE_DAYS")?.unwrap_or(GRAVE_DAYS),
+            grave_max: reader.grave_max()?,
             max_delete: reader.max_delete()?,
             debug: reader.debug()?,
             warnings,
@@ -270,6 +275,12 @@ impl<'a> Reader<'a> {
         number.map(Some).ok_or_else(|| self.wrong(line, format!("{key} must be a number")))
     }
 
+    fn grave_max(&self) -> Result<GraveMax, ConfigError> {
+        let Some(line) = self.set("GRAVE_MAX") else { return Ok(GraveMax::default()) };
+        let max = str::from_utf8(&line.value).ok().and_then(GraveMax::parse);
+        max.ok_or_else(|| self.wrong(line, "GRAVE_MAX must be a size such as 500M or 2G, or a percentage such as 10%"))
+    }
+
     fn max_delete(&self) -> Result<Option<MaxDelete>, ConfigError> {
         let Some(line) = self.set("MAX_DELETE") else { return Ok(None) };
         let limit = str::from_utf8(&line.value).ok().and_then(MaxDelete::parse);
@@ -358,6 +369,8 @@ mod tests {
         assert_eq!(config.rsh, Some(vec!["ssh".into(), "-p".into(), "2 2".into()]));
         assert_eq!((config.grave_days, config.max_delete), (30, Some(MaxDelete::Percent(30))));
         wrong("SERVERNAME=h\nMAILBOX=M\nGRAVE_DAYS=soon\n", "line 3: GRAVE_DAYS");
+        assert_eq!(good("SERVERNAME=h\nMAILBOX=M\nGRAVE_MAX=2G").grave_max, GraveMax::Bytes(2 << 30));
+        wrong("SERVERNAME=h\nMAILBOX=M\nGRAVE_MAX=much\n", "line 3: GRAVE_MAX");
         wrong("SERVERNAME=h\nMAILBOX=M\nMAX_DELETE=101%\n", "line 3: MAX_DELETE");
     }
 

@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use smd_maildir::exclude::{ExcludeError, ExcludePair, Excludes};
+use smd_maildir::grave::GraveMax;
 use smd_protocol::Digest;
 use smd_protocol::names::printable;
 
@@ -219,6 +220,7 @@ fn configured(
     };
     let mut options = run_options(&typed, direction);
     options.grave_days = config.grave_days;
+    options.grave_max = config.grave_max;
     options.max_delete = config.max_delete;
     Ok(Resolved { endpoint, options, voice: Voice { debug: config.debug, ..voice(&typed) }, warnings: config.warnings })
 }
@@ -238,6 +240,7 @@ fn run_options(typed: &Typed, direction: Direction) -> RunOptions {
         adopt_other_headers: typed.adopt_other_headers,
         verbose: typed.verbose,
         grave_days: GRAVE_DAYS,
+        grave_max: GraveMax::default(),
         max_delete: None,
     }
 }

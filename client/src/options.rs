@@ -2,6 +2,8 @@
 //!
 //! Deliberately not here: where they were said (`args`, `config`).
 
+use smd_maildir::grave::GraveMax;
+
 /// Which way changes go: a policy of the planner, nothing more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Direction {
@@ -56,6 +58,8 @@ pub struct RunOptions {
     pub verbose: u8,
     /// Days that messages rest in this host's grave.
     pub grave_days: u32,
+    /// How large this host's grave may get.
+    pub grave_max: GraveMax,
     /// Another limit for the bulk guard.
     pub max_delete: Option<MaxDelete>,
 }

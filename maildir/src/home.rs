@@ -23,7 +23,7 @@ mod label;
 
 pub use client_id::{ClientId, Fresh, client_id};
 pub use file::{put_in_place, read_file, replace_file, write_beside};
-pub use label::{LABEL_MAX, Label, LabelError, STEM_MAX, stem};
+pub use label::{LABEL_MAX, Label, LabelError, STEM_MAX, path_of_stem, stem};
 
 /// Whether state may be written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

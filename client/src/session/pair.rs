@@ -64,7 +64,8 @@ impl<F: Fs> Pair<F> {
             owner: client,
             lock_wait_ms: LOCK_WAIT_MS,
         };
-        let local = RootRun::open(home, StateSide::Client, label, settings, stop)?;
+        let mut local = RootRun::open(home, StateSide::Client, label, settings, stop)?;
+        local.set_grave_max(options.grave_max);
         Ok(Self {
             index,
             direction: options.direction.into(),

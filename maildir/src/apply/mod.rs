@@ -12,6 +12,7 @@
 //! | `tree` | folders made and removed |
 //! | `work` | what the steps share: expectations, names in `tmp/`, syncs |
 //! | `settle` | bytes that may not stay in the grave: the fresh uniq, and what a crash left |
+//! | `back` | what a grave gives back when a person asks |
 //! | `folders`, `listing` | where messages lie, by uniq |
 //! | `read` | opening a message to send it |
 //!
@@ -26,6 +27,7 @@ use crate::fs::{Fs, Stat};
 use crate::grave::{Grave, Record, Ticket, Why, record_of};
 use crate::root::Root;
 
+mod back;
 mod folders;
 mod incoming;
 mod listing;
@@ -41,6 +43,7 @@ mod tests;
 mod tree;
 mod work;
 
+pub use back::Back;
 pub use incoming::{Incoming, Refused};
 pub use read::{Message, Messages, open_message};
 use stage::Staged;

@@ -18,7 +18,7 @@ use crate::hash;
 use crate::root::if_there;
 
 /// Most messages of one digest and other bytes that are tried; there are none, short of a broken hash.
-const FRESH_TRIES: u32 = 100;
+pub(super) const FRESH_TRIES: u32 = 100;
 
 impl<F: Fs> Work<F> {
     /// Gives taken bytes back to the name that they had, or else to the fresh uniq.

@@ -206,6 +206,11 @@ impl Fs for Disk {
         Ok(Habits { trusted: TRUSTED.contains(&magic) })
     }
 
+    fn capacity(&self, dir: &Self::Dir) -> io::Result<Option<u64>> {
+        let stat = fs::fstatvfs(dir)?;
+        Ok(stat.f_blocks.checked_mul(stat.f_frsize).filter(|bytes| *bytes > 0))
+    }
+
     fn try_lock(&self, dir: &Self::Dir) -> io::Result<Option<Self::Dir>> {
         // flock belongs to the open file description, so the guard needs one of its own.
         let own = fs::openat(dir, c".", DIR, Mode::empty())?;

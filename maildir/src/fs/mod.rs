@@ -127,6 +127,10 @@ pub trait Fs: Send + Sync + 'static {
     fn sync_fs(&self, dir: &Self::Dir) -> io::Result<()>;
     /// Tells what may be relied on where this directory lies.
     fn habits(&self, dir: &Self::Dir) -> io::Result<Habits>;
+    /// How many bytes the file system of this directory holds in all, used and free; none where it does not say.
+    fn capacity(&self, _dir: &Self::Dir) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
     /// Takes an exclusive lock on a held directory that ends with the given guard or the process; gives none when another holds it.
     fn try_lock(&self, dir: &Self::Dir) -> io::Result<Option<Self::Dir>>;
     /// The time by which this file system stamps, as near as can be told.

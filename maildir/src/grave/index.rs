@@ -1,8 +1,8 @@
-//! The index of a grave: one line of text for each burial.
+//! The index of a grave: one line of text for each burial (docs/FORMAT-grave.md).
 //!
 //! `ID TAB WHY TAB FOLDER TAB PLACE TAB FILE TAB HEADER TAB BODY TAB HEADER TAB BODY`, the last two of the bytes that came instead. `-` stands for
 //! nothing; control bytes and bytes that are no UTF-8 are `\xNN`, a backslash is `\\`. Lines that are torn or
-//! not understood are passed over.
+//! not understood are passed over. What was brought back has a second line, `ID TAB back`: it is never brought back again.
 
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
@@ -16,6 +16,8 @@ use crate::root::if_there;
 
 const INDEX: &[u8] = b"index";
 const INDEX_NEXT: &[u8] = b"index.next";
+/// The second word of a line about something that was brought back.
+const BACK: &str = "back";
 /// Longest index that is read, in bytes; what is beyond is passed over.
 const INDEX_MAX: u64 = 256 << 20;
 
@@ -118,8 +120,20 @@ fn content(header: &str, body: &str) -> Option<Option<Content>> {
     Some(Some(Content { header: digest(header)?, body: digest(body)? }))
 }
 
-fn parse_line(line: &str) -> Option<(String, Record)> {
+/// A line of the index.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Line {
+    /// What was buried under this id.
+    Buried(String, Record),
+    /// What was buried under this id was brought back.
+    Back(String),
+}
+
+fn parse_line(line: &str) -> Option<Line> {
     let words: Vec<&str> = line.split('\t').collect();
+    if let [id, BACK] = words[..] {
+        return Some(Line::Back(id.to_owned()));
+    }
     let [id, why, folder, place, file, header, body, instead_header, instead_body] = words[..] else { return None };
     let place = match place {
         "new" => Some(Place::New),
@@ -131,15 +145,33 @@ fn parse_line(line: &str) -> Option<(String, Record)> {
         why: Why::from_word(why)?,
         folder: Folder::parse(&unescape(folder)?).ok()?,
         place,
-        file: unescape(file)?,
+        // One directory entry, whatever the line says.
+        file: unescape(file).filter(|file| !file.contains(&b'/') && !file.contains(&0))?,
         content: content(header, body)?,
         instead: content(instead_header, instead_body)?,
     };
-    Some((id.to_owned(), record))
+    Some(Line::Buried(id.to_owned(), record))
 }
 
-/// Appends lines and makes them durable. `fresh`: a torn line may come before.
+/// Appends burials and makes them durable. `fresh`: a torn line may come before.
 pub(super) fn append<F: Fs>(fs: &F, dir: &F::Dir, burials: &[(Ticket, Record)], fresh: bool) -> io::Result<()> {
+    append_text(fs, dir, &burials.iter().map(|(ticket, record)| line(&ticket.id, record)).collect::<String>(), fresh)
+}
+
+/// Notes, durably, that these were brought back.
+pub(super) fn append_back<'a, F: Fs>(
+    fs: &F,
+    dir: &F::Dir,
+    tickets: impl IntoIterator<Item = &'a Ticket>,
+) -> io::Result<()> {
+    append_text(fs, dir, &tickets.into_iter().map(|ticket| back_line(&ticket.id)).collect::<String>(), true)
+}
+
+fn back_line(id: &str) -> String {
+    format!("{id}\t{BACK}\n")
+}
+
+fn append_text<F: Fs>(fs: &F, dir: &F::Dir, lines: &str, fresh: bool) -> io::Result<()> {
     let (mut file, made) = match if_there(fs.append(dir, INDEX))? {
         Some(file) => (file, false),
         None => (fs.create(dir, INDEX)?, true),
@@ -148,14 +180,21 @@ pub(super) fn append<F: Fs>(fs: &F, dir: &F::Dir, burials: &[(Ticket, Record)], 
     if fresh && !made {
         text.push('\n');
     }
-    burials.iter().for_each(|(ticket, record)| text.push_str(&line(&ticket.id, record)));
+    text.push_str(lines);
     file.write_all(text.as_bytes())?;
     fs.sync_file(&file)?;
     if made { fs.sync_dir(dir) } else { Ok(()) }
 }
 
-/// Reads all lines that are understood.
+/// The burials of all lines that are understood.
 pub(super) fn read<F: Fs>(fs: &F, dir: &F::Dir) -> io::Result<Vec<(String, Record)>> {
+    let lines = read_lines(fs, dir)?.into_iter();
+    let buried = |line| if let Line::Buried(id, record) = line { Some((id, record)) } else { None };
+    Ok(lines.filter_map(buried).collect())
+}
+
+/// All lines that are understood.
+pub(super) fn read_lines<F: Fs>(fs: &F, dir: &F::Dir) -> io::Result<Vec<Line>> {
     let Some(file) = if_there(fs.open(dir, INDEX))? else { return Ok(Vec::new()) };
     let mut bytes = Vec::new();
     file.take(INDEX_MAX).read_to_end(&mut bytes)?;
@@ -165,8 +204,12 @@ pub(super) fn read<F: Fs>(fs: &F, dir: &F::Dir) -> io::Result<Vec<(String, Recor
 
 /// Writes the index anew with the lines of these ids. A crash leaves the old one, and perhaps `index.next`.
 pub(super) fn compact<F: Fs>(fs: &F, dir: &F::Dir, keep: &HashSet<String>) -> io::Result<()> {
-    let kept: String =
-        read(fs, dir)?.iter().filter(|(id, _)| keep.contains(id)).map(|(id, record)| line(id, record)).collect();
+    let kept = |one: &Line| match one {
+        Line::Buried(id, record) if keep.contains(id) => Some(line(id, record)),
+        Line::Back(id) if keep.contains(id) => Some(back_line(id)),
+        _ => None,
+    };
+    let kept: String = read_lines(fs, dir)?.iter().filter_map(kept).collect();
     if_there(fs.unlink(dir, INDEX_NEXT))?;
     let mut file = fs.create(dir, INDEX_NEXT)?;
     file.write_all(kept.as_bytes())?;
@@ -192,8 +235,13 @@ mod tests {
             };
             let text = line("1.run.0", &record);
             assert_eq!(text.matches('\n').count(), 1);
-            assert_eq!(parse_line(text.trim_end_matches('\n')), Some(("1.run.0".to_owned(), record)));
+            assert_eq!(parse_line(text.trim_end_matches('\n')), Some(Line::Buried("1.run.0".to_owned(), record)));
         }
+    }
+
+    #[test]
+    fn what_was_brought_back_has_a_line_of_its_own() {
+        assert_eq!(parse_line(back_line("1.run.0").trim_end()), Some(Line::Back("1.run.0".to_owned())));
     }
 
     #[test]
@@ -204,6 +252,7 @@ mod tests {
             "1.run.0\tdeleted\tx",
             "1.run.0\tdeleted\t\tcur\ta\\x\t-\t-\t-\t-",
             "1.r.0\teaten\t\tcur\ta\t-\t-\t-\t-",
+            "1.r.0\tdeleted\t\tcur\t../a\t-\t-\t-\t-",
         ] {
             assert_eq!(parse_line(torn), None, "{torn}");
         }

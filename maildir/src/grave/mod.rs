@@ -10,7 +10,8 @@
 //! 3. whoever took them reads them, and either [`Grave::keep`]s them (`.k`) or gives them back.
 //!
 //! What a crash leaves as `.t` is settled by the next run (see [`crate::apply`]). The index is advice for
-//! `smd-undo`; the bytes do not depend on it.
+//! `smd-undo`; the bytes do not depend on it. The rooms: `index` (its lines), `bound` (by age and by size), `resting`
+//! (everything that may be brought back).
 //!
 //! Deliberately not here: what is right to bury. Bytes are compared by `apply`.
 
@@ -20,22 +21,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smd_protocol::Content;
-use smd_protocol::delta::Mtime;
 use smd_protocol::names::GRAVE_DIR;
 
 use crate::fs::{Fs, Kind, Rename};
 use crate::root::{Root, if_there};
 
+mod bound;
 mod index;
+mod resting;
 #[cfg(test)]
 mod tests;
 
+pub use bound::GraveMax;
 pub use index::{Record, Why};
+pub use resting::Resting;
 
-/// Seconds that a buried message is safe even when a write lacks space.
-const DAY: i64 = 86_400;
-/// Bytes that [`Grave::free_space`] tries to free.
-const FREE_AT_ONCE: u64 = 64 << 20;
 /// Graves opened by this process, to tell them apart.
 static OPENED: AtomicU64 = AtomicU64::new(0);
 /// A name that nobody has, to ask whether two directories lie in one mount.
@@ -78,6 +78,11 @@ pub struct Ticket {
 impl Ticket {
     fn file(&self, state: State) -> Vec<u8> {
         format!("{}.{}", self.id, state.letter()).into_bytes()
+    }
+
+    /// The name of the bytes in the grave once they were looked at.
+    pub fn kept(&self) -> Vec<u8> {
+        self.file(State::Kept)
     }
 
     /// The name of the bytes in the grave while nobody has looked at them.
@@ -235,9 +240,7 @@ impl<F: Fs> Grave<F> {
         let mut opened = self.opened();
         let result = index::append(self.fs(), &dir, &numbered, !opened.appended);
         let result = match result {
-            Err(e) if is_full(&e) && self.free_in(&dir, FREE_AT_ONCE)? > 0 => {
-                index::append(self.fs(), &dir, &numbered, true)
-            }
+            Err(e) if is_full(&e) && self.free_in(&dir)? > 0 => index::append(self.fs(), &dir, &numbered, true),
             other => other,
         };
         // After a failure the last line may be torn.
@@ -353,53 +356,6 @@ impl<F: Fs> Grave<F> {
         })?;
         found.sort_by_key(|buried| buried.time);
         Ok(found)
-    }
-
-    /// Removes what was kept for more than `days`, and its lines of the index. Gives how many files went.
-    ///
-    /// # Errors
-    /// As the system says; what was not removed goes another time.
-    pub fn sweep(&self, days: u64, now: Mtime) -> io::Result<usize> {
-        let oldest = now.sec.saturating_sub(i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(DAY));
-        let mut removed = 0;
-        for dir in self.dirs()? {
-            let (old, rest): (Vec<_>, Vec<_>) =
-                self.files(&dir)?.into_iter().partition(|b| b.state == State::Kept && b.time < oldest);
-            for buried in &old {
-                if_there(self.fs().unlink(&dir, &buried.ticket.file(State::Kept)))?;
-            }
-            if !old.is_empty() {
-                let _guard = self.opened();
-                index::compact(self.fs(), &dir, &rest.into_iter().map(|b| b.ticket.id).collect())?;
-            }
-            removed += old.len();
-        }
-        Ok(removed)
-    }
-
-    /// Removes the oldest burials that are over one day old, until some space is free. Gives the bytes freed.
-    ///
-    /// # Errors
-    /// As the system says.
-    pub fn free_space(&self) -> io::Result<u64> {
-        self.dirs()?.iter().try_fold(0, |freed, dir| Ok(freed + self.free_in(dir, FREE_AT_ONCE)?))
-    }
-
-    fn free_in(&self, dir: &F::Dir, enough: u64) -> io::Result<u64> {
-        let yesterday = self.fs().now().sec - DAY;
-        let mut freed = 0;
-        for buried in self.files(dir)? {
-            if freed >= enough || buried.time >= yesterday {
-                break;
-            }
-            if buried.state == State::Taken {
-                continue;
-            }
-            let file = buried.ticket.file(State::Kept);
-            freed += if_there(self.fs().stat(dir, &file))?.map_or(0, |stat| stat.size);
-            if_there(self.fs().unlink(dir, &file))?;
-        }
-        Ok(freed)
     }
 }
 

@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use smd_protocol::delta::Mtime;
 use smd_protocol::{Name, Place, Uniq};
 
+use super::bound::DAY;
 use super::*;
 use crate::fs::Disk;
 
@@ -156,4 +158,43 @@ fn only_what_is_over_a_day_old_makes_room() {
     assert_eq!(grave.free_space().expect("frees"), 4);
     assert_eq!(grave.free_space().expect("frees"), 0);
     assert_eq!(grave.entries().expect("lists").len(), 2);
+}
+
+#[test]
+fn a_grave_that_is_too_large_loses_the_oldest_but_nothing_of_the_last_day() {
+    let yard = Yard::new();
+    let grave = yard.grave(false);
+    grave.keep(&yard.bury(&grave, "a:2,", "of today")).expect("keeps");
+    let now = Disk.now();
+    let old = |days: i64, number: u32| format!("{}.old.{number}.k", now.sec - days * DAY - 60);
+    for (number, days) in [(1, 2), (2, 3), (3, 4)] {
+        std::fs::write(yard.path("mail/..smd-grave").join(old(days, number)), "ten bytes.").expect("writes");
+    }
+    assert_eq!(grave.bound(GraveMax::Bytes(38), now).expect("looks"), 0);
+    assert_eq!(grave.bound(GraveMax::Bytes(30), now).expect("looks"), 1);
+    assert!(!yard.path("mail/..smd-grave").join(old(4, 3)).exists(), "the oldest goes first");
+    assert_eq!(grave.bound(GraveMax::Percent(100), now).expect("looks"), 0);
+    assert_eq!(grave.bound(GraveMax::Bytes(0), now).expect("looks"), 2);
+    let left = grave.entries().expect("lists");
+    assert!(left.len() == 1 && left[0].record.is_some(), "{left:?}");
+}
+
+#[test]
+fn what_was_brought_back_is_noted_and_looked_at_once() {
+    let yard = Yard::new();
+    let grave = yard.grave(true);
+    for name in ["a:2,", "b:2,"] {
+        grave.keep(&yard.bury(&grave, name, name)).expect("keeps");
+    }
+    let mut seen = std::collections::HashSet::new();
+    let resting = grave.resting(&mut seen).expect("lists");
+    assert!(grave.resting(&mut seen).expect("lists").is_empty(), "each directory once");
+    assert_eq!(resting[0].run(), resting[1].run());
+    let cur = Disk.open_root(&yard.path("mail/cur")).expect("opens");
+    resting[0].bring_back(&cur, b"a:2,").expect("brings back");
+    Resting::note_back(&[&resting[0]]).expect("notes");
+    let again = grave.resting(&mut std::collections::HashSet::new()).expect("lists");
+    let mut back: Vec<(bool, bool)> = again.iter().map(|one| (one.back, one.stat().is_ok())).collect();
+    back.sort_unstable();
+    assert_eq!(back, [(false, true), (true, false)]);
 }

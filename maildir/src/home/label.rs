@@ -105,6 +105,16 @@ pub fn stem(root: &[u8]) -> String {
     out.into_iter().map(char::from).collect()
 }
 
+/// The path that has this stem; none when it was cut, or is no stem of ours.
+pub fn path_of_stem(stem: &str) -> Option<Vec<u8>> {
+    let cut = stem.len() == STEM_MAX && stem.as_bytes()[STEM_MAX - 33] == b'~';
+    match stem {
+        "%" => Some(Vec::new()),
+        _ if cut => None,
+        _ => text::unescape(stem.as_bytes()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,5 +161,10 @@ mod tests {
         assert_ne!(stem(&long), stem(&long[1..]));
         assert_eq!(stem(&long[..STEM_MAX]).len(), STEM_MAX);
         assert!(!stem(b"").is_empty());
+        for path in [&b""[..], b"Maildir", b"/home/me/Mail dir/\xff%", b"../a", &long[..STEM_MAX]] {
+            assert_eq!(path_of_stem(&stem(path)).as_deref(), Some(path));
+        }
+        assert_eq!(path_of_stem(&stem(&long)), None);
+        assert_eq!(path_of_stem("a%2"), None);
     }
 }

@@ -20,7 +20,7 @@ use crate::cache::Cache;
 use crate::error::{Context, Error, Trouble};
 use crate::exclude::Excludes;
 use crate::fs::Fs;
-use crate::grave::Grave;
+use crate::grave::{Grave, GraveMax};
 use crate::hash;
 use crate::home::{Home, Label, Side, stem};
 use crate::lock::{self, Guard, LockError, Wait};
@@ -73,6 +73,7 @@ pub struct RootRun<F: Fs> {
     path: PathBuf,
     excludes: Excludes,
     grave_days: u32,
+    grave_max: GraveMax,
     owner: String,
     lock_wait_ms: u64,
     store: Store<F>,
@@ -127,6 +128,7 @@ impl<F: Fs> RootRun<F> {
             path: settings.path.to_path_buf(),
             excludes: settings.excludes,
             grave_days: settings.grave_days,
+            grave_max: GraveMax::default(),
             owner: settings.owner.to_owned(),
             lock_wait_ms: settings.lock_wait_ms,
             store,
@@ -145,6 +147,11 @@ impl<F: Fs> RootRun<F> {
             root_lock: None,
             _state_lock: state_lock,
         })
+    }
+
+    /// Lets the grave get as large as this, rather than as the default.
+    pub fn set_grave_max(&mut self, max: GraveMax) {
+        self.grave_max = max;
     }
 
     /// The bases that this host can offer.
@@ -313,7 +320,9 @@ impl<F: Fs> RootRun<F> {
             // What this run buries can be told from what others bury, and brought back together.
             let label = format!("{}-{}", self.owner, self.fs.now().sec);
             let grave = Grave::open(&root, home, &label);
-            if let Err(error) = grave.sweep(u64::from(self.grave_days), self.fs.now()) {
+            let now = self.fs.now();
+            let swept = grave.sweep(u64::from(self.grave_days), now).and_then(|_| grave.bound(self.grave_max, now));
+            if let Err(error) = swept {
                 tracing::warn!(%error, "the grave was not swept");
             }
             let (base, delta) = (self.base()?, self.delta.clone());

@@ -99,6 +99,12 @@ pub enum StoreError {
     Io(#[from] Error),
 }
 
+/// The root's path as configured, as the head of a base file (or of its first bytes) says.
+pub fn root_of(file: &[u8]) -> Option<Vec<u8>> {
+    let line = file.split(|&byte| byte == b'\n').nth(1)?;
+    text::unescape(line.strip_prefix(b"root ")?)
+}
+
 fn shown(path: &[u8]) -> String {
     smd_protocol::names::printable(path)
 }

@@ -29,7 +29,7 @@ fn word(out: &mut Vec<u8>, bytes: &[u8]) {
     escape(out, bytes, |b| b.is_ascii_graphic() && b != b'%');
 }
 
-fn unescape(word: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn unescape(word: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(word.len());
     let mut rest = word.iter();
     while let Some(&byte) = rest.next() {

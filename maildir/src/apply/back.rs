@@ -1,0 +1,182 @@
+//! Brings back what rests in a grave, for `smd-undo`.
+//!
+//! Each message goes back by one rename to where it was, under the name that it had, flags and all. It is in the grave or
+//! in the folder at every instant, so that a command that was cut, or is given twice, adds nothing. A uniq that holds the
+//! same bytes, under whatever flags, is that message; one that holds other bytes keeps its name, and what comes back gets
+//! the fresh uniq, as in every clash.
+//!
+//! Deliberately not here: which ones (`smd-tools`), and the root's lock, under which this is done.
+
+use std::io;
+
+use smd_protocol::{FileName, Name, Place, Uniq};
+
+use super::Applier;
+use super::listing::Spot;
+use super::settle::FRESH_TRIES;
+use super::stop::Stop;
+use super::work::{TRIES, Work};
+use crate::error::Context;
+use crate::fs::Fs;
+use crate::grave::{Resting, Why};
+use crate::hash;
+use crate::root::if_there;
+
+/// What became of something that should come back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Back {
+    /// It is where it was.
+    Returned,
+    /// It is in its folder under this uniq, since its own holds other bytes.
+    Fresh(Uniq),
+    /// The mailbox has it already.
+    IsThere,
+    /// It still rests: why.
+    Failed(String),
+}
+
+impl<F: Fs> Applier<F> {
+    /// Brings these back and makes that durable. Gives what became of each. They should come folder by folder.
+    pub fn bring_back(&mut self, all: &[Resting<F>]) -> Vec<Back> {
+        self.work.begin();
+        for resting in all {
+            if let Some(record) = &resting.buried.record
+                && let Ok(file) = FileName::parse(&record.file)
+            {
+                self.work.folders.want(&Name::new(&record.folder, &file.uniq));
+                // Most replaced messages will need their fresh uniq: asked for one by one, each would list its folder anew.
+                let whole = (record.why == Why::Replaced)
+                    .then(|| resting.open().and_then(|mut file| hash::whole(self.work.fs(), &mut file)));
+                if let Some(Ok(whole)) = whole {
+                    self.work.folders.want(&Name::new(&record.folder, &hash::fresh_uniq(&whole, 0)));
+                }
+            }
+        }
+        let mut outcomes: Vec<Back> = all
+            .iter()
+            .map(|resting| match self.work.bring_back(resting) {
+                Ok(back) => back,
+                Err(Stop::Changed(text) | Stop::Failed(text)) => Back::Failed(text),
+            })
+            .collect();
+        // First the folders, then the graves: a crash between the two leaves both names, and never none.
+        let done: Vec<&Resting<F>> = all
+            .iter()
+            .zip(&outcomes)
+            .filter(|(_, back)| !matches!(back, Back::Failed(_)))
+            .map(|(one, _)| one)
+            .collect();
+        let shown = self.work.shown_root();
+        let noted =
+            self.work.sync_names().and_then(|()| Ok(Resting::note_back(&done).context("write the grave of", shown)?));
+        if let Err(Stop::Changed(text) | Stop::Failed(text)) = noted {
+            outcomes.iter_mut().filter(|back| !matches!(back, Back::Failed(_))).for_each(|back| {
+                *back = Back::Failed(text.clone());
+            });
+        }
+        outcomes
+    }
+}
+
+impl<F: Fs> Work<F> {
+    fn bring_back(&mut self, resting: &Resting<F>) -> Result<Back, Stop> {
+        let Some(record) = &resting.buried.record else {
+            let file = resting.buried.ticket.kept();
+            return Err(Stop::failed(&file, "has lost its line in the index of the grave", "move it back by hand"));
+        };
+        let shown = self.root.shown(&record.folder, &record.file);
+        let (Some(place), Some(content)) = (record.place, record.content) else {
+            return self.bring_control_back(resting);
+        };
+        let spot = Spot { place, file: record.file.clone() };
+        let Ok(FileName { uniq, .. }) = FileName::parse(&record.file) else {
+            return Err(Stop::failed(&shown, "was no message", "move it back by hand"));
+        };
+        let mut file = resting.open().context("open in the grave what was", &shown)?;
+        let (hashed, _) = hash::hash_file(self.fs(), &mut file).context("read in the grave what was", &shown)?;
+        if hashed.content != content {
+            return Err(Stop::failed(&shown, "has other bytes in the grave than were buried", "look at it there"));
+        }
+        // Bytes before names, as in every step.
+        self.fs().sync_file(&file).context("sync in the grave what was", &shown)?;
+        if if_there(self.root.folder_dir(&record.folder)).context("open", &shown)?.is_none() {
+            self.make_folder(&record.folder)?;
+        }
+        let name = Name::new(&record.folder, &uniq);
+        for _ in 0..TRIES {
+            if self.read_message(&name)?.is_some() {
+                if self.holds(&name, &content)? {
+                    return Ok(Back::IsThere);
+                }
+                return self.bring_back_fresh(resting, &record.folder, &spot, &content);
+            }
+            if self.try_name(resting, &name, &spot)? {
+                return Ok(Back::Returned);
+            }
+        }
+        Err(Stop::changed(&shown, "is renamed all the time"))
+    }
+
+    fn bring_back_fresh(
+        &mut self,
+        resting: &Resting<F>,
+        folder: &smd_protocol::Folder,
+        spot: &Spot,
+        content: &smd_protocol::Content,
+    ) -> Result<Back, Stop> {
+        let shown = self.root.shown(folder, &spot.file);
+        let whole = resting.open().and_then(|mut file| hash::whole(self.fs(), &mut file));
+        let whole = whole.context("read in the grave what was", &shown)?;
+        for n in 0..FRESH_TRIES {
+            let name = Name::new(folder, &hash::fresh_uniq(&whole, n));
+            if self.read_message(&name)?.is_some() {
+                if self.holds(&name, content)? {
+                    return Ok(Back::IsThere);
+                }
+                continue;
+            }
+            let file = FileName::spell(&name.uniq, spot.place == Place::Cur, &spot.flags());
+            if self.try_name(resting, &name, &Spot { place: spot.place, file })? {
+                return Ok(Back::Fresh(name.uniq));
+            }
+        }
+        Err(Stop::failed(&shown, "stays in the grave: every name for it is taken", "move it back by hand"))
+    }
+
+    /// Gives it this name unless something has it.
+    fn try_name(&mut self, resting: &Resting<F>, name: &Name, spot: &Spot) -> Result<bool, Stop> {
+        let shown = self.root.shown(&name.folder, &spot.file);
+        let dir = self.folders.place_made(&name.folder, spot.place).context("open", &shown)?;
+        match resting.bring_back(&dir, &spot.file) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                self.folders.refresh(&name.folder).context("list", &shown)?;
+                Ok(false)
+            }
+            other => {
+                other.context("bring back", &shown)?;
+                self.folders.note(name, spot.clone());
+                Ok(true)
+            }
+        }
+    }
+
+    /// A control file of a mail program goes back only to a folder that is there and has none of its own: it says
+    /// something about that folder's messages.
+    fn bring_control_back(&mut self, resting: &Resting<F>) -> Result<Back, Stop> {
+        let Some(record) = resting.buried.record.as_ref().filter(|record| record.why == Why::Control) else {
+            return Err(Stop::failed(&resting.buried.ticket.kept(), "is described badly", "move it back by hand"));
+        };
+        let shown = self.root.shown(&record.folder, &record.file);
+        let Some(dir) = if_there(self.root.folder_dir(&record.folder)).context("open", &shown)? else {
+            return Ok(Back::IsThere);
+        };
+        match resting.bring_back(&dir, &record.file) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(Back::IsThere),
+            other => {
+                other.context("bring back", &shown)?;
+                self.folders.dirty.insert((record.folder.clone(), None));
+                Ok(Back::Returned)
+            }
+        }
+    }
+}

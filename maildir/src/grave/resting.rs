@@ -1,0 +1,119 @@
+//! What rests in a grave and may be brought back, held so that it can be.
+//!
+//! Deliberately not here: where it goes and under which name (`apply::back`).
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::sync::Arc;
+
+use super::index::{self, Line};
+use super::{Buried, Grave, State, parse_file};
+use crate::fs::{Fs, Stat};
+
+/// A burial with the directory that it lies in.
+pub struct Resting<F: Fs> {
+    /// What is known of it.
+    pub buried: Buried,
+    /// It was brought back before; its file may be here still, since its bytes were in the mailbox already.
+    pub back: bool,
+    fs: Arc<F>,
+    dir: F::Dir,
+    place: (u64, u64),
+}
+
+impl<F: Fs> Clone for Resting<F> {
+    fn clone(&self) -> Self {
+        let Self { buried, back, fs, dir, place } = self;
+        Self { buried: buried.clone(), back: *back, fs: fs.clone(), dir: dir.clone(), place: *place }
+    }
+}
+
+impl<F: Fs> Resting<F> {
+    /// Tells the runs of one label apart: all that one process buried in one root has the same.
+    pub fn run(&self) -> &str {
+        let id = &self.buried.ticket.id;
+        let run = id.split_once('.').map_or(id.as_str(), |(_, rest)| rest);
+        run.rsplit_once('-').map_or(run, |(run, _)| run)
+    }
+
+    fn file(&self) -> Vec<u8> {
+        self.buried.ticket.file(self.buried.state)
+    }
+
+    /// Opens it.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn open(&self) -> io::Result<F::File> {
+        self.fs.open(&self.dir, &self.file())
+    }
+
+    /// Looks at its file.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn stat(&self) -> io::Result<Stat> {
+        self.fs.stat(&self.dir, &self.file())
+    }
+
+    /// Moves it to a name that must be free. It is in one of the two places at every instant, so that this can be done once.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when the name is taken, `CrossesDevices` when it is on another file system: it still rests then.
+    pub fn bring_back(&self, to: &F::Dir, file: &[u8]) -> io::Result<()> {
+        crate::rename::rename_free(&*self.fs, &self.dir, &self.file(), to, file)
+    }
+
+    /// Makes durable that these are no longer here, or need not be, and notes it in the index. Call it when they are
+    /// durable where they are now.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn note_back(all: &[&Self]) -> io::Result<()> {
+        let mut dirs: HashMap<(u64, u64), Vec<&Self>> = HashMap::new();
+        all.iter().for_each(|one| dirs.entry(one.place).or_default().push(one));
+        for here in dirs.values() {
+            let Resting { fs, dir, .. } = here[0];
+            fs.sync_dir(dir)?;
+            index::append_back(&**fs, dir, here.iter().map(|one| &one.buried.ticket))?;
+        }
+        Ok(())
+    }
+}
+
+impl<F: Fs> Grave<F> {
+    /// Everything that rests here or was brought back from here, oldest first. Directories in `seen` (device and inode)
+    /// are left out, and those that were looked at are added: the graves of two names of one root share a directory.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn resting(&self, seen: &mut HashSet<(u64, u64)>) -> io::Result<Vec<Resting<F>>> {
+        let fs = &self.shared.root.fs;
+        let mut all = Vec::new();
+        for dir in self.dirs()? {
+            let stat = fs.stat_dir(&dir)?;
+            let place = (stat.dev, stat.ino);
+            if !seen.insert(place) {
+                continue;
+            }
+            let (mut records, mut back) = (HashMap::new(), HashSet::new());
+            for line in index::read_lines(&**fs, &dir)? {
+                match line {
+                    Line::Buried(id, record) => drop(records.insert(id, record)),
+                    Line::Back(id) => drop(back.insert(id)),
+                }
+            }
+            let mut found = self.files(&dir)?;
+            let here: HashSet<String> = found.iter().map(|buried| buried.ticket.id.clone()).collect();
+            let gone = back.iter().filter(|id| !here.contains(*id));
+            found.extend(gone.filter_map(|id| parse_file(format!("{id}.{}", State::Kept.letter()).as_bytes())));
+            for mut buried in found {
+                buried.record = records.remove(&buried.ticket.id);
+                let back = back.contains(&buried.ticket.id);
+                all.push(Resting { buried, back, fs: fs.clone(), dir: dir.clone(), place });
+            }
+        }
+        all.sort_by_key(|resting| resting.buried.time);
+        Ok(all)
+    }
+}
