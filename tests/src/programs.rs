@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The directory that holds `smd-sync`, `smd-pull`, `smd-push` and `smd-server`.
+/// The directory that holds `smd-sync` and all the others.
 pub fn dir() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| match std::env::var_os("SMD_TEST_BIN_DIR") {

@@ -1,0 +1,357 @@
+//! `smd-undo`: brings back what a run deleted or replaced, once, and the next run takes it to the other host.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use smd_tests::outcome::Outcome;
+use smd_tests::populate::{self, Spec};
+use smd_tests::rng::Rng;
+use smd_tests::stamps::Stamps;
+use smd_tests::tree::{Found, Tree};
+use smd_tests::user::User;
+use smd_tests::world::{Host, Link, World, finish};
+
+/// Two hosts that agree on 60 messages in three folders, and a user at each.
+fn agreed() -> (World, User, User) {
+    let world = World::new(Link::Rsh);
+    let rng = Rng::from_env_or(12);
+    populate::populate(&world.server().maildir(), "first", Spec::plain(60, 3), &mut rng.fork(0));
+    world.sync(&[]).ok();
+    let us = User::new(&world.client().maildir(), "us", rng.fork(1));
+    let them = User::new(&world.server().maildir(), "them", rng.fork(2));
+    (world, us, them)
+}
+
+fn undo(world: &World, host: &Host, options: &[&str]) -> Outcome {
+    finish(world.command("smd-undo", host).args(options))
+}
+
+/// The numbers of all runs that rest at a host, newest first.
+#[track_caller]
+fn runs(world: &World, host: &Host) -> Vec<String> {
+    let listed = undo(world, host, &["--json"]).ok().json();
+    let runs = listed["runs"].as_array().expect("runs");
+    runs.iter().map(|run| run["run"].as_str().expect("a number").to_owned()).collect()
+}
+
+/// The one run that rests at a host.
+#[track_caller]
+fn run(world: &World, host: &Host) -> String {
+    let runs = runs(world, host);
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    runs[0].clone()
+}
+
+#[track_caller]
+fn assert_same(before: &Tree, root: &Path) {
+    let differences = before.differences(&Tree::read(root));
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+fn grave(host: &Host) -> PathBuf {
+    let graves: Vec<PathBuf> = fs::read_dir(host.smd_home().join("grave"))
+        .expect("graves")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    assert_eq!(graves.len(), 1, "{graves:?}");
+    graves[0].clone()
+}
+
+/// The buried messages of a host's one grave.
+fn buried(host: &Host) -> Vec<PathBuf> {
+    let files = fs::read_dir(grave(host)).expect("a grave").map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|letter| letter == "k")).collect();
+    files.sort();
+    files
+}
+
+/// Deletes this many messages at the client and lets a run take that to the server. Gives what the server had.
+fn deleted(world: &World, us: &mut User, count: usize) -> (Tree, Vec<Found>) {
+    let before = Tree::read(&world.server().maildir());
+    let gone = us.list()[..count].to_vec();
+    gone.iter().for_each(|found| us.delete(found));
+    world.sync(&[]).ok();
+    world.assert_equal();
+    (before, gone)
+}
+
+#[test]
+fn deleted_messages_come_back_as_they_were_and_the_next_run_gives_them_to_the_other_host() {
+    let (world, mut us, mut them) = agreed();
+    let (before, gone) = deleted(&world, &mut us, 7);
+    undo(&world, world.client(), &[]).ok().says("Nothing rests");
+    undo(&world, world.server(), &[]).ok().says("7 deleted in").says(&world.server().maildir().display().to_string());
+    let number = run(&world, world.server());
+    undo(&world, world.server(), &["-l", &number]).ok().says(&String::from_utf8_lossy(gone[0].uniq()));
+    undo(&world, world.server(), &[&number]).ok().says("brought back 7 messages to");
+    assert_same(&before, &world.server().maildir());
+    let next = world.sync(&["--json"]).ok();
+    assert_eq!((next.deleted(), next.number("/pulled/new")), (0, 7), "{next}");
+    assert_same(&before, &world.client().maildir());
+    assert_eq!(world.sync(&["--json"]).ok().steps(), 0);
+    // What came back can be deleted again.
+    them.delete(&them.list()[0].clone());
+    world.sync(&[]).ok();
+    world.assert_equal();
+    assert_eq!(Tree::read(&world.client().maildir()).len(), 59);
+}
+
+#[test]
+fn a_pull_buries_at_the_client_and_both_hosts_of_one_home_are_found() {
+    let world = World::new(Link::Local);
+    let rng = Rng::from_env_or(13);
+    populate::populate(&world.server().maildir(), "first", Spec::plain(60, 3), &mut rng.fork(0));
+    world.sync(&[]).ok();
+    let mut us = User::new(&world.client().maildir(), "us", rng.fork(1));
+    let mut them = User::new(&world.server().maildir(), "them", rng.fork(2));
+    let before = Tree::read(&world.client().maildir());
+    us.delete(&us.list()[3].clone());
+    them.delete(&them.list()[30].clone());
+    world.sync(&[]).ok();
+    assert_eq!(runs(&world, world.client()).len(), 2);
+    let only = world.client().maildir().display().to_string();
+    let listed = undo(&world, world.client(), &["--json", &only]).ok().json();
+    assert_eq!(
+        (listed["runs"].as_array().map(Vec::len), listed["runs"][0]["root"].as_str()),
+        (Some(1), Some(&only[..]))
+    );
+    let numbers = runs(&world, world.client());
+    undo(&world, world.client(), &[&numbers[0], &numbers[1]]).ok();
+    world.sync(&[]).ok();
+    world.assert_equal();
+    assert_same(&before, &world.client().maildir());
+}
+
+#[test]
+fn another_client_whose_base_still_has_the_messages_keeps_them() {
+    let world = World::with_hosts(Link::Rsh, &["laptop", "desk", "office"]);
+    let rng = Rng::from_env_or(14);
+    populate::populate(&world.server().maildir(), "first", Spec::plain(60, 3), &mut rng.fork(0));
+    let desk = world.host("desk").clone();
+    world.sync(&[]).ok();
+    world.run("smd-sync", &desk, &[]).ok();
+    let mut us = User::new(&world.client().maildir(), "us", rng.fork(1));
+    let before = Tree::read(&world.server().maildir());
+    let gone = us.list();
+    gone[..5].iter().for_each(|found| us.delete(found));
+    world.sync(&[]).ok();
+    undo(&world, world.server(), &[&run(&world, world.server())]).ok();
+    let other = world.run("smd-sync", &desk, &["--json"]).ok();
+    assert_eq!(other.steps(), 0, "{other}");
+    world.sync(&[]).ok();
+    world.run("smd-sync", &desk, &[]).ok();
+    world.assert_equal();
+    assert_same(&before, &desk.maildir());
+}
+
+#[test]
+fn a_replaced_message_comes_back_beside_what_replaced_it_and_only_once() {
+    let (world, mut us, mut them) = agreed();
+    let found = them.list()[8].clone();
+    let old = them.bytes(&found);
+    them.edit_header(&found);
+    let new = them.bytes(&found);
+    world.sync(&[]).ok();
+    world.assert_equal();
+    let number = run(&world, world.client());
+    undo(&world, world.client(), &[&number]).ok().says("under a new name");
+    assert_eq!(us.bytes(&found), new);
+    let second = us.list().into_iter().find(|one| us.bytes(one) == old).expect("the old bytes are there");
+    assert_eq!((&second.folder, second.flags(), second.uniq().len()), (&found.folder, found.flags(), 32));
+    world.sync(&[]).ok();
+    world.assert_equal();
+    us.move_to(&second, "Elsewhere", true);
+    undo(&world, world.client(), &[&number]).ok().says("1 there already");
+    assert_eq!(Tree::read(&world.client().maildir()).len(), 61);
+}
+
+#[test]
+fn a_uniq_with_the_same_bytes_is_the_message_whatever_its_flags_and_stays_so() {
+    let (world, mut us, mut them) = agreed();
+    let found = us.list()[4].clone();
+    let bytes = us.bytes(&found);
+    us.delete(&found);
+    world.sync(&[]).ok();
+    let number = run(&world, world.server());
+    // Somebody put it back by hand, and it was flagged since.
+    let path = world.server().maildir().join(&found.folder).join("cur");
+    let by_hand = [found.uniq(), b":2,DF"].concat();
+    fs::write(path.join(String::from_utf8(by_hand).expect("ASCII")), &bytes).expect("a message");
+    undo(&world, world.server(), &[&number]).ok().says("brought back 0 messages").says("1 there already");
+    assert_eq!(Tree::read(&world.server().maildir()).len(), 60);
+    let here = them.find(&found.folder, found.uniq());
+    them.move_to(&here, "Elsewhere", true);
+    undo(&world, world.server(), &[&number]).ok();
+    assert_eq!(Tree::read(&world.server().maildir()).len(), 60);
+    undo(&world, world.server(), &[]).ok().says("all brought back");
+}
+
+#[test]
+fn a_name_that_other_bytes_have_is_left_alone() {
+    let (world, mut us, _) = agreed();
+    let (before, gone) = deleted(&world, &mut us, 1);
+    let path = gone[0].path(&world.server().maildir());
+    fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+    fs::write(&path, b"Subject: another\n\nbytes\n").expect("a message");
+    undo(&world, world.server(), &[&run(&world, world.server())]).ok().says("under a new name");
+    assert_eq!(fs::read(&path).expect("it is there"), b"Subject: another\n\nbytes\n");
+    let after = Tree::read(&world.server().maildir());
+    assert_eq!(after.len(), 61);
+    assert!(before.contents().keys().all(|content| after.contents().contains_key(content)));
+    world.sync(&[]).ok();
+    world.assert_equal();
+}
+
+#[test]
+fn a_removed_folder_is_made_again_with_its_control_files() {
+    let (world, mut us, _) = agreed();
+    fs::write(world.server().maildir().join("Work/dovecot-uidlist"), b"3 V1 N1\n").expect("a control file");
+    let before = Tree::read(&world.server().maildir());
+    us.remove_folder("Work");
+    world.sync(&[]).ok();
+    assert!(!world.server().maildir().join("Work").exists());
+    let number = run(&world, world.server());
+    undo(&world, world.server(), &[]).ok().says("20 deleted, 1 control file in Work");
+    undo(&world, world.server(), &[&number]).ok().says("brought back 20 messages");
+    assert_eq!(fs::read(world.server().maildir().join("Work/dovecot-uidlist")).expect("it is back"), b"3 V1 N1\n");
+    world.sync(&[]).ok();
+    world.assert_equal();
+    assert_same(&before, &world.client().maildir());
+}
+
+#[test]
+fn an_undo_that_was_cut_is_finished_by_the_same_command() {
+    let (world, mut us, _) = agreed();
+    let (before, _) = deleted(&world, &mut us, 6);
+    let number = run(&world, world.server());
+    // As a crash leaves it: one was brought back and not noted, one has both names.
+    let shown = undo(&world, world.server(), &["-l", "--json", &number]).ok().json();
+    let index = fs::read_to_string(grave(world.server()).join("index")).expect("an index");
+    for (at, file) in buried(world.server()).iter().enumerate() {
+        let id = file.file_stem().expect("a stem").to_string_lossy().into_owned();
+        let line: Vec<&str> = index.lines().find(|line| line.starts_with(&id)).expect("a line").split('\t').collect();
+        let home = world.server().maildir().join(line[2]).join(line[3]).join(line[4]);
+        match at {
+            0 => fs::rename(file, home).expect("it is moved"),
+            1 => fs::hard_link(file, home).expect("it is linked"),
+            _ => {}
+        }
+    }
+    assert_eq!(shown["runs"][0]["messages"].as_array().map(Vec::len), Some(6));
+    undo(&world, world.server(), &[&number]).ok().says("brought back 4 messages").says("1 there already");
+    assert_same(&before, &world.server().maildir());
+    // All notes of it are lost: what has both names is seen to be there once more.
+    fs::write(grave(world.server()).join("index"), index).expect("the old index");
+    undo(&world, world.server(), &[&number]).ok().says("brought back 0 messages").says("1 there already");
+    assert_same(&before, &world.server().maildir());
+    world.sync(&[]).ok();
+    assert_same(&before, &world.client().maildir());
+}
+
+#[test]
+fn damaged_bytes_are_not_brought_back_and_the_others_are() {
+    let (world, mut us, _) = agreed();
+    deleted(&world, &mut us, 3);
+    let file = &buried(world.server())[0];
+    fs::write(file, b"other bytes").expect("damage");
+    let number = run(&world, world.server());
+    undo(&world, world.server(), &[&number]).exits(1).says("other bytes in the grave").says("brought back 2 messages");
+    assert_eq!(Tree::read(&world.server().maildir()).len(), 59);
+    assert_eq!(fs::read(file).expect("it rests"), b"other bytes");
+}
+
+#[test]
+fn what_a_crash_left_untouched_is_left_to_the_next_run_with_a_word() {
+    let (world, mut us, _) = agreed();
+    deleted(&world, &mut us, 3);
+    let file = &buried(world.server())[0];
+    fs::rename(file, file.with_extension("t")).expect("unsettled");
+    let number = run(&world, world.server());
+    let said = undo(&world, world.server(), &[&number]).ok().says("brought back 2 messages");
+    assert!(said.stderr.contains("1 message of a run that was cut"), "{said}");
+}
+
+#[test]
+fn listing_changes_nothing_and_a_folder_pattern_restricts() {
+    let (world, mut us, _) = agreed();
+    let (_, gone) = deleted(&world, &mut us, 30);
+    let number = run(&world, world.server());
+    let before = Stamps::below(&world.server().home);
+    for options in [&["-l", &number][..], &["--dry-run", &number], &[], &["--json"], &["-l", "-f", "Work", &number]] {
+        undo(&world, world.server(), options).ok();
+    }
+    before.assert_unchanged(&world.server().home);
+    let in_archive = gone.iter().filter(|found| found.folder == Path::new(".Archive.2024")).count();
+    assert!(in_archive > 0 && in_archive < 30, "{in_archive}");
+    let said = undo(&world, world.server(), &["-f", ".Arch*", &number]).ok();
+    said.says(&format!("brought back {in_archive} messages"));
+    assert_eq!(Tree::read(&world.server().maildir()).len(), 30 + in_archive);
+    undo(&world, world.server(), &["-f", "None", &number]).ok().says("nothing of that rests");
+    undo(&world, world.server(), &[&number]).ok().says(&format!("brought back {} messages", 30 - in_archive));
+    assert_eq!(Tree::read(&world.server().maildir()).len(), 60);
+}
+
+#[test]
+fn an_endpoint_names_its_roots_and_a_run_that_is_not_there_is_a_usage_error() {
+    let (world, _, mut them) = agreed();
+    them.delete(&them.list()[1].clone());
+    world.sync(&[]).ok();
+    let config = |name: &str, root: &str| {
+        let text = format!("SERVERNAME=office\nMAILBOX={root}\n");
+        fs::write(world.client().smd_home().join(format!("config.{name}")), text).expect("a config");
+    };
+    config("mine", "Maildir");
+    config("other", "Other");
+    undo(&world, world.client(), &["mine"]).ok().says("1 deleted");
+    undo(&world, world.client(), &["other"]).ok().says("Nothing rests");
+    undo(&world, world.client(), &["none"]).exits(78);
+    for options in [&["12"][..], &["--frob"], &["host:Maildir"], &["-q", "-v"]] {
+        undo(&world, world.client(), options).exits(2);
+    }
+    undo(&world, world.client(), &["00000000"]).exits(2).says("No run 00000000");
+    undo(&world, world.client(), &["--help"]).ok().says("smd-undo [OPTIONS] RUN...").says("GRAVE_DAYS");
+}
+
+#[test]
+fn a_grave_in_the_root_is_found_and_given_back_from() {
+    let (world, _, mut them) = agreed();
+    // A state directory on another file system; where there is none, any root has its grave in the home.
+    let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else { return };
+    let sync = || finish(world.prepare("smd-sync", world.client(), &[]).env("SMD_HOME", elsewhere.path()));
+    let undo = |options: &[&str]| {
+        finish(world.command("smd-undo", world.client()).env("SMD_HOME", elsewhere.path()).args(options))
+    };
+    sync().ok();
+    let before = Tree::read(&world.client().maildir());
+    them.delete(&them.list()[2].clone());
+    sync().ok();
+    let listed = undo(&["--json"]).ok().json();
+    let number = listed["runs"][0]["run"].as_str().unwrap_or_else(|| panic!("{listed}")).to_owned();
+    let in_root = world.client().maildir().join("..smd-grave");
+    assert!(in_root.join("index").exists(), "the grave lies in the root");
+    undo(&[&number]).ok().says("brought back 1 message to");
+    assert_same(&before, &world.client().maildir());
+    sync().ok();
+    assert_same(&before, &world.server().maildir());
+}
+
+#[test]
+fn a_grave_is_bounded_by_what_the_config_says() {
+    let (world, _, mut them) = agreed();
+    let text = format!("SERVERNAME=office\nMAILBOX=Maildir\nSSH={}\nGRAVE_MAX=3K\n", world.rsh_script().display());
+    fs::create_dir_all(world.client().smd_home()).expect("a home");
+    fs::write(world.client().smd_home().join("config.default"), text).expect("a config");
+    let sync = || finish(&mut world.command("smd-sync", world.client())).ok();
+    sync();
+    them.delete(&them.list()[0].clone());
+    sync();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    let old = |days: u64| grave(world.client()).join(format!("{}.old.{days}.k", now - days * 86_400 - 60));
+    for days in [2, 3, 4] {
+        fs::write(old(days), vec![b'x'; 2000]).expect("an old one");
+    }
+    them.delete(&them.list()[0].clone());
+    sync();
+    assert!(!old(4).exists() && !old(3).exists(), "the oldest go");
+    assert_eq!(runs(&world, world.client()).len(), 2, "those of today stay");
+}

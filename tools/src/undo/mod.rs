@@ -1,0 +1,164 @@
+//! `smd-undo`: lists the runs that deleted or replaced something on this host, and brings back what they buried.
+//!
+//! The rooms: [`args`] (what was typed), [`places`] (which roots may have a grave), [`runs`] (what rests there, by run),
+//! [`text`] (what is said of it).
+//!
+//! Deliberately not here: how a message comes back (`smd_maildir::apply`), and the other host. What comes back is an
+//! addition like any other, and the next run takes it there.
+
+pub mod args;
+pub mod places;
+pub mod runs;
+pub mod text;
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use smd_client::Command;
+use smd_client::args::Target;
+use smd_client::endpoint::overlap;
+use smd_client::error::Failure;
+use smd_client::exit::Exit;
+use smd_client::home::SmdHome;
+use smd_client::output::Output;
+use smd_maildir::apply::{Applier, Back};
+use smd_maildir::fs::Disk;
+use smd_maildir::grave::{Grave, Resting};
+use smd_maildir::home::{Access, Home};
+use smd_maildir::lock::{self, LockError, Wait};
+
+use args::Request;
+use runs::{Candidates, Run, Yard};
+use text::Done;
+
+/// How long the root's lock is waited for, in milliseconds.
+const LOCK_WAIT_MS: u64 = 30_000;
+/// Messages that are brought back between two syncs.
+const AT_ONCE: usize = 5_000;
+
+/// What `smd-undo` does. The first of `args` is the program's name.
+pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let request = match args::parse(args.into_iter().skip(1)) {
+        Ok(request) => request,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()));
+        }
+    };
+    let output = Output::new(&request.typed);
+    match undo(&request, &output) {
+        Ok(exit) => exit.into(),
+        Err(failure) => output.failure(&failure).into(),
+    }
+}
+
+fn failure(exit: Exit, heading: &str, cause: Option<String>, hint: Option<&str>) -> Box<Failure> {
+    let causes = cause.into_iter().collect();
+    Box::new(Failure { exit, heading: heading.to_owned(), causes, hint: hint.map(str::to_owned) })
+}
+
+fn io_failure(cause: impl std::fmt::Display) -> Box<Failure> {
+    failure(Exit::Io, "Reading or writing failed.", Some(cause.to_string()), None)
+}
+
+fn undo(request: &Request, output: &Output) -> Result<Exit, Box<Failure>> {
+    let endpoint_failure =
+        |target: &str, error| Box::new(Failure::endpoint(&Target::Endpoint(target.to_owned()), Command::Sync, error));
+    let smd_home = SmdHome::from_env().map_err(|error| endpoint_failure("default", error.into()))?;
+    let changes = !request.runs.is_empty() && !request.list;
+    let access = if changes { Access::ReadWrite } else { Access::ReadOnly };
+    let home = Home::open(Arc::new(Disk), smd_home.path(), access).map_err(io_failure)?;
+
+    let known = places::known(&smd_home);
+    let mut wanted = BTreeSet::new();
+    for name in &request.endpoints {
+        let roots = places::of_endpoint(&smd_home, name).map_err(|error| endpoint_failure(name, error.into()))?;
+        wanted.extend(roots);
+    }
+    for root in &request.roots {
+        wanted.insert(overlap::resolved(root).map_err(|error| endpoint_failure("default", error))?);
+    }
+    let mut candidates = Candidates::open(known.union(&wanted).cloned().collect::<BTreeSet<PathBuf>>());
+    let mut warnings = Vec::new();
+    for path in wanted.iter().filter(|path| !candidates.has(path)) {
+        warnings.push(format!("{} cannot be looked at", path.display()));
+    }
+    if wanted.is_empty() {
+        warnings.extend(text::lost(&home, &candidates.lost));
+    } else {
+        candidates.keep(&Candidates::open(wanted));
+    }
+    let (yards, mut runs) = candidates
+        .runs(&home)
+        .map_err(|(path, error)| io_failure(format!("the grave of {}: {error}", path.display())))?;
+    warnings.extend(text::unsettled(&yards));
+
+    let chosen = choose(&runs, &request.runs)?;
+    let mut runs = match chosen {
+        Some(chosen) => {
+            runs.retain(|run| chosen.contains(run.number()));
+            runs
+        }
+        None => runs,
+    };
+    runs.iter_mut().for_each(|run| run.restrict(&request.folders));
+    runs.retain(|run| !run.items.is_empty());
+    let done = match changes {
+        true => Some(runs.iter().map(|run| bring_back(run, &yards, &home)).collect::<Result<Vec<_>, _>>()?),
+        false => None,
+    };
+    Ok(text::report(request, output, &yards, &runs, done.as_deref(), warnings))
+}
+
+/// The numbers of the runs that were typed; none when none was.
+fn choose(runs: &[Run], typed: &[String]) -> Result<Option<BTreeSet<String>>, Box<Failure>> {
+    let mut chosen = BTreeSet::new();
+    for digits in typed {
+        let named: Vec<&Run> = runs.iter().filter(|run| run.is_named(digits)).collect();
+        match named[..] {
+            [run] => drop(chosen.insert(run.number().to_owned())),
+            [] => {
+                let heading = format!("No run {digits} has anything in a grave of this host.");
+                return Err(failure(Exit::Usage, &heading, None, Some("list the runs there are: smd-undo")));
+            }
+            _ => {
+                let numbers: Vec<&str> = named.iter().map(|run| run.number()).collect();
+                let heading = format!("Several runs begin with {digits}: {}.", numbers.join(", "));
+                return Err(failure(Exit::Usage, &heading, None, Some("type more of the number")));
+            }
+        }
+    }
+    Ok((!typed.is_empty()).then_some(chosen))
+}
+
+/// Brings back what rests of a run, under its root's lock.
+fn bring_back(run: &Run, yards: &[Yard], home: &Home<Disk>) -> Result<Done, Box<Failure>> {
+    let root = &yards[run.yard].root;
+    let wait = Wait { ms: LOCK_WAIT_MS, stop: &|| false };
+    let _lock = lock::root_lock(root, home, &wait).map_err(|error| match error {
+        LockError::Io(error) => io_failure(error),
+        held => {
+            let heading = "Another run is at work on this mail.";
+            failure(Exit::Locked, heading, Some(held.to_string()), Some("try again when it is done"))
+        }
+    })?;
+    let resting: Vec<(usize, Resting<Disk>)> =
+        run.items.iter().cloned().enumerate().filter(|(_, one)| !one.back).collect();
+    let mut done: Done = vec![None; run.items.len()];
+    let mut applier = Applier::new(root.clone(), Grave::open(root, None, "undo"), "undo", Box::new(|_| None));
+    for some in resting.chunks(AT_ONCE) {
+        let (places, some): (Vec<usize>, Vec<Resting<Disk>>) = some.iter().cloned().unzip();
+        for (at, back) in places.into_iter().zip(applier.bring_back(&some)) {
+            done[at] = Some(back);
+        }
+    }
+    Ok(done)
+}
+
+/// Whether it is in the mailbox now.
+fn is_home(back: &Option<Back>) -> bool {
+    !matches!(back, Some(Back::Failed(_)))
+}
