@@ -161,7 +161,7 @@ fn a_replaced_message_comes_back_beside_what_replaced_it_and_only_once() {
     world.sync(&[]).ok();
     world.assert_equal();
     us.move_to(&second, "Elsewhere", true);
-    undo(&world, world.client(), &[&number]).ok().says("1 there already");
+    undo(&world, world.client(), &[&number]).ok().says("1 brought back before");
     assert_eq!(Tree::read(&world.client().maildir()).len(), 61);
 }
 

@@ -27,7 +27,7 @@ struct Options {
     /// Only messages of such folders; * and ? match, . is the root itself
     #[arg(short = 'f', long, value_name = "PATTERN")]
     folder: Vec<OsString>,
-    /// Look at the grave of this root too, known or not
+    /// Only the grave of this root, known or not; as DIRECTORY
     #[arg(long, value_name = "DIRECTORY")]
     root: Vec<PathBuf>,
     /// Name every message

@@ -175,15 +175,10 @@ impl Candidates {
 
 fn new_run(yard: usize, run: &str, mut items: Vec<Resting<Disk>>) -> Run {
     let time = items.iter().map(|resting| resting.buried.time).min().unwrap_or(0);
-    items.sort_by(|a, b| {
-        let key = |resting: &Resting<Disk>| {
-            resting
-                .buried
-                .record
-                .as_ref()
-                .map(|record| (record.folder.clone(), record.place.is_none(), record.file.clone()))
-        };
-        key(a).cmp(&key(b))
+    // Control files last: they go only to a folder that is there.
+    items.sort_by_cached_key(|resting| {
+        let record = resting.buried.record.as_ref();
+        record.map(|record| (record.folder.clone(), record.place.is_none(), record.file.clone()))
     });
     Run { id: number_of(run), shown: DIGITS, yard, time, items }
 }

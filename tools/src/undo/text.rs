@@ -71,7 +71,8 @@ pub fn lost(home: &Home<Disk>, lost: &[(PathBuf, io::Error)]) -> Vec<String> {
         any.then_some(())
     };
     let lost = lost.iter().filter(|(path, _)| holds(path).is_some());
-    lost.map(|(path, error)| format!("mail of {} rests here, but the Maildir: {error}", path.display())).collect()
+    lost.map(|(path, error)| format!("mail of {} rests here, but it cannot be opened: {error}", path.display()))
+        .collect()
 }
 
 /// What cannot be brought back now.
@@ -178,7 +179,8 @@ fn message(resting: &Resting<Disk>, back: Option<&Option<Back>>) -> String {
     let note = match back {
         None if resting.back => "  (brought back)".to_owned(),
         None | Some(Some(Back::Returned)) => String::new(),
-        Some(None | Some(Back::IsThere)) => "  (there already)".to_owned(),
+        Some(None) => "  (brought back before)".to_owned(),
+        Some(Some(Back::IsThere)) => "  (there already)".to_owned(),
         Some(Some(Back::Fresh(uniq))) => format!("  (as {uniq})"),
         Some(Some(Back::Failed(_))) => "  (failed)".to_owned(),
     };
@@ -204,7 +206,8 @@ fn brought_back(yards: &[Yard], runs: &[Run], done: &[Done], verbose: bool) -> S
         let number = |matches: &dyn Fn(&Option<Back>) -> bool| messages().filter(|back| matches(back)).count();
         let returned = number(&|back| matches!(back, Some(Back::Returned)));
         let fresh = number(&|back| matches!(back, Some(Back::Fresh(_))));
-        let there = number(&|back| matches!(back, None | Some(Back::IsThere)));
+        let there = number(&|back| matches!(back, Some(Back::IsThere)));
+        let before = number(&|back| back.is_none());
         let failed = number(&|back| !is_home(back));
         let mut line = format!("brought back {} to {}", count(returned + fresh, "message"), root(yards, run));
         if fresh > 0 {
@@ -212,6 +215,9 @@ fn brought_back(yards: &[Yard], runs: &[Run], done: &[Done], verbose: bool) -> S
         }
         if there > 0 {
             line.push_str(&format!("; {there} there already"));
+        }
+        if before > 0 {
+            line.push_str(&format!("; {before} brought back before"));
         }
         if failed > 0 {
             line.push_str(&format!("; {failed} could not be"));
@@ -272,7 +278,8 @@ fn message_object(resting: &Resting<Disk>, back: Option<&Option<Back>>) -> Value
     let Some(record) = &resting.buried.record else { return Value::Null };
     let (outcome, fresh, text) = match back {
         None => (if resting.back { "back" } else { "rests" }, None, None),
-        Some(None | Some(Back::IsThere)) => ("there", None, None),
+        Some(None) => ("back", None, None),
+        Some(Some(Back::IsThere)) => ("there", None, None),
         Some(Some(Back::Returned)) => ("returned", None, None),
         Some(Some(Back::Fresh(uniq))) => ("fresh", Some(uniq.to_string()), None),
         Some(Some(Back::Failed(text))) => ("failed", None, Some(text.clone())),

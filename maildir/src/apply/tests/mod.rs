@@ -14,6 +14,7 @@ use crate::grave::{Grave, State};
 use crate::root::Root;
 use meddle::Meddling;
 
+mod back;
 mod checks;
 mod meddle;
 mod races;
