@@ -74,10 +74,7 @@ fn run(which: Command, args: &Args, mut output: Output) -> Result<Exit, (Box<Fai
         Err(error) => return Err((Box::new(Failure::endpoint(&args.target, which, error)), output)),
     };
     output.adjust(&resolved);
-    let run = |endpoint: &Endpoint, options: &RunOptions, line, progress: &mut Progress, stop| {
-        session::run(&Arc::new(Disk), endpoint, options, line, progress, stop)
-    };
-    match connected(&resolved, &output, run) {
+    match connected(&resolved, &output, session::run) {
         Ok(mut report) => {
             report.took = start.elapsed();
             Ok(output.report(&report))
@@ -93,7 +90,14 @@ fn run(which: Command, args: &Args, mut output: Output) -> Result<Exit, (Box<Fai
 pub fn connected<T>(
     resolved: &Resolved,
     output: &Output,
-    converse: impl FnOnce(&Endpoint, &RunOptions, Line, &mut Progress, Arc<AtomicBool>) -> Result<T, SessionError>,
+    converse: impl FnOnce(
+        &Arc<Disk>,
+        &Endpoint,
+        &RunOptions,
+        Line,
+        &mut Progress,
+        Arc<AtomicBool>,
+    ) -> Result<T, SessionError>,
 ) -> Result<T, Box<Failure>> {
     let Resolved { endpoint, options, .. } = resolved;
     let signals = Signals::catch().map_err(|error| Box::new(Failure::signals(&error)))?;
@@ -102,7 +106,7 @@ pub fn connected<T>(
         Connection::open(endpoint, options.verbose > 0).map_err(|error| Box::new(Failure::start(&error)))?;
     let killer = connection.killer();
     signals.cut_after_grace(move || killer.kill());
-    let result = converse(endpoint, options, Line::over(link), &mut progress, signals.stop());
+    let result = converse(&Arc::new(Disk), endpoint, options, Line::over(link), &mut progress, signals.stop());
     progress.finish();
     let ending = connection.finish();
     tracing::debug!(?ending, "the connection ended");

@@ -163,10 +163,12 @@ impl Host {
         let mut all = Vec::new();
         for top in [ROOT.to_owned(), format!("{STATE}/grave")] {
             let found = self.disk.by_hand().list(&top).unwrap_or_default();
-            all.extend(found.into_iter().filter(|(_, info)| info.kind == smd_maildir::fs::Kind::File).map(|(path, info)| {
-                let what = super::mail::parse(&info.bytes);
-                format!("{top}/{} {what:?} {} bytes", String::from_utf8_lossy(&path), info.bytes.len())
-            }));
+            all.extend(found.into_iter().filter(|(_, info)| info.kind == smd_maildir::fs::Kind::File).map(
+                |(path, info)| {
+                    let what = super::mail::parse(&info.bytes);
+                    format!("{top}/{} {what:?} {} bytes", String::from_utf8_lossy(&path), info.bytes.len())
+                },
+            ));
         }
         all
     }

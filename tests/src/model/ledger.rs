@@ -67,7 +67,8 @@ impl Ledger {
 
     /// A host crashed; `left` says whether a content is still somewhere.
     pub fn crashed(&mut self, host: usize, left: impl Fn(&Bytes) -> bool, now: &Tree) {
-        let hit: Vec<Bytes> = self.fragile.iter().filter(|(at, _)| *at == host).map(|(_, bytes)| bytes.clone()).collect();
+        let hit: Vec<Bytes> =
+            self.fragile.iter().filter(|(at, _)| *at == host).map(|(_, bytes)| bytes.clone()).collect();
         let had_fragile = !hit.is_empty();
         for bytes in hit {
             self.touch(&bytes);
@@ -106,7 +107,10 @@ impl Ledger {
     /// A content that there are more messages of than users made.
     pub fn surplus(&self, tree: &Tree) -> Option<Bytes> {
         let made = |bytes: &Bytes| self.made.get(bytes).copied().unwrap_or_default();
-        tree.counts().into_iter().find(|(bytes, count)| mail::parse(bytes).is_some() && *count > made(bytes)).map(|(bytes, _)| bytes)
+        tree.counts()
+            .into_iter()
+            .find(|(bytes, count)| mail::parse(bytes).is_some() && *count > made(bytes))
+            .map(|(bytes, _)| bytes)
     }
 
     /// The mtime that the one message of this content has everywhere, where that is known.

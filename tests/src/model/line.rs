@@ -291,7 +291,13 @@ pub struct Call<F: Fs> {
 
 impl<F: Fs> Call<F> {
     /// Starts a server on this host. `cut` bytes pass, or all.
-    pub fn new(fs: Arc<F>, places: &Places, alive: impl Fn() -> bool + Clone + 'static, cut: Option<u64>, seed: u64) -> Self {
+    pub fn new(
+        fs: Arc<F>,
+        places: &Places,
+        alive: impl Fn() -> bool + Clone + 'static,
+        cut: Option<u64>,
+        seed: u64,
+    ) -> Self {
         let wire = Wire { up: Way::default(), down: Way::default(), left: cut, cut: false, rng: Dice::new(seed) };
         let wire = Rc::new(RefCell::new(wire));
         let mouth = Mouth { wire: wire.clone(), end: End::Server, alive: Box::new(alive.clone()) };
@@ -303,7 +309,11 @@ impl<F: Fs> Call<F> {
     /// The client's end.
     pub fn line(&self, alive: impl Fn() -> bool + Clone + 'static) -> smd_client::session::Line {
         smd_client::session::Line {
-            inbox: Box::new(Ear { alive: Box::new(alive.clone()), wire: self.wire.clone(), served: self.served.clone() }),
+            inbox: Box::new(Ear {
+                alive: Box::new(alive.clone()),
+                wire: self.wire.clone(),
+                served: self.served.clone(),
+            }),
             outbox: Box::new(Mouth { wire: self.wire.clone(), end: End::Client, alive: Box::new(alive) }),
             local: true,
         }

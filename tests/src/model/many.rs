@@ -41,10 +41,13 @@ pub fn report(case: &Case, broken: &str) -> String {
     let mut story = String::new();
     // Told again for those who look for the cause.
     let _ = catch_unwind(AssertUnwindSafe(|| {
-        play_told(&short, Some(&mut |line| {
-            story.push_str(&line);
-            story.push('\n');
-        }))
+        play_told(
+            &short,
+            Some(&mut |line| {
+                story.push_str(&line);
+                story.push('\n');
+            }),
+        )
     }));
     format!("seed {} broke a promise: {broken}\nshortened: {now}\n{short:?}\n{story}", case.seed)
 }

@@ -161,14 +161,8 @@ impl World {
     fn new(case: &Case) -> Self {
         let count = usize::from(case.clients.clamp(1, 3)) + 1;
         let hosts: Vec<Host> = (0..count).map(|at| Host::new(case.seed, at, case.disk)).collect();
-        let shared = Shared {
-            ledger: Ledger::default(),
-            next: 0,
-            broken: None,
-            looks: 0,
-            meddled: false,
-            in_place: false,
-        };
+        let shared =
+            Shared { ledger: Ledger::default(), next: 0, broken: None, looks: 0, meddled: false, in_place: false };
         Self {
             case: case.clone(),
             kept: vec![None; count],
@@ -405,13 +399,7 @@ impl World {
             let disk = disk.clone();
             move || !disk.is_dead()
         };
-        let call = Call::new(
-            Arc::new(server.disk.clone()),
-            &places,
-            lives(&server.disk),
-            cut,
-            self.dice.number(),
-        );
+        let call = Call::new(Arc::new(server.disk.clone()), &places, lives(&server.disk), cut, self.dice.number());
         let line = call.line(lives(&client.disk));
         let result = session::run(
             &Arc::new(client.disk.clone()),
@@ -459,7 +447,8 @@ impl World {
         }
         drop(shared);
         let cut = matches!(run.mishap, Mishap::Cut(_)) && result.is_err();
-        self.figures.faults += u64::from(struck && !matches!(run.mishap, Mishap::None)) + u64::from(meddled) + u64::from(cut);
+        self.figures.faults +=
+            u64::from(struck && !matches!(run.mishap, Mishap::None)) + u64::from(meddled) + u64::from(cut);
         if meddled {
             self.mixed = true;
         }
@@ -471,9 +460,8 @@ impl World {
         let good = matches!(&result, Ok(report) if report.exit() == Exit::Ok);
         if !good && !struck && !cut && !meddled {
             let report = result.as_ref().ok();
-            let held = report.is_some_and(|report| {
-                report.roots.iter().all(|root| root.failed == 0) && report.troubles.is_empty()
-            });
+            let held = report
+                .is_some_and(|report| report.roots.iter().all(|root| root.failed == 0) && report.troubles.is_empty());
             // A guard that tripped, and messages that a policy held back, are outcomes.
             if !held {
                 return Err(format!("failed: {report:?} with no fault"));
@@ -720,7 +708,11 @@ fn known(ledger: &Ledger, hosts: &[&Host]) -> Result<(), Broken> {
     for (at, host) in hosts.iter().enumerate() {
         for mail in mail::mails(host) {
             if !ledger.is_known(&mail.bytes) {
-                return Err(format!("partial: {} at host {at} has {} bytes that nobody made", mail.path(), mail.bytes.len()));
+                return Err(format!(
+                    "partial: {} at host {at} has {} bytes that nobody made",
+                    mail.path(),
+                    mail.bytes.len()
+                ));
             }
         }
     }

@@ -4,8 +4,8 @@
 //! act, and anything that they would not do, such as rename onto a name that is taken.
 
 use super::act::{Act, Habit};
-use super::ledger::Ledger;
 use super::host::Host;
+use super::ledger::Ledger;
 use super::mail::{self, Bytes, FOLDERS, LETTERS, Mail, UNIQS, folder_path, mails};
 
 /// A user of one host.
@@ -159,7 +159,11 @@ impl User<'_> {
             }
             Act::RenameFolder(from, to) => {
                 let (from, to) = (self.folder(from), self.folder(to));
-                if !from.is_empty() && !to.is_empty() && self.host.is_dir(&folder_path(&from)) && !self.host.is_dir(&folder_path(&to)) {
+                if !from.is_empty()
+                    && !to.is_empty()
+                    && self.host.is_dir(&folder_path(&from))
+                    && !self.host.is_dir(&folder_path(&to))
+                {
                     self.host.rename(&folder_path(&from), &folder_path(&to));
                 }
             }
