@@ -12,6 +12,7 @@
 //! Deliberately not here, [`memory`] and [`model`] apart: any of the project's own code. What is tested is the programs as a person has
 //! them, so nothing below links to them, reads their state files by their own parsers, or trusts their digests.
 
+pub mod busy;
 pub mod mail;
 pub mod memory;
 pub mod model;
