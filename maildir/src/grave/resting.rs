@@ -6,9 +6,13 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
+use super::bound::DAY;
 use super::index::{self, Line};
 use super::{Buried, Grave, State, parse_file};
 use crate::fs::{Fs, Stat};
+
+/// Days for which something that was brought back is told of: its line may stay until another burial is swept.
+const TOLD: i64 = 7;
 
 /// A burial with the directory that it lies in.
 pub struct Resting<F: Fs> {
@@ -106,7 +110,9 @@ impl<F: Fs> Grave<F> {
             let mut found = self.files(&dir)?;
             let here: HashSet<String> = found.iter().map(|buried| buried.ticket.id.clone()).collect();
             let gone = back.iter().filter(|id| !here.contains(*id));
-            found.extend(gone.filter_map(|id| parse_file(format!("{id}.{}", State::Kept.letter()).as_bytes())));
+            let gone = gone.filter_map(|id| parse_file(format!("{id}.{}", State::Kept.letter()).as_bytes()));
+            let oldest = fs.now().sec - TOLD * DAY;
+            found.extend(gone.filter(|buried| buried.time >= oldest));
             for mut buried in found {
                 buried.record = records.remove(&buried.ticket.id);
                 let back = back.contains(&buried.ticket.id);

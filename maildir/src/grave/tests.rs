@@ -197,4 +197,10 @@ fn what_was_brought_back_is_noted_and_looked_at_once() {
     let mut back: Vec<(bool, bool)> = again.iter().map(|one| (one.back, one.stat().is_ok())).collect();
     back.sort_unstable();
     assert_eq!(back, [(false, true), (true, false)]);
+    // A note may outlive its days in the index; nobody wants to hear of it then.
+    let index = yard.path("home/grave/Mail%2Fx/index");
+    let text = std::fs::read_to_string(&index).expect("reads");
+    let long_ago = format!("{text}1000.old.0\tdeleted\t\tcur\tc:2,\t-\t-\t-\t-\n1000.old.0\tback\n");
+    std::fs::write(&index, long_ago).expect("writes");
+    assert_eq!(grave.resting(&mut std::collections::HashSet::new()).expect("lists").len(), 2);
 }

@@ -137,7 +137,9 @@ fn folders(folders: &[&Folder]) -> String {
 
 /// All runs, a line each.
 fn listing(yards: &[Yard], runs: &[Run]) -> String {
-    let Some(first) = runs.first() else { return "Nothing rests in the graves of this host.\n".to_owned() };
+    if runs.is_empty() {
+        return "Nothing rests in the graves of this host.\n".to_owned();
+    }
     let mut text = String::new();
     for run in runs {
         let folders = folders(&run.folders());
@@ -149,8 +151,10 @@ fn listing(yards: &[Yard], runs: &[Run]) -> String {
             what(run)
         ));
     }
-    let number = runs.iter().find(|run| run.counts().back < run.items.len()).unwrap_or(first).number();
-    text.push_str(&format!("Look at one: smd-undo -l {number}    Bring it back: smd-undo {number}\n"));
+    if let Some(run) = runs.iter().find(|run| run.counts().back < run.items.len()) {
+        let number = run.number();
+        text.push_str(&format!("Look at one: smd-undo -l {number}    Bring it back: smd-undo {number}\n"));
+    }
     text
 }
 
@@ -233,7 +237,7 @@ fn brought_back(yards: &[Yard], runs: &[Run], done: &[Done], verbose: bool) -> S
         text.push_str("nothing of that rests in such a folder\n");
     }
     if any {
-        text.push_str("the next smd-sync, smd-pull or smd-push gives them to the other host\n");
+        text.push_str("the next smd-sync gives them to the other host\n");
     }
     text
 }
