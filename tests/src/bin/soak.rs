@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     };
     let start = Instant::now();
     let said = Mutex::new(0);
-    let (figures, failures) = many(first, |figures| {
+    let enough = |figures: &Figures| {
         let minutes = start.elapsed().as_secs() / 60;
         let mut said = said.lock().expect("nobody panics with it");
         if minutes > *said {
@@ -47,10 +47,12 @@ fn main() -> ExitCode {
             say(&[line(minutes, figures)]);
         }
         time.map_or(figures.sequences >= number, |seconds| start.elapsed() >= Duration::from_secs(seconds))
+    };
+    let (figures, failures) = many(first, enough, |report| {
+        say(&[report.to_owned()]);
     });
-    say(&failures);
-    say(&[line(start.elapsed().as_secs() / 60, &figures), format!("violations: {}", failures.len())]);
-    ExitCode::from(u8::from(!failures.is_empty()))
+    say(&[line(start.elapsed().as_secs() / 60, &figures), format!("violations: {failures}")]);
+    ExitCode::from(u8::from(failures > 0))
 }
 
 fn line(minutes: u64, figures: &Figures) -> String {

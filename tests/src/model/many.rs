@@ -52,21 +52,23 @@ pub fn report(case: &Case, broken: &str) -> String {
     format!("seed {} broke a promise: {broken}\nshortened: {now}\n{short:?}\n{story}", case.seed)
 }
 
-/// Plays random cases from a seed on, on all cores, until `enough` says so. Gives the figures, and the reports of failures
-/// (it ends at the fifth).
-pub fn many(first: u64, enough: impl Fn(&Figures) -> bool + Sync) -> (Figures, Vec<String>) {
+/// Plays random cases from a seed on, on all cores, until `enough` says so. Gives the figures and how many failed (it ends
+/// at the fifth), of which `failed` hears at once.
+pub fn many(first: u64, enough: impl Fn(&Figures) -> bool + Sync, failed: impl Fn(&str) + Sync) -> (Figures, u64) {
     let next = AtomicU64::new(first);
     let done = AtomicBool::new(false);
-    let all = Mutex::new((Figures::default(), Vec::new()));
+    let all = Mutex::new((Figures::default(), 0));
     let work = || {
         while !done.load(Ordering::Relaxed) {
             let case = Case::random(next.fetch_add(1, Ordering::Relaxed));
             let result = play_safely(&case);
-            let report = result.as_ref().err().map(|broken| report(&case, broken));
+            if let Err(broken) = &result {
+                failed(&report(&case, broken));
+            }
             let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.1 += u64::from(result.is_err());
             all.0.add(&result.unwrap_or(Figures { sequences: 1, ..Figures::default() }));
-            all.1.extend(report);
-            if enough(&all.0) || all.1.len() >= 5 {
+            if enough(&all.0) || all.1 >= 5 {
                 done.store(true, Ordering::Relaxed);
             }
         }
