@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use smd_maildir::apply::Incoming;
 use smd_maildir::fs::Fs;
 use smd_maildir::send::{ContentSink, send_contents};
-use smd_protocol::delta::{Delta, Meta};
+use smd_protocol::delta::{Delta, FolderDelta, Meta, Seen};
 use smd_protocol::reconcile::{Component, Side};
 use smd_protocol::wire::{self, Fetch, FromClient, FromServer};
 use smd_protocol::{Entry, Name, Outcome, Source, Step};
@@ -98,7 +98,11 @@ impl<F: Fs> Pair<F> {
         }
         let (ours, theirs, adopt) = (&self.ours, &self.theirs, self.local.adopts());
         let base = self.local.stored()?;
-        plan.settle_adopting(&smd_protocol::reconcile::Input { base, adopt, ours, theirs }, changes, adopting);
+        plan.settle_adopting(
+            &smd_protocol::reconcile::Input { base, adopt, ours, theirs, begun: &self.begun },
+            changes,
+            adopting,
+        );
         Ok(())
     }
 
@@ -114,6 +118,10 @@ impl<F: Fs> Pair<F> {
             parts.flat_map(|part| part.steps.iter().cloned().zip(part.supply.iter().cloned())).collect()
         };
         let (ours, theirs) = (open(Side::Ours), open(Side::Theirs));
+        let brings = brought([&ours, &theirs]);
+        if !brings.is_empty() {
+            self.local.note_begun(&brings)?;
+        }
         let mut all = self.exchange([ours.clone(), theirs.clone()], peer, gauge)?;
 
         // Once more, with bytes from the other host; and folders that could not go are made again.
@@ -297,6 +305,20 @@ impl ContentSink for Counting<'_> {
         self.sent.fetch_add(1, Ordering::Relaxed);
         self.sink.end(step, failed)
     }
+}
+
+/// The messages that these steps bring to a host.
+fn brought(steps: [&[Supplied]; 2]) -> Delta {
+    let mut brings = Delta::default();
+    for (step, _) in steps.into_iter().flatten() {
+        if let Step::Put { to, dress, bytes } = step {
+            let entry =
+                Entry { uniq: to.uniq.clone(), place: dress.place, flags: dress.flags.clone(), content: bytes.content };
+            brings.folders.entry(to.folder.clone()).or_default().set.push(Seen::bare(entry));
+        }
+    }
+    brings.folders.values_mut().for_each(FolderDelta::normalise);
+    brings
 }
 
 /// The contents that these steps need from the other host.

@@ -11,7 +11,7 @@ use smd_protocol::names::printable;
 use smd_protocol::pack::Unpacker;
 use smd_protocol::reconcile::{HostView, Input, Limit, Plan, Policy, Stop, reconcile};
 use smd_protocol::wire::{FromServer, RootAnswer, RootOffer};
-use smd_protocol::{Digest, Name, Snapshot};
+use smd_protocol::{Delta, Digest, Name, Snapshot};
 
 use super::SessionError;
 use super::peer::{Peer, trouble, unexpected};
@@ -36,6 +36,8 @@ pub(super) struct Pair<F: Fs> {
     pub(super) base: Arc<Snapshot>,
     pub(super) ours: HostView,
     pub(super) theirs: HostView,
+    /// What a run that was cut was bringing.
+    pub(super) begun: Delta,
     pub(super) ours_absent: bool,
     pub(super) theirs_absent: bool,
     /// Nothing is done here, since a host cannot look at its root.
@@ -77,6 +79,7 @@ impl<F: Fs> Pair<F> {
             base: Arc::default(),
             ours: HostView::default(),
             theirs: HostView::default(),
+            begun: Delta::default(),
             ours_absent: false,
             theirs_absent: false,
             unusable: false,
@@ -187,7 +190,13 @@ impl<F: Fs> Pair<F> {
 
     /// What the plan is made from.
     pub(super) fn input(&self) -> Input<'_> {
-        Input { base: &self.base, adopt: self.local.adopts(), ours: &self.ours, theirs: &self.theirs }
+        Input {
+            base: &self.base,
+            adopt: self.local.adopts(),
+            ours: &self.ours,
+            theirs: &self.theirs,
+            begun: &self.begun,
+        }
     }
 
     /// Makes the plan. A run in which nothing changed does not even load the base.
@@ -199,6 +208,7 @@ impl<F: Fs> Pair<F> {
             return Ok(());
         }
         self.base = self.local.base()?;
+        self.begun = self.local.begun()?;
         let policy = Policy {
             no_delete: options.no_delete,
             allow_bulk_delete: options.allow_bulk_delete,

@@ -129,6 +129,12 @@ impl<F: Fs> RootRun<F> {
             }
             return;
         }
+        if self.begun
+            && self.committed
+            && let Err(error) = self.store.drop_begun()
+        {
+            tracing::warn!(%error, "a note that says nothing any more stays");
+        }
         if let Err(error) = self.note_excludes() {
             tracing::warn!(%error, "the excludes were not noted");
         }

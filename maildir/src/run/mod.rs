@@ -92,6 +92,8 @@ pub struct RootRun<F: Fs> {
     /// Notes of folders put back that this run deals with, if it commits.
     restored: u64,
     committed: bool,
+    /// There is a note of what a batch brings.
+    begun: bool,
     /// The hosts came to different bases, so nothing of this run's look is kept.
     distrusted: bool,
     /// Held to the end of the run, so last: fields are dropped in order.
@@ -143,6 +145,7 @@ impl<F: Fs> RootRun<F> {
             swept: BTreeSet::new(),
             restored: 0,
             committed: false,
+            begun: false,
             distrusted: false,
             root_lock: None,
             _state_lock: state_lock,
@@ -391,6 +394,23 @@ impl<F: Fs> RootRun<F> {
         }
         self.restored = (noted.len() + fresh.len()) as u64;
         Ok(())
+    }
+
+    /// Notes what the next batch brings to either host, in case the run is cut before its commit.
+    ///
+    /// # Errors
+    /// When the note cannot be written.
+    pub fn note_begun(&mut self, brings: &Delta) -> Result<(), RunError> {
+        self.begun = true;
+        Ok(self.store.note_begun(brings)?)
+    }
+
+    /// What a run that was cut was bringing, on top of the base of this run.
+    ///
+    /// # Errors
+    /// When its note cannot be read.
+    pub fn begun(&self) -> Result<Delta, RunError> {
+        if self.chosen.is_none() { Ok(Delta::default()) } else { Ok(self.store.begun()?) }
     }
 
     /// The batch's applier, for contents that come in.

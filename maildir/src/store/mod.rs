@@ -23,6 +23,7 @@ use crate::fs::{Fs, Rename};
 use crate::home::{Access, Pair, read_file, stem};
 pub use crate::root::{Identity, Mount};
 
+mod begun;
 mod header;
 mod tail;
 pub(crate) mod text;

@@ -239,6 +239,32 @@ fn a_forgotten_base_is_replaced_by_the_next_one_and_not_before() {
 }
 
 #[test]
+fn a_note_of_what_a_batch_brings_counts_for_its_base_alone() {
+    let world = World::new();
+    let brings = changes("a: +x +y:2,S");
+    let mut store = world.open();
+    store.note_begun(&brings).expect("nothing to note with");
+    assert_eq!(store.begun().expect("none"), Delta::default());
+    step(&mut store, 1, ": +a");
+    store.note_begun(&brings).expect("writes");
+    assert_eq!(world.open().begun().expect("reads"), brings);
+    assert_eq!(world.dry().begun().expect("reads"), brings);
+    assert!(matches!(world.dry().note_begun(&brings), Err(StoreError::ReadOnly { .. })));
+    // Torn anywhere, it says nothing.
+    let note = fs::read(world.file(".begun")).expect("reads");
+    for len in 0..note.len() {
+        fs::write(world.file(".begun"), &note[..len]).expect("writes");
+        assert_eq!(world.open().begun().expect("reads"), Delta::default(), "{len}");
+    }
+    fs::write(world.file(".begun"), &note).expect("writes");
+    step(&mut world.open(), 2, ": +b");
+    assert_eq!(world.open().begun().expect("reads"), Delta::default());
+    world.open().drop_begun().expect("removes");
+    world.open().drop_begun().expect("is gone already");
+    assert!(!world.file(".begun").exists());
+}
+
+#[test]
 fn the_description_of_the_root_is_kept_with_the_base() {
     let world = World::new();
     let identity = Some(Identity { ino: 7, btime: None });

@@ -5,7 +5,7 @@
 //! run that was cut before its commit leaves a message on both hosts and in no base; whoever files it
 //! before the next run must not get it twice.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::gather::Gathered;
 use super::{At, Input, Message, Note, Side};
@@ -39,8 +39,9 @@ pub(super) fn match_new(
     notes: &mut Vec<Note>,
 ) -> Vec<Message> {
     let [mut ours, mut theirs] = new;
-    let mut pair = |name_ours: Name, a: Entry, name_theirs: Name, b: Entry| {
+    let mut pair = |base: Option<At>, name_ours: Name, a: Entry, name_theirs: Name, b: Entry| {
         messages.push(Message {
+            base,
             ours: vec![At { name: name_ours, entry: a }],
             theirs: vec![At { name: name_theirs, entry: b }],
             ..Message::default()
@@ -57,7 +58,13 @@ pub(super) fn match_new(
         .collect();
     for name in same {
         if let (Some(a), Some(b)) = (ours.remove(&name), theirs.remove(&name)) {
-            pair(name.clone(), a, name, b);
+            pair(None, name.clone(), a, name, b);
+        }
+    }
+
+    for (base, a, b) in begun(input, &ours, &theirs) {
+        if let (Some(ea), Some(eb)) = (ours.remove(&a), theirs.remove(&b)) {
+            pair(Some(base), a, ea, b, eb);
         }
     }
 
@@ -76,7 +83,7 @@ pub(super) fn match_new(
     drop(waiting);
     for (a, b) in found {
         if let (Some(ea), Some(eb)) = (ours.remove(&a), theirs.remove(&b)) {
-            pair(a, ea, b, eb);
+            pair(None, a, ea, b, eb);
         }
     }
 
@@ -86,7 +93,7 @@ pub(super) fn match_new(
     let in_adopt = once_each(&ours, &theirs, by_uniq);
     for (a, b) in in_adopt {
         if let (Some(ea), Some(eb)) = (ours.remove(&a), theirs.remove(&b)) {
-            pair(a, ea, b, eb);
+            pair(None, a, ea, b, eb);
         }
     }
     // New on both hosts, by bytes that no other message anywhere has: a run was cut after it had installed the message
@@ -103,7 +110,7 @@ pub(super) fn match_new(
     for (a, b) in nowhere_else(input, filed, &ours) {
         if let (Some(ea), Some(eb)) = (ours.remove(&a), theirs.remove(&b)) {
             notes.push(Note::MovedTwice { kept: b.clone(), left: a.clone() });
-            pair(a, ea, b, eb);
+            pair(None, a, ea, b, eb);
         }
     }
 
@@ -113,6 +120,29 @@ pub(super) fn match_new(
         theirs.into_iter().map(|(name, entry)| Message { theirs: vec![At { name, entry }], ..Message::default() }),
     );
     messages
+}
+
+/// Messages that a run which was cut brought to one host, and that a user of the other gave another name since: what was
+/// to be there, and the two names. Each host has one new message with these bytes, or it is not known which is meant.
+fn begun(input: &Input<'_>, ours: &BTreeMap<Name, Entry>, theirs: &BTreeMap<Name, Entry>) -> Vec<(At, Name, Name)> {
+    let notes = || {
+        let folders = input.begun.folders.iter();
+        folders.flat_map(|(folder, change)| change.set.iter().map(move |seen| (folder, &seen.entry)))
+    };
+    let wanted: HashSet<Content> = notes().map(|(_, entry)| entry.content).collect();
+    let found = once_each(ours, theirs, |_, entry| {
+        (wanted.contains(&entry.content) && !entry.content.is_empty()).then_some(entry.content)
+    });
+    let by_names: HashMap<&Name, &(Name, Name)> =
+        found.iter().flat_map(|pair| [(&pair.0, pair), (&pair.1, pair)]).collect();
+    let known = notes().filter_map(|(folder, entry)| {
+        let name = Name::new(folder, &entry.uniq);
+        let (a, b) = by_names.get(&name)?;
+        let there = ours.get(&name).or_else(|| theirs.get(&name))?;
+        (there.content == entry.content && input.base.entry(&name).is_none())
+            .then(|| (At { name, entry: entry.clone() }, a.clone(), b.clone()))
+    });
+    known.collect()
 }
 
 /// Names whose `key` each side has once, in order. Names without a key do not count.

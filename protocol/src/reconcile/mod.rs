@@ -137,6 +137,8 @@ pub struct Input<'a> {
     pub ours: &'a HostView,
     /// The server.
     pub theirs: &'a HostView,
+    /// What a run that was cut before its commit was bringing to either host, on top of this base: `set` alone counts.
+    pub begun: &'a Delta,
 }
 
 impl<'a> Input<'a> {

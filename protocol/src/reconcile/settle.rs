@@ -206,7 +206,7 @@ mod tests {
         let whole = section(Section::new(vec![entry], false));
         let lost = section(Section::new(Vec::new(), true));
         let view = HostView::default();
-        let input = Input { base: &lost, adopt: false, ours: &view, theirs: &view };
+        let input = Input { base: &lost, adopt: false, ours: &view, theirs: &view, begun: &Delta::default() };
         for there in [false, true] {
             let plan = Plan { agreed_folders: vec![(folder.clone(), there)], ..Plan::default() };
             let mut changes = Delta::default();

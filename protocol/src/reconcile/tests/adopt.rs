@@ -169,6 +169,32 @@ fn a_message_filed_after_a_cut_run_is_not_doubled() {
 }
 
 #[test]
+fn a_message_renamed_after_a_cut_run_is_not_doubled() {
+    // x was put on the server by a run that never committed, and its user gave it another uniq, here or there.
+    check("bot a/ \n n x new - h b\n o x new - h b\n t a/y cur S h b", "ours: move x to a/y cur S");
+    check(
+        "bot a/ \n n x new - h b\n o a/y cur S h b\n t x cur F h b",
+        "ours: flags a/y cur FS\n theirs: move x to a/y cur FS",
+    );
+    // Both did: the message has two new names, and is still one.
+    check(
+        "bot a/ \n n x new - h b\n t x new - h b\n o a/y new - h b\n o a/z new - h b",
+        "ours: put x new - h b from copy a/y\n theirs: put a/y new - h b from copy x\n theirs: put a/z new - h b from copy x",
+    );
+}
+
+#[test]
+fn a_message_gone_after_a_cut_run_is_given_back() {
+    // A crash may have taken what a user delivered and did not sync, so its absence is no delete.
+    check("n x new - h b\n t x new - h b", "ours: put x new - h b from wire");
+    // Nor are other bytes under its name an edit: they may be torn.
+    check(
+        "n x new - h b\n t x new - h b\n o x new - h c",
+        "ours: move x to ~h.c new -\n ours: put x new - h b from wire\n theirs: put ~h.c new - h c from wire\n note: kept both: x and ~h.c",
+    );
+}
+
+#[test]
 fn a_folder_put_back_from_a_backup_gets_its_messages_again() {
     check(
         "! put-back ours a\n bt a/x cur S h b\n bot a/y cur S h c\n bo a/z cur S h d",

@@ -12,7 +12,13 @@ fn after(text: &str, fail: &[usize], expect: &str) {
     let base = scene.base.clone().unwrap_or_default();
     let mut views = Side::BOTH.map(|side| scene.trees[side as usize].view(&base));
     views[0].incomplete = text.contains("! incomplete ours");
-    let input = Input { base: &base, adopt: scene.base.is_none(), ours: &views[0], theirs: &views[1] };
+    let input = Input {
+        base: &base,
+        adopt: scene.base.is_none(),
+        ours: &views[0],
+        theirs: &views[1],
+        begun: &crate::delta::Delta::default(),
+    };
     let mut hosts = scene.trees.clone().map(|tree| Executor::new(tree.clone(), tree));
     let mut step = 0..;
     let (done, _) = execute(&plan, &mut hosts, || fail.contains(&step.next().expect("endless")), |_| {});

@@ -117,7 +117,13 @@ impl World {
             blind = unreadable(&mut self.rng, common, &mut views[side], &mut scanned[side]);
             good &= !blind;
         }
-        let input = Input { base: common, adopt: base.is_none(), ours: &views[0], theirs: &views[1] };
+        let input = Input {
+            base: common,
+            adopt: base.is_none(),
+            ours: &views[0],
+            theirs: &views[1],
+            begun: &crate::delta::Delta::default(),
+        };
         let plan = plan(&input, &policy);
         if plan.stop.is_some() {
             return;
@@ -429,7 +435,13 @@ fn cut_run(world: &mut World) {
     let empty = Snapshot::default();
     let common = base.as_ref().unwrap_or(&empty);
     let views = [tree.view(common), world.server.view(common)];
-    let input = Input { base: common, adopt: base.is_none(), ours: &views[0], theirs: &views[1] };
+    let input = Input {
+        base: common,
+        adopt: base.is_none(),
+        ours: &views[0],
+        theirs: &views[1],
+        begun: &crate::delta::Delta::default(),
+    };
     let plan = plan(&input, &policy);
     let mut hosts =
         [Executor::new(tree.clone(), tree.clone()), Executor::new(world.server.clone(), world.server.clone())];

@@ -28,7 +28,13 @@ fn planned(base: Option<&Snapshot>, ours: &Tree, theirs: &Tree, expect: usize) {
     let empty = Snapshot::default();
     let common = base.unwrap_or(&empty);
     let views = [ours.view(common), theirs.view(common)];
-    let input = Input { base: common, adopt: base.is_none(), ours: &views[0], theirs: &views[1] };
+    let input = Input {
+        base: common,
+        adopt: base.is_none(),
+        ours: &views[0],
+        theirs: &views[1],
+        begun: &crate::delta::Delta::default(),
+    };
     let policy = Policy { allow_bulk_delete: true, ..Policy::plain(Direction::Sync) };
     let plan = plan(&input, &policy);
     let steps: usize = plan.components.iter().map(|c| c.ours.steps.len() + c.theirs.steps.len()).sum();

@@ -1,7 +1,7 @@
 //! Small texts in, small texts out.
 //!
 //! In: a line `WHO NAME PLACE FLAGS HEADER BODY` puts a message into the trees of WHO, letters out of `b` (base), `o`
-//! (ours), `t` (theirs); `-` is no flags; the words `0 0` are a message without bytes. A line `WHO FOLDER/` makes a
+//! (ours), `t` (theirs), `n` (noted as what a cut run was bringing); `-` is no flags; the words `0 0` are a message without bytes. A line `WHO FOLDER/` makes a
 //! folder; every message makes its own, and the root is everywhere. A uniq `~HEADER.BODY` is the fresh uniq of these
 //! bytes. A line `! WORD …` sets an option; `! adopt` says that there is no common base.
 //!
@@ -20,6 +20,7 @@ use crate::step::{Bytes, Dress, Source, Step};
 pub(super) struct Scene {
     pub(super) base: Option<Snapshot>,
     pub(super) trees: [Tree; 2],
+    noted: Tree,
     pub(super) policy: Policy,
     incomplete: [bool; 2],
     put_back: [BTreeSet<Folder>; 2],
@@ -46,6 +47,7 @@ impl Scene {
         let mut scene = Self {
             base: None,
             trees: Default::default(),
+            noted: Tree::default(),
             policy: Policy::plain(Direction::Sync),
             incomplete: [false; 2],
             put_back: Default::default(),
@@ -106,7 +108,7 @@ impl Scene {
 
     fn of<'a>(&'a mut self, base: &'a mut Tree, who: &str) -> Vec<&'a mut Tree> {
         let [ours, theirs] = &mut self.trees;
-        [('b', base), ('o', ours), ('t', theirs)]
+        [('b', base), ('o', ours), ('t', theirs), ('n', &mut self.noted)]
             .into_iter()
             .filter(|(letter, _)| who.contains(*letter))
             .map(|(_, tree)| tree)
@@ -135,7 +137,11 @@ impl Scene {
             view.put_back = self.put_back[at].clone();
             view.suspicious = self.suspicious[at].then(|| "is another directory".to_owned());
         }
-        plan(&Input { base, adopt: self.base.is_none(), ours: &views[0], theirs: &views[1] }, &self.policy)
+        let begun = self.noted.view(&Snapshot::default()).delta;
+        plan(
+            &Input { base, adopt: self.base.is_none(), ours: &views[0], theirs: &views[1], begun: &begun },
+            &self.policy,
+        )
     }
 
     fn show_name(&self, name: &Name) -> String {

@@ -1,0 +1,70 @@
+//! What the open batch brings to either host: a note beside the base, for a run that is cut before its commit.
+//!
+//! A message that such a run installed is on both hosts and in no base. When a user then moves it or renames its uniq,
+//! the two look like strangers; with the note they are one message. It is advice: it is written before names change and
+//! counts only while the base is the one that it was written for, and a lost or torn note costs a second copy in that one
+//! case, never a message.
+//!
+//! Deliberately not here: what is made of it (`smd_protocol::reconcile`).
+
+use smd_protocol::Delta;
+
+use super::{Store, StoreError, tail, text};
+use crate::error::Context;
+use crate::fs::{Fs, Rename};
+use crate::home::file::{read_file, write_beside};
+use crate::root::if_there;
+
+/// Larger than any batch's note gets, in bytes; a larger one is not ours.
+const NOTE_MAX: u64 = 256 << 20;
+
+impl<F: Fs> Store<F> {
+    fn note_name(&self) -> Vec<u8> {
+        [&self.name[..], b".begun"].concat()
+    }
+
+    /// Notes what the batch is about to bring, on top of the current base; without one an adopt matches by bytes anyway.
+    ///
+    /// # Errors
+    /// When the note cannot be written.
+    pub fn note_begun(&self, brings: &Delta) -> Result<(), StoreError> {
+        let Some(current) = self.ids.current else { return Ok(()) };
+        let dir = self.dir()?;
+        let (name, fs) = (self.note_name(), &*self.pair.fs);
+        let mut payload = Vec::new();
+        text::put_changes(&mut payload, brings, None);
+        let record = tail::next_record(&current, &payload);
+        let beside = [&name[..], b".new"].concat();
+        // The directory is not synced: what a crash of this host takes is the note of a run that it cut as well.
+        write_beside(fs, dir, &name, &[&record])
+            .and_then(|()| fs.rename(dir, &beside, dir, &name, Rename::Replace))
+            .context("write", self.pair.shown(&name))?;
+        Ok(())
+    }
+
+    /// What a run was bringing when it was cut, if the base is still the one that it went on from.
+    ///
+    /// # Errors
+    /// When there is a note and it cannot be read.
+    pub fn begun(&self) -> Result<Delta, StoreError> {
+        let (Some(current), Some(dir)) = (self.ids.current, &self.pair.dir) else { return Ok(Delta::default()) };
+        let name = self.note_name();
+        let note = read_file(&*self.pair.fs, dir, &name, NOTE_MAX).context("read", self.pair.shown(&name))?;
+        let note = note.unwrap_or_default();
+        let brings = match tail::read_tail(&note, 0, None).next {
+            Some((id, _, payload)) if id == current => text::read_changes(&note[payload]).map(|(delta, _)| delta),
+            _ => None,
+        };
+        Ok(brings.unwrap_or_default())
+    }
+
+    /// Removes the note after a commit, when it says nothing any more.
+    ///
+    /// # Errors
+    /// When it is there and cannot be removed.
+    pub fn drop_begun(&self) -> Result<(), StoreError> {
+        let name = self.note_name();
+        if_there(self.pair.fs.unlink(self.dir()?, &name)).context("remove", self.pair.shown(&name))?;
+        Ok(())
+    }
+}
