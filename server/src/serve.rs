@@ -20,6 +20,7 @@ use smd_maildir::home::{Access, Home, Label, Side};
 use smd_maildir::lock::LockError;
 use smd_maildir::run::{RootRun, RunError, Settings};
 use smd_maildir::send::send_contents;
+use smd_maildir::store::StoreError;
 use smd_protocol::delta::{Meta, Present};
 use smd_protocol::names::printable;
 use smd_protocol::pack::{self, Part, Unpacker};
@@ -78,10 +79,10 @@ fn failure(error: &RunError) -> Failure {
         RunError::Lock(LockError::Held { path } | LockError::Stopped { path }) => {
             Failure::Locked { path: printable(path) }
         }
-        RunError::Lock(LockError::Io(error)) | RunError::Io(error) => {
+        RunError::Lock(LockError::Io(error)) | RunError::Io(error) | RunError::Store(StoreError::Io(error)) => {
             Failure::Io { path: printable(&error.path), text: error.to_string() }
         }
-        RunError::Store(error) => Failure::Io { path: String::new(), text: error.to_string() },
+        RunError::Store(error) => Failure::Io { path: "the state".to_owned(), text: error.to_string() },
     }
 }
 
