@@ -189,10 +189,10 @@ impl Stage {
         let quiet = pulse(&dirs);
         let (client, server, mut since) = self.start(program);
         let mut length = u64::try_from(self.length.as_micros()).expect("a run takes no centuries");
-        // At any moment of the run, or at any moment shortly after its first change of a mailbox.
+        // At any moment of the run, or at its first change of a mailbox, or more or less shortly after.
         if self.rng.chance(75) {
             wait_until("something changes", || (pulse(&dirs) != quiet || !runs(client.id())).then_some(()));
-            (since, length) = (Instant::now(), length / 8);
+            (since, length) = (Instant::now(), length / self.rng.pick(&[8, 32, 1000]));
         }
         let moment = Duration::from_micros(self.rng.within(0..length.max(1)));
         thread::sleep(moment.saturating_sub(since.elapsed()));
