@@ -48,7 +48,12 @@ pub struct Story {
     /// Bytes that were deleted or replaced: they must be in a grave.
     buried: BTreeSet<u64>,
     rng: Rng,
+    /// What was done, for whoever must understand a failure.
+    history: Vec<String>,
 }
+
+/// Lines of the history that a failure shows.
+const SHOWN: usize = 60;
 
 /// How far a run came that was cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +89,7 @@ impl Story {
             buried: BTreeSet::new(),
             rng: rng.fork(4),
             roots,
+            history: Vec::new(),
         };
         for (number, found) in tree::list(&story.roots[1]).iter().enumerate() {
             story.note(1, found);
@@ -127,6 +133,16 @@ impl Story {
         }
     }
 
+    /// Writes into the history what somebody else did.
+    pub fn remember(&mut self, what: String) {
+        self.history.push(what);
+    }
+
+    fn tell(&mut self, who: usize, what: &str, key: &Key) {
+        let (side, uniq) = (["us", "them"][who], OsStr::from_bytes(&key.1));
+        self.history.push(format!("{side} {what} {uniq:?} in {:?}", key.0));
+    }
+
     /// Both people get new mail; nothing else, so that it may happen between two cuts.
     #[track_caller]
     pub fn deliver_to_both(&mut self) {
@@ -148,9 +164,26 @@ impl Story {
     /// Fails unless both trees hold exactly what the book says, each message once.
     #[track_caller]
     pub fn check(&self) {
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.compare()));
+        if let Err(why) = result {
+            let last = self.history.len().saturating_sub(SHOWN);
+            eprintln!("what was done before:\n{}", self.history[last..].join("\n"));
+            std::panic::resume_unwind(why);
+        }
+    }
+
+    #[track_caller]
+    fn compare(&self) {
         tree::assert_equal_trees(&self.roots[0], &self.roots[1]);
         let tree = Tree::read(&self.roots[0]);
         for ((folder, uniq), entry) in &self.book {
+            let there = tree.folders.get(folder).is_some_and(|messages| messages.contains_key(uniq));
+            assert!(
+                there,
+                "{:?} in {folder:?} is lost; its bytes are {:?}",
+                OsStr::from_bytes(uniq),
+                self.whereabouts(entry.hash)
+            );
             let message = tree.message(folder, uniq);
             let flags: Vec<u8> = entry.flags.iter().copied().collect();
             let (found, expected) = ((message.place, &message.flags), (entry.place, &flags));
@@ -165,6 +198,13 @@ impl Story {
                 }
             }
         }
+    }
+
+    /// All files that have these bytes, graves and states included.
+    fn whereabouts(&self, hash: u64) -> Vec<PathBuf> {
+        let places = self.roots.iter().chain(&self.homes).filter(|place| place.is_dir());
+        let files = places.flat_map(|place| stamps::files(place, |_| true));
+        files.filter(|(_, (bytes, _))| tree::hash(bytes) == hash).map(|(path, _)| path).collect()
     }
 
     /// Fails when a cut left a file in `tmp/`, a burial that nobody looked at, or when what was deleted is in no grave.
@@ -221,6 +261,7 @@ impl Story {
         let folder = self.rng.pick(&folders).clone();
         let found = self.users[who].deliver(&folder);
         self.note(who, &found);
+        self.tell(who, "get", &key(&found));
         key(&found)
     }
 
@@ -235,6 +276,7 @@ impl Story {
             0..4 if folder != from.0 => {
                 let same_name = copied || self.rng.chance(50);
                 let to = self.users[who].move_to(&found, &folder, same_name);
+                self.tell(who, &format!("move to {:?} in {folder:?}", to.name), &from);
                 let entry = self.book.remove(&from).expect("it was picked from the book");
                 taken.insert(key(&to), (who, Some(key(&to))));
                 taken.insert(from, (who, Some(key(&to))));
@@ -244,12 +286,14 @@ impl Story {
             _ if copied => {}
             4..7 => {
                 self.users[who].delete(&found);
+                self.tell(who, "delete", &from);
                 let entry = self.book.remove(&from).expect("it was picked from the book");
                 self.buried.insert(entry.hash);
                 taken.insert(from, (who, None));
             }
             7..9 => {
                 self.users[who].edit_header(&found);
+                self.tell(who, "edit", &from);
                 let hash = tree::hash(&self.users[who].bytes(&found));
                 let entry = self.book.get_mut(&from).expect("it was picked from the book");
                 self.buried.insert(std::mem::replace(&mut entry.hash, hash));
@@ -257,6 +301,7 @@ impl Story {
             }
             _ => {
                 let to = self.users[who].copy_to(&found, &folder);
+                self.tell(who, &format!("copy to {:?} in {folder:?}", to.name), &from);
                 self.note(who, &to);
                 for key in [from, key(&to)] {
                     self.book.get_mut(&key).expect("both are in the book").copied = true;
@@ -283,6 +328,7 @@ impl Story {
         toggle(&mut flags);
         let letters: Vec<u8> = flags.into_iter().collect();
         self.users[who].set_flags(&found, &String::from_utf8_lossy(&letters));
+        self.tell(who, &format!("toggle {:?} of", char::from(letter)), key);
         if let Some(entry) = now.and_then(|now| self.book.get_mut(now)) {
             entry.place = Place::Cur;
             toggle(&mut entry.flags);
@@ -312,26 +358,32 @@ impl Picture {
     /// Whether the mail of a run that began at `before` is done, and both hosts have all that is needed to agree on the base
     /// that it made, also if not both have taken it yet: whoever changes mail now finds it compared with that base.
     pub fn is_prepared(&self, before: &Self) -> bool {
-        let number =
-            |base: &[u8]| last_record(base).split(|byte| *byte == b' ').skip(1).take(2).collect::<Vec<_>>().concat();
-        let numbers = |bases: &[Vec<u8>]| bases.iter().map(|base| number(base)).collect::<BTreeSet<_>>();
-        let now = numbers(&self.bases);
-        let agreed = self.bases.len() == 2 && now.len() == 1 && now != numbers(&before.bases);
-        agreed && self.trees[0].differences(&self.trees[1]).is_empty()
+        self.made_a_base(before) && self.trees[0].differences(&self.trees[1]).is_empty()
     }
 
     /// How far a run came that began at `before` and left this.
     pub fn since(&self, before: &Self) -> Progress {
-        let settled = self.bases.iter().map(|base| last_record(base)).collect::<BTreeSet<_>>();
-        let agreed = settled.len() == 1 && settled.iter().all(|record| record.starts_with(b"commit "));
         if self == before {
             Progress::Nothing
-        } else if agreed && self.bases != before.bases {
+        } else if self.made_a_base(before) && self.bases.iter().all(|base| last_record(base).starts_with(b"commit ")) {
             Progress::Everything
         } else {
             Progress::Middle
         }
     }
+
+    /// Whether both have a base that neither had. (A run begins with the old base that both have, and drops what one alone has
+    /// prepared: then both files agree again, and nothing was made.)
+    fn made_a_base(&self, before: &Self) -> bool {
+        let ids = |bases: &[Vec<u8>]| bases.iter().map(|base| id(last_record(base))).collect::<BTreeSet<_>>();
+        let (now, then) = (ids(&self.bases), ids(&before.bases));
+        self.bases.len() == 2 && now.len() == 1 && now.is_disjoint(&then)
+    }
+}
+
+/// Counter and letters of a record.
+fn id(record: &[u8]) -> Vec<u8> {
+    record.split(|byte| *byte == b' ').skip(1).take(2).collect::<Vec<_>>().join(&b' ')
 }
 
 /// The last `next` or `commit` line of a base file.

@@ -150,6 +150,7 @@ impl Stage {
     #[track_caller]
     fn ordinary_run(&mut self) {
         let outcome = finish(&mut self.prepare("smd-sync", ""));
+        self.story.remember(format!("== an ordinary run: {} {}{}", outcome.code, outcome.stdout, outcome.stderr));
         assert_eq!(outcome.code, 0, "after {} kills in a row, {} in all\n{outcome}", self.in_a_row, self.tally.kills());
         self.story.check();
         self.in_a_row = 0;
@@ -167,6 +168,7 @@ impl Stage {
             let picture = self.story.picture();
             let progress = picture.since(before);
             self.tally.count(victim, progress);
+            self.story.remember(format!("== {victim:?} killed: {progress:?}"));
             self.in_a_row += 1;
             if picture.is_prepared(before) {
                 // The mail is done and only the base is not: what is deleted now may not come back by an adopt.
