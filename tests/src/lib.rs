@@ -13,6 +13,7 @@
 //! them, so nothing below links to them, reads their state files by their own parsers, or trusts their digests.
 
 pub mod busy;
+pub mod figures;
 pub mod mail;
 pub mod memory;
 pub mod model;

@@ -12,6 +12,7 @@ use smd_tests::busy::clerk::Clerk;
 use smd_tests::busy::commuter::Commuter;
 use smd_tests::busy::flagger::Flagger;
 use smd_tests::busy::naive_listing;
+use smd_tests::figures;
 use smd_tests::outcome::Outcome;
 use smd_tests::populate;
 use smd_tests::rng::Rng;
@@ -86,7 +87,10 @@ fn assert_naive_look_misses(dir: &Path, residents: &[(String, u64)]) {
         let seen = naive_listing(dir).expect("the folder can be listed");
         let missed = residents.iter().filter(|(id, _)| !seen.contains(id.as_bytes())).count();
         if missed > 0 {
-            eprintln!("naive readdir: missed {missed} of {} messages, in 1 of {listing} listings", residents.len());
+            figures::note(&format!(
+                "naive readdir: missed {missed} of {} messages, in 1 of {listing} listings",
+                residents.len()
+            ));
             return;
         }
     }
@@ -148,19 +152,19 @@ fn nothing_is_lost_doubled_or_revived_while_mail_programs_never_rest() {
         }
         ledger.add(commuter.join().expect("a writer ends").into_ledger());
     });
-    eprintln!(
+    figures::note(&format!(
         "scans under load: {}, runs: {} ({}), operations: {}",
         2 * outcomes.len(),
         outcomes.len(),
         outcome_counts(&outcomes),
         ledger.operations
-    );
+    ));
     let sum = |kind| {
         let ways = ["pulled", "pushed"].map(|way| format!("/{way}/{kind}"));
         outcomes.iter().map(|outcome| ways.iter().map(|way| outcome.number(way)).sum::<u64>()).sum::<u64>()
     };
     let [new, flags, moved, deleted] = ["new", "flags", "moved", "deleted"].map(sum);
-    eprintln!("steps under load: {new} new, {flags} flags, {moved} moved, {deleted} deleted");
+    figures::note(&format!("steps under load: {new} new, {flags} flags, {moved} moved, {deleted} deleted"));
 
     // What a run under load left is done by the next, or by the one after it.
     world.sync(&[]);

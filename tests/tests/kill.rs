@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use smd_tests::figures;
 use smd_tests::outcome::Outcome;
 use smd_tests::processes::{children, kill, require_strace, runs, under, wait_for_end, wait_until, written_pid};
 use smd_tests::rng::Rng;
@@ -70,7 +71,7 @@ impl Tally {
     /// Fails when the kills missed what they were meant to hit.
     #[track_caller]
     fn report(&self, least: usize) {
-        eprintln!(
+        figures::note(&format!(
             "kills: {} (client {}, server {}, ssh {}; in the middle of a transfer {}, before {}, after {})",
             self.kills(),
             self.client,
@@ -79,7 +80,7 @@ impl Tally {
             self.middle,
             self.early,
             self.late
-        );
+        ));
         assert!(self.kills() >= least, "too few kills: {self:?}");
         assert!(self.middle * 3 >= self.kills(), "too few kills hit while something was under way: {self:?}");
     }

@@ -4,6 +4,7 @@
 //! `SMD_MODEL_SEQUENCES` sets how many sequences are played, `SMD_TEST_SEED` the first; `cargo run -p smd-tests --bin
 //! soak` plays for a given time. Deliberately not here: real processes and disks (`kill`, `busy`, `trouble`).
 
+use smd_tests::figures;
 use smd_tests::model::Figures;
 use smd_tests::model::act::{Act, Case, Event, Fault, Habit, Mishap, Way};
 use smd_tests::model::many::{catch_panics, many, play_safely, report};
@@ -16,13 +17,13 @@ fn number(name: &str, default: u64) -> u64 {
 fn no_sequence_of_users_runs_and_faults_breaks_a_promise() {
     catch_panics();
     let wanted = number("SMD_MODEL_SEQUENCES", 20_000);
-    let enough = |figures: &Figures| figures.sequences >= wanted;
-    let (figures, failures) = many(number("SMD_TEST_SEED", 1), enough, |report| eprintln!("{report}"));
+    let enough = |tried: &Figures| tried.sequences >= wanted;
+    let (tried, failures) = many(number("SMD_TEST_SEED", 1), enough, |report| eprintln!("{report}"));
     assert_eq!(failures, 0, "reports are above");
-    eprintln!(
+    figures::note(&format!(
         "sequences: {}, sessions: {}, faults: {}, looks between calls: {}",
-        figures.sequences, figures.runs, figures.faults, figures.looks
-    );
+        tried.sequences, tried.runs, tried.faults, tried.looks
+    ));
 }
 
 /// A case that once failed.
@@ -51,6 +52,27 @@ fn a_file_with_all_stamps_of_one_that_is_gone_is_read() {
             Event::Settle(0),
             Event::User(2, Act::EditHeader(253, 237), true),
             Event::User(2, Act::Deliver(166, 1, 194, 203), true),
+        ],
+    });
+}
+
+#[test]
+fn a_message_renamed_after_a_cut_run_is_there_once() {
+    kept(&Case {
+        seed: 5947,
+        clients: 1,
+        habit: Habit::Tidy,
+        disk: 0,
+        events: vec![
+            Event::User(3, Act::Deliver(134, 115, 226, 146), true),
+            Event::User(3, Act::Deliver(45, 53, 216, 129), true),
+            run(Way::Sync, Mishap::None),
+            Event::User(3, Act::Deliver(33, 19, 110, 9), true),
+            Event::Settle(0),
+            Event::User(1, Act::Flag(220, 225), true),
+            run(Way::Push, Mishap::User(1, 182, Act::Deliver(42, 181, 55, 147))),
+            run(Way::Sync, Mishap::Fault(1, Fault::Crash(1092))),
+            Event::User(1, Act::Rename(143, 44), true),
         ],
     });
 }

@@ -127,7 +127,7 @@ struct World {
     adopted: bool,
     /// Clients whose last run did not end well.
     untidy: BTreeSet<usize>,
-    /// Users acted after such a run: two messages may have come of one.
+    /// Users acted after such a run, or in the middle of one: what they removed then may come back.
     doubtful: bool,
     /// Hosts whose tree was put back since all was quiet.
     restored: BTreeSet<usize>,
@@ -551,7 +551,7 @@ impl World {
             }
             return Ok(());
         }
-        if self.adopted || self.doubtful {
+        if self.adopted {
             shared.ledger.count_anew(trees);
             return Ok(());
         }
