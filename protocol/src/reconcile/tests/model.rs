@@ -471,3 +471,39 @@ fn a_direction_leaves_the_other_host_alone() {
         }
     });
 }
+
+/// A delta that arrives with its parts, and the entries in them, in any order is the same delta, so the plan is the same.
+#[test]
+fn the_order_of_a_delta_does_not_matter() {
+    use crate::pack::{self, Part, Unpacker};
+    many("delta orders", 8 << 32, |seed| {
+        let mut world = diverged(seed, if seed.is_multiple_of(2) { Habit::Unique } else { Habit::Crowded });
+        let (tree, base) = world.clients[0].clone();
+        let base = base.expect("they have a common base");
+        let (ours, theirs) = (tree.view(&base), world.server.view(&base));
+        let (mut folders, mut entries): (Vec<Part>, Vec<Part>) =
+            pack::pack(&base, &theirs.delta).into_iter().partition(|part| matches!(part, Part::Folder { .. }));
+        // One entry to a part, in any order.
+        entries = entries
+            .into_iter()
+            .flat_map(|part| match part {
+                Part::Entries { folder, entries } => {
+                    entries.into_iter().map(|entry| Part::Entries { folder, entries: vec![entry] }).collect::<Vec<_>>()
+                }
+                other => vec![other],
+            })
+            .collect();
+        for end in (2..=entries.len()).rev() {
+            entries.swap(end - 1, world.rng.below(end));
+        }
+        folders.append(&mut entries);
+        let mut unpacker = Unpacker::default();
+        folders.into_iter().for_each(|part| unpacker.take(&base, part).expect("it fits"));
+        let shuffled = HostView { delta: unpacker.finish().expect("nothing is named twice"), ..theirs.clone() };
+        let none = crate::delta::Delta::default();
+        let policy = Policy { allow_bulk_delete: true, ..Policy::plain(Direction::Sync) };
+        let plans = [&theirs, &shuffled]
+            .map(|theirs| plan(&Input { base: &base, adopt: false, ours: &ours, theirs, begun: &none }, &policy));
+        assert_eq!(plans[0], plans[1]);
+    });
+}
