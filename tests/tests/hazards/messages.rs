@@ -1,0 +1,220 @@
+//! Bytes, times and copies of messages.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use smd_tests::mail;
+use smd_tests::rng::Rng;
+use smd_tests::tree::{self, Found, Tree};
+use smd_tests::user::User;
+use smd_tests::world::{Link, World};
+
+/// Two hosts that share a base, and a user at each: without one, equal bytes would be matched under any name.
+fn agreed() -> (World, User, User) {
+    let (world, rng) = (World::new(Link::Rsh), Rng::from_env_or(31));
+    let mut us = User::new(&world.client().maildir(), "us", rng.fork(1));
+    let them = User::new(&world.server().maildir(), "them", rng.fork(2));
+    us.deliver("First");
+    world.sync(&[]).ok();
+    (world, us, them)
+}
+
+/// One run finds nothing more to do.
+#[track_caller]
+fn assert_rests(world: &World) {
+    let rest = world.sync(&["--json"]).ok();
+    assert_eq!(rest.steps(), 0, "{rest}");
+}
+
+/// What somebody's parser once stumbled over.
+const ODD: [&[u8]; 12] = [
+    b"Subject: crlf\r\n\r\nbody\r\n",
+    b"Subject: no blank line\n",
+    b"Subject: neither blank line nor newline",
+    b"Subject: crlf without a blank line\r\n",
+    b"\nbody without a header\n",
+    b"\r\n",
+    b"\n",
+    b"x",
+    b"\0",
+    b"Subject: nul\0in the header\n\n\0\0body\0",
+    b"From somebody Thu Jan  1 00:00:00 1970\nSubject: mbox\n\n>From here\n.\n",
+    b"Subject: \xff\xfe\x80 \x1b]0;no utf-8\x07\n\n\xc3\x28",
+];
+
+#[test]
+fn crlf_mail_and_mail_without_a_blank_line_arrive_identical() {
+    let (world, mut us, mut them) = agreed();
+    let of_us: Vec<Found> = ODD.iter().map(|bytes| us.deliver_bytes("Ours", bytes)).collect();
+    let of_them: Vec<Found> = ODD.iter().map(|bytes| them.deliver_bytes("Theirs", bytes)).collect();
+    world.sync(&[]).ok();
+    world.assert_equal();
+    for ((ours, theirs), bytes) in of_us.iter().zip(&of_them).zip(ODD) {
+        assert_eq!((us.bytes(theirs).as_slice(), them.bytes(ours).as_slice()), (bytes, bytes));
+    }
+    assert_rests(&world);
+}
+
+#[test]
+fn a_message_that_loses_its_blank_line_stays_and_its_new_bytes_arrive() {
+    let (world, mut us, them) = agreed();
+    let found = us.deliver_bytes("", b"Subject: whole\n\nbody\n");
+    world.sync(&[]).ok();
+    let path = found.path(&world.client().maildir());
+    let rewritten = world.client().maildir().join("tmp/rewritten");
+    fs::write(&rewritten, b"Subject: whole\nbody").expect("the message is rewritten");
+    fs::rename(&rewritten, &path).expect("and takes the name");
+    world.sync(&[]).ok();
+    world.assert_equal();
+    assert_eq!(them.bytes(&found), b"Subject: whole\nbody");
+}
+
+#[test]
+fn a_header_edit_leaves_a_body_of_any_bytes_alone_and_does_not_send_it() {
+    let (world, mut us, mut them) = agreed();
+    let noise = Rng::from_env_or(32).bytes(300_000);
+    // NUL, CR, lines without end, no newline at the end: whatever works by lines breaks it.
+    let body = [b"\r\n\0one\0\r\r\n".as_slice(), &noise, b"\r\nno newline at the end\r"].concat();
+    let found = us.deliver_bytes("", &[b"Subject: edited\n\n".as_slice(), &body].concat());
+    world.sync(&[]).ok();
+    them.edit_header(&found);
+    let edited = them.bytes(&found);
+    let run = world.sync(&["--json"]).ok();
+    world.assert_equal();
+    assert_eq!(run.number("/pulled/replaced"), 1, "{run}");
+    assert!(us.bytes(&found) == edited && edited.ends_with(&body), "the body is as it was");
+    assert!(run.bytes() < 50_000, "the body was sent\n{run}");
+}
+
+#[test]
+fn an_edit_that_keeps_size_and_mtime_is_found_by_its_ctime() {
+    let (world, mut us, them) = agreed();
+    let found = us.deliver_bytes("", b"Subject: one\n\nthe old bytes\n");
+    us.deliver("");
+    world.sync(&[]).ok();
+    let path = found.path(&world.client().maildir());
+    let mtime = path.metadata().and_then(|meta| meta.modified()).expect("the message has an mtime");
+    fs::write(&path, b"Subject: one\n\nthe new bytes\n").expect("an edit in place");
+    set_mtime(&path, mtime);
+    world.sync(&["--scan", "stat"]).ok();
+    world.assert_equal();
+    assert_eq!(them.bytes(&found), b"Subject: one\n\nthe new bytes\n");
+}
+
+fn set_mtime(path: &Path, mtime: SystemTime) {
+    let file = fs::File::options().write(true).open(path).expect("the message can be opened");
+    file.set_modified(mtime).expect("the mtime can be set");
+}
+
+#[test]
+fn mtimes_arrive_to_the_nanosecond_whatever_the_year() {
+    let (world, mut us, mut them) = agreed();
+    let nano = Duration::from_nanos(1);
+    let years = |count: u64| Duration::from_secs(count * 365 * 24 * 3600);
+    let times = [
+        UNIX_EPOCH,
+        UNIX_EPOCH + nano,
+        UNIX_EPOCH - nano,
+        UNIX_EPOCH - years(30),
+        UNIX_EPOCH + years(30) + Duration::from_nanos(999_999_999),
+        UNIX_EPOCH + years(69),
+        UNIX_EPOCH + years(200) + nano,
+    ];
+    let mut all = Vec::new();
+    for mtime in times {
+        for (user, host) in [(&mut us, world.client()), (&mut them, world.server())] {
+            let found = user.deliver("Times");
+            set_mtime(&found.path(&host.maildir()), mtime);
+            all.push((found, mtime));
+        }
+    }
+    world.sync(&[]).ok();
+    // A flag and another folder change no time.
+    for (found, _) in &all[..4] {
+        let flagged = us.read(found);
+        us.move_to(&flagged, "Moved", true);
+    }
+    world.sync(&[]).ok();
+    world.assert_equal();
+    for root in [world.client().maildir(), world.server().maildir()] {
+        for (found, mtime) in &all {
+            let uniq = found.uniq();
+            let here = tree::list(&root).into_iter().find(|one| one.uniq() == uniq).expect("the message is there");
+            let now = here.path(&root).metadata().and_then(|meta| meta.modified()).expect("it has an mtime");
+            assert_eq!(now, *mtime, "{:?}", here.path(&root));
+        }
+    }
+    assert_rests(&world);
+}
+
+#[test]
+fn equal_messages_stay_as_many_as_they_are() {
+    let (world, mut us, mut them) = agreed();
+    let bytes = mail::plain("one of many", &mut Rng::from_env_or(33));
+    let all: Vec<Found> = (0..200).map(|_| them.deliver_bytes("", &bytes)).collect();
+    world.sync(&[]).ok();
+    us.delete(&all[7]);
+    them.read(&all[8]);
+    them.delete(&all[9]);
+    them.move_to(&all[10], "Elsewhere", true);
+    world.sync(&[]).ok();
+    world.assert_equal();
+    us.deliver_bytes("Elsewhere", &bytes);
+    world.sync(&[]).ok();
+    world.assert_equal();
+    assert_rests(&world);
+    let tree = Tree::read(&world.client().maildir());
+    let names = |folder: &str| tree.folders[Path::new(folder)].keys().cloned().collect::<BTreeSet<_>>();
+    assert_eq!((names("").len(), names("Elsewhere").len()), (197, 2));
+    assert!(!names("").contains(all[7].uniq()) && !names("").contains(all[9].uniq()), "those that went are gone");
+    assert!(names("Elsewhere").contains(all[10].uniq()), "and the one that moved is there");
+}
+
+#[test]
+fn equal_bodies_under_other_headers_and_equal_headers_over_other_bodies_stay_apart() {
+    let (world, mut us, mut them) = agreed();
+    let mut all = Vec::new();
+    for header in ["Subject: a\n", "Subject: b\n"] {
+        for body in ["one\n", "two\n", ""] {
+            let text = format!("{header}\n{body}");
+            all.push((us.deliver_bytes("", text.as_bytes()), text.clone()));
+            all.push((them.deliver_bytes("", text.as_bytes()), text));
+        }
+    }
+    world.sync(&[]).ok();
+    for (found, text) in all.iter_mut().filter(|(_, text)| text.starts_with("Subject: a")) {
+        *text = text.replace("Subject: a", "Subject: c");
+        let path = found.path(&world.server().maildir());
+        fs::write(&path, text.as_bytes()).expect("an edit in place");
+    }
+    world.sync(&["--scan", "stat"]).ok();
+    world.assert_equal();
+    for (found, text) in &all {
+        assert_eq!(us.bytes(found), text.as_bytes(), "{:?}", found.name);
+    }
+    assert_eq!(Tree::read(&world.client().maildir()).len(), 1 + all.len());
+}
+
+#[test]
+fn one_name_in_two_folders_is_two_messages_also_when_they_change_places() {
+    let (world, mut us, them) = agreed();
+    let found = us.deliver_bytes("", b"Subject: this\n\nthis\n");
+    let other = us.deliver_bytes("Work", b"Subject: that\n\nthat\n");
+    let same = Found { name: found.name.clone(), ..other.clone() };
+    let root = world.client().maildir();
+    fs::rename(other.path(&root), same.path(&root)).expect("a mail program keeps the name");
+    world.sync(&[]).ok();
+    world.assert_equal();
+    us.swap(&found, &same);
+    world.sync(&[]).ok();
+    world.assert_equal();
+    assert_eq!((them.bytes(&same), them.bytes(&found)), (b"Subject: this\n\nthis\n".to_vec(), us.bytes(&found)));
+    us.move_to(&same, "Third", true);
+    let moved = us.move_to(&found, "Work", true);
+    world.sync(&[]).ok();
+    world.assert_equal();
+    assert_eq!(them.bytes(&moved), b"Subject: that\n\nthat\n");
+    assert_eq!(Tree::read(&root).len(), 1 + 2);
+}
