@@ -59,6 +59,9 @@ fn named<'a>(document: &str, text: &'a str) -> BTreeSet<(&'a str, &'a str)> {
 fn every_test_that_is_named_as_proof_exists() {
     let table = read("tests/tests/hazards/main.rs");
     assert!(named("the table of hazards", &table).len() > 60);
+    let safety = read("SAFETY.md");
+    assert!(named("SAFETY.md", &safety).len() > 30);
+    assert!(read("README.md").contains("(SAFETY.md)"), "the README leads there");
 }
 
 #[test]
