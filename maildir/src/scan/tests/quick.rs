@@ -114,6 +114,22 @@ fn an_edit_in_place_is_found_by_a_stat_scan() {
 }
 
 #[test]
+fn an_edit_that_keeps_size_and_mtime_is_found_by_its_ctime() {
+    let mut world = World::new();
+    world.put("cur/a:2,", "a");
+    world.put("cur/b:2,", "b");
+    world.settle();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let path = world.path("cur/a:2,");
+    let mtime = path.metadata().and_then(|meta| meta.modified()).expect("it has an mtime");
+    std::fs::write(&path, "b").expect("writes");
+    let file = std::fs::File::options().write(true).open(&path).expect("opens");
+    file.set_modified(mtime).expect("the mtime is set back");
+    world.depth = Depth::Stat;
+    assert_eq!(world.check("./a=cur:").files_read, 1);
+}
+
+#[test]
 fn age_makes_a_quick_scan_a_stat_scan() {
     let mut world = World::new();
     world.put("cur/a:2,", "a");
