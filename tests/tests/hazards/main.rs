@@ -59,8 +59,9 @@
 //!   compared: no message of the wire carries the time of day.
 //! * *Times of messages*: `tests/tests/hazards/messages.rs::mtimes_arrive_to_the_nanosecond_whatever_the_year`.
 //! * *An edit in place under the same mtime*:
-//!   `tests/tests/hazards/messages.rs::an_edit_that_keeps_size_and_mtime_is_found_by_its_ctime`; under no new stamp at
-//!   all, `tests/tests/verify.rs::bytes_that_changed_behind_every_stamp_are_found`.
+//!   `maildir/src/scan/tests/quick.rs::an_edit_that_keeps_size_and_mtime_is_found_by_its_ctime`,
+//!   `tests/tests/hazards/messages.rs::an_edit_that_keeps_size_and_mtime_arrives`; under no new stamp at all,
+//!   `tests/tests/verify.rs::bytes_that_changed_behind_every_stamp_are_found`.
 //! * *NFS*: its left-over names (`.nfs…`) begin with a dot and are no messages, as in
 //!   `tests/tests/options.rs::files_that_are_no_messages_are_left_alone`; ESTALE is an error like any other and no
 //!   absence; stamps prove nothing there, `maildir/src/scan/tests/quick.rs::untrusted_file_systems_are_always_listed`;

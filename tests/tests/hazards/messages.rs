@@ -89,7 +89,7 @@ fn a_header_edit_leaves_a_body_of_any_bytes_alone_and_does_not_send_it() {
 }
 
 #[test]
-fn an_edit_that_keeps_size_and_mtime_is_found_by_its_ctime() {
+fn an_edit_that_keeps_size_and_mtime_arrives() {
     let (world, mut us, them) = agreed();
     let found = us.deliver_bytes("", b"Subject: one\n\nthe old bytes\n");
     us.deliver("");

@@ -86,29 +86,36 @@ fn a_server_that_is_given_any_argument_says_so_and_does_nothing() {
 fn symlinks_in_a_ring_are_not_followed_and_nothing_goes_through_them() {
     let world = World::new(Link::Rsh);
     let rng = Rng::from_env_or(42);
-    populate::populate(&world.client().maildir(), "first", Spec::plain(12, 3), &mut rng.fork(1));
+    let (here, there) = (world.client().maildir(), world.server().maildir());
+    populate::populate(&here, "first", Spec::plain(12, 3), &mut rng.fork(1));
     let outside = world.dir().join("outside");
     populate::populate(&outside, "outside", Spec::plain(3, 1), &mut rng.fork(2));
-    for host in [world.client(), world.server()] {
-        let root = host.maildir();
+    for root in [&here, &there] {
         symlink(".", root.join(".INBOX")).expect("a symlink");
-        symlink(&outside, root.join(".Outside")).expect("a symlink");
         fs::create_dir_all(root.join("Ring")).expect("a directory");
         symlink("..", root.join("Ring/up")).expect("a symlink");
     }
+    symlink(&outside, here.join(".Outside")).expect("a symlink");
     let kept = Tree::read(&outside);
     world.sync(&[]);
     world.assert_equal();
-    assert_eq!(Tree::read(&world.server().maildir()).len(), 12);
-    let mut us = User::new(&world.client().maildir(), "us", rng.fork(3));
+    let mut us = User::new(&here, "us", rng.fork(3));
     let found = us.list().remove(0);
     us.delete(&found);
     us.deliver("Work");
     world.sync(&[]);
     world.assert_equal();
-    assert_eq!(Tree::read(&world.server().maildir()).len(), 12);
+    assert_eq!(Tree::read(&there).len(), 12, "nothing came through a link");
+
+    // A folder here is a link there: what is delivered into it stays here, and the link leads nowhere.
+    symlink(&outside, there.join("Through")).expect("a symlink");
+    let waiting = us.deliver("Through");
+    us.deliver("Work");
+    world.sync(&[]).exits(PARTLY).says("Through");
+    assert_eq!((Tree::read(&here).len(), Tree::read(&there).len()), (14, 13), "the rest is done");
+    assert!(waiting.path(&here).is_file());
     assert_eq!(Tree::read(&outside), kept, "what is outside is left alone");
-    assert!(world.server().maildir().join(".INBOX").is_symlink(), "and so are the links");
+    assert!(there.join(".INBOX").is_symlink() && there.join("Through").is_symlink(), "and so are the links");
 }
 
 #[test]
