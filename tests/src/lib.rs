@@ -9,8 +9,9 @@
 //!
 //! A [`model`] plays whole sessions on such disks, both ends in one thread, with users and faults in between.
 //!
-//! Deliberately not here, [`memory`] and [`model`] apart: any of the project's own code. What is tested is the programs as a person has
-//! them, so nothing below links to them, reads their state files by their own parsers, or trusts their digests.
+//! Deliberately not here, [`memory`] and [`model`] apart: any of the project's own code. What is tested is the programs as
+//! a person has them, so nothing else below links to them, reads their state files by their own parsers, or trusts their
+//! digests.
 
 pub mod busy;
 pub mod figures;

@@ -116,13 +116,16 @@ pub fn folders(host: &Host) -> BTreeSet<String> {
     parts.collect()
 }
 
+/// Place, flags and bytes of a message.
+pub type Held = (&'static str, String, Bytes);
+
 /// What a tree holds, as far as it is synchronised.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     /// All of them.
     pub folders: BTreeSet<String>,
     /// Place, flags and bytes of every message with this folder and uniq.
-    pub mail: BTreeMap<(String, String), Vec<(&'static str, String, Bytes)>>,
+    pub mail: BTreeMap<(String, String), Vec<Held>>,
 }
 
 impl Tree {

@@ -1,6 +1,6 @@
 //! Both ends of sessions in one process and one thread, on disks that forget, fail and crash, with users in between.
 //!
-//! A [`Case`](act::Case) is a seed and a sequence of events; `play` plays it and says which promise was broken, if one
+//! A [`Case`] is a seed and a sequence of events; `play` plays it and says which promise was broken, if one
 //! was; `shrink` makes a failing case short. What must and may be there is known from what users did alone (`ledger`).
 //! The code under test is the project's own session, scan, apply, store and commit, unchanged.
 //!

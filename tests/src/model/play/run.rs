@@ -1,0 +1,274 @@
+//! One session with what goes wrong in it, and what must hold after it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use smd_client::endpoint::{Endpoint, RootPair, Transport};
+use smd_client::exit::Exit;
+use smd_client::home::SmdHome;
+use smd_client::options::{Direction, RunOptions, Scan};
+use smd_client::progress::Progress;
+use smd_client::report::Report;
+use smd_client::session::{self, SessionError};
+use smd_maildir::exclude::Excludes;
+use smd_server::serve::Places;
+
+use super::super::act::{Habit, Mishap};
+use super::super::host::{Host, Struck};
+use super::super::line::Call;
+use super::super::mail::{self, ROOT, STATE, Tree};
+use super::look::{known, lock, look, user_acts};
+use super::{Broken, World};
+use crate::memory::Memory;
+
+pub(super) struct Run {
+    pub(super) client: usize,
+    pub(super) options: RunOptions,
+    pub(super) mishap: Mishap,
+}
+
+impl Run {
+    pub(super) fn plain(client: usize, direction: Direction, scan: Scan) -> Self {
+        let options = RunOptions {
+            direction,
+            scan,
+            allow_bulk_delete: true,
+            adopt_other_headers: true,
+            grave_days: 7,
+            ..RunOptions::default()
+        };
+        Self { client, options, mishap: Mishap::None }
+    }
+}
+
+impl World {
+    pub(super) fn endpoint(&self, client: usize) -> Endpoint {
+        Endpoint {
+            name: "model".to_owned(),
+            client: format!("client {client}"),
+            server: "server".to_owned(),
+            roots: vec![RootPair {
+                local: ROOT.into(),
+                remote: ROOT.as_bytes().to_vec(),
+                label: b"Maildir".to_vec(),
+                exclude_pairs: Vec::new(),
+                excludes: Excludes::default(),
+            }],
+            transport: Transport::Local,
+            home: SmdHome::new(STATE, "/home"),
+        }
+    }
+
+    /// One session, with what happens in it.
+    pub(super) fn session(&mut self, run: &Run) -> Result<Report, SessionError> {
+        self.figures.runs += 1;
+        let (server, client) = (&self.hosts[0], &self.hosts[run.client]);
+        let before = [client.disk.calls(), server.disk.calls()];
+        let mut cut = None;
+        match run.mishap {
+            Mishap::Fault(0, fault) => client.arm(fault),
+            Mishap::Fault(_, fault) => server.arm(fault),
+            Mishap::Both(one, two) => {
+                client.arm(one);
+                server.arm(two);
+            }
+            Mishap::Cut(at) => cut = Some(self.last_bytes * u64::from(at) / 1000),
+            Mishap::None | Mishap::User(..) => {}
+        }
+        // After each call that changes a name, everything is looked at; a user may act before one.
+        for at in [0, run.client] {
+            let hosts: Vec<Host> = self.hosts.clone();
+            let shared = self.shared.clone();
+            let meddler = match run.mishap {
+                Mishap::User(side, when, act) if (side % 2 == 1) == (at == 0) => Some((self.hosts[at].call(when), act)),
+                _ => None,
+            };
+            let habit = self.case.habit;
+            let mut changed = false;
+            self.hosts[at].between(move |call, name| {
+                let mut held = lock(&shared);
+                if held.broken.is_some() {
+                    return;
+                }
+                if changed {
+                    held.looks += 1;
+                    let all: Vec<&Host> = hosts.iter().collect();
+                    let seen = look(&held.ledger, &all).and_then(|()| known(&held.ledger, &all));
+                    held.broken = seen.err().map(|broken| format!("{broken} [before {name} at host {at}]"));
+                }
+                drop(held);
+                changed = ["rename", "unlink", "link", "remove_dir", "make_dir"].contains(&name);
+                if let Some((when, act)) = meddler
+                    && when == call
+                {
+                    user_acts(&shared, &hosts[at], at, habit, act, true);
+                    lock(&shared).meddled = true;
+                }
+            });
+        }
+        let places = Places { user: "/home".into(), state: STATE.into() };
+        let lives = |disk: &Memory| {
+            let disk = disk.clone();
+            move || !disk.is_dead()
+        };
+        let call = Call::new(Arc::new(server.disk.clone()), &places, lives(&server.disk), cut, self.dice.number());
+        let line = call.line(lives(&client.disk));
+        let result = session::run(
+            &Arc::new(client.disk.clone()),
+            &self.endpoint(run.client),
+            &run.options,
+            line,
+            &mut Progress::hidden(),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let bytes = call.hang_up(!client.disk.is_dead());
+        self.said.push(match &result {
+            Ok(report) => format!("run: {:?} {:?} {:?}", report.exit(), report.roots, report.troubles),
+            Err(error) => format!("run: {error:?}"),
+        });
+        self.hosts.iter().for_each(Host::unhook);
+        if run.mishap == Mishap::None {
+            self.last_bytes = bytes;
+            self.hosts[run.client].note_calls(before[0]);
+            self.hosts[0].note_calls(before[1]);
+        }
+        result
+    }
+
+    /// A run with what goes wrong in it, and what must hold after it.
+    pub(super) fn run(&mut self, run: &Run) -> Result<Option<Report>, Broken> {
+        let before = self.trees();
+        let strict = !self.mixed && !self.doubtful && self.actors.len() < 2 && !before.iter().any(Tree::is_odd);
+        let result = self.session(run);
+        let (mut struck, mut crashed) = (false, false);
+        for at in 0..self.hosts.len() {
+            match self.hosts[at].disarm() {
+                Struck::No => {}
+                Struck::Error | Struck::Killed => struck = true,
+                Struck::Crashed => {
+                    (struck, crashed) = (true, true);
+                    self.crash(at)?;
+                }
+            }
+        }
+        let mut shared = lock(&self.shared);
+        let meddled = std::mem::take(&mut shared.meddled);
+        self.figures.looks += std::mem::take(&mut shared.looks);
+        if let Some(broken) = shared.broken.take() {
+            return Err(broken);
+        }
+        drop(shared);
+        let cut = matches!(run.mishap, Mishap::Cut(_)) && result.is_err();
+        self.figures.faults +=
+            u64::from(struck && !matches!(run.mishap, Mishap::None)) + u64::from(meddled) + u64::from(cut);
+        if meddled {
+            self.mixed = true;
+        }
+        match &result {
+            Err(SessionError::Bug { text }) => return Err(format!("bug: {text}")),
+            Err(error) if !struck && !cut && !meddled => return Err(format!("failed: {error:?} with no fault")),
+            _ => {}
+        }
+        let good = matches!(&result, Ok(report) if report.exit() == Exit::Ok);
+        if !good && !struck && !cut && !meddled {
+            let report = result.as_ref().ok();
+            let held = report
+                .is_some_and(|report| report.roots.iter().all(|root| root.failed == 0) && report.troubles.is_empty());
+            // A guard that tripped, and messages that a policy held back, are outcomes.
+            if !held {
+                return Err(format!("failed: {report:?} with no fault"));
+            }
+        }
+        if good && !meddled && !struck {
+            self.untidy.remove(&run.client);
+            self.crashed.remove(&0);
+            self.crashed.remove(&run.client);
+            // What a run held back need not be durable.
+            let [server, client] = [0, run.client].map(|at| Tree::of(&self.hosts[at]));
+            let both = server.in_common(&client);
+            [0, run.client].iter().for_each(|at| lock(&self.shared).ledger.firm(*at, &both));
+        } else if !run.options.dry_run {
+            self.untidy.insert(run.client);
+            self.doubtful |= meddled;
+        }
+        let after = self.trees();
+        self.check_surplus(&before, &after, run.client, meddled || crashed)?;
+        let actor = self.actors.iter().next().copied();
+        if let (true, false, Some(actor)) = (strict && !self.mixed, meddled, actor)
+            && (after[actor].mail != before[actor].mail || (!struck && after[actor] != before[actor]))
+        {
+            // A folder that a fault kept is made again on the other host.
+            let what = after[actor].difference(&before[actor]);
+            return Err(format!("actor: users acted on host {actor} alone, and a run changed it:{what}"));
+        }
+        Ok(result.ok())
+    }
+
+    /// A dry run changes nothing, and says what the run would do.
+    pub(super) fn dry_run(&mut self, run: &Run) -> Result<(), Broken> {
+        let mut dry = Run { mishap: Mishap::None, client: run.client, options: run.options.clone() };
+        dry.options.dry_run = true;
+        let before: Vec<u64> = self.hosts.iter().map(|host| host.disk.fingerprint()).collect();
+        let said = self.session(&dry);
+        let after: Vec<u64> = self.hosts.iter().map(|host| host.disk.fingerprint()).collect();
+        self.take_broken()?;
+        if before != after {
+            return Err("dry: a dry run changed something".to_owned());
+        }
+        let Ok(said) = said else { return Err(format!("dry: a dry run failed: {said:?}")) };
+        // Played on copies of the disks, which are put back.
+        let saved: Vec<_> = self.hosts.iter().map(|host| host.disk.snapshot()).collect();
+        let mut real = Run { mishap: Mishap::None, client: run.client, options: run.options.clone() };
+        real.options.verbose = 1;
+        let did = self.session(&real);
+        self.take_broken()?;
+        for (host, saved) in self.hosts.iter().zip(&saved) {
+            host.disk.restore(saved);
+        }
+        let Ok(did) = did else { return Err(format!("dry: the run after a dry run failed: {did:?}")) };
+        let items = |report: &Report| {
+            let all = report.roots.iter().flat_map(|root| &root.items);
+            let mut all: Vec<_> = all.map(|item| format!("{item:?}")).collect();
+            all.sort();
+            all
+        };
+        if items(&said) != items(&did) {
+            return Err(format!("dry: a dry run said {:#?}, and the run did {:#?}", items(&said), items(&did)));
+        }
+        Ok(())
+    }
+
+    /// No tree has more messages of a content than users made. Where names are used again, nobody can tell a move onto a
+    /// name from an edit; there it has no more than both had before together.
+    pub(super) fn check_surplus(
+        &self,
+        before: &[Tree],
+        trees: &[Tree],
+        client: usize,
+        disturbed: bool,
+    ) -> Result<(), Broken> {
+        let mut shared = lock(&self.shared);
+        if self.case.habit != Habit::Tidy {
+            let had: Vec<_> = [0, client].iter().map(|at| before[*at].counts()).collect();
+            for at in [0, client].into_iter().filter(|_| !disturbed) {
+                for (bytes, count) in trees[at].counts() {
+                    let both: usize = had.iter().filter_map(|had| had.get(&bytes)).sum();
+                    if count > both && mail::parse(&bytes).is_some() {
+                        return Err(format!("surplus: host {at} has more of {:?} than both had", mail::parse(&bytes)));
+                    }
+                }
+            }
+            return Ok(());
+        }
+        if self.adopted {
+            shared.ledger.count_anew(trees);
+            return Ok(());
+        }
+        for (at, tree) in trees.iter().enumerate() {
+            if let Some(bytes) = shared.ledger.surplus(tree) {
+                return Err(format!("surplus: host {at} has more of {:?} than users made", mail::parse(&bytes)));
+            }
+        }
+        Ok(())
+    }
+}
