@@ -155,6 +155,8 @@ pub struct Store<F: Fs> {
     name: Vec<u8>,
     path: Vec<u8>,
     on_disk: OnDisk,
+    /// Whether the file's name is known to be durable: a run that was killed may have left it otherwise.
+    named: bool,
     failed: bool,
     /// The file as read, for the slots.
     text: Vec<u8>,
@@ -177,6 +179,8 @@ impl<F: Fs> Store<F> {
     /// Opens the base of a root (`root` is its path as configured). That there is no file is no error:
     /// then there is no base.
     ///
+    /// A `next` that is found is made durable, as the peer may go on from it and forget all others.
+    ///
     /// # Errors
     /// When the file is of a later version, or there but unreadable: an error is never an absence.
     pub fn open(pair: &Pair<F>, root: &[u8]) -> Result<Self, StoreError> {
@@ -187,6 +191,7 @@ impl<F: Fs> Store<F> {
             path: pair.shown(&name),
             name,
             on_disk: OnDisk::Replace,
+            named: false,
             failed: false,
             text: Vec::new(),
             unparsed: BTreeMap::new(),
@@ -207,6 +212,7 @@ impl<F: Fs> Store<F> {
             Err(e) if e.kind() == std::io::ErrorKind::FileTooLarge => store.lose("it is larger than any that we write"),
             Err(e) => return Err(e).context("read", &store.path)?,
         }
+        store.secure_next()?;
         Ok(store)
     }
 

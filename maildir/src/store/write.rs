@@ -259,6 +259,7 @@ impl<F: Fs> Store<F> {
         }
         let placed = put_in_place(&*self.pair.fs, self.dir()?, &self.name);
         self.settle(placed, "replace")?;
+        self.named = true;
         self.on_disk = OnDisk::Good { base, end: len, len };
         Ok(base)
     }
@@ -279,8 +280,28 @@ impl<F: Fs> Store<F> {
             file.flush()?;
             fs.sync_file(file)
         });
+        let written = written.and_then(|()| self.sync_name());
         self.settle(written, "append to")?;
         self.on_disk = OnDisk::Good { base, end: after, len: after };
+        Ok(())
+    }
+
+    /// Makes a `next` durable that an earlier run left. That run may have been killed between writing and syncing it, or
+    /// between renaming the file and syncing the directory: then it can be read, and a crash still takes it.
+    pub(super) fn secure_next(&mut self) -> Result<(), StoreError> {
+        if self.next.is_none() || self.pair.access == Access::ReadOnly {
+            return Ok(());
+        }
+        let synced = self.with_file(|fs, file| fs.sync_file(file)).and_then(|()| self.sync_name());
+        self.settle(synced, "sync")
+    }
+
+    /// Makes the file's name durable, once: what is appended to a file that a crash takes away is worth nothing.
+    fn sync_name(&mut self) -> io::Result<()> {
+        if let (false, Some(dir)) = (self.named, &self.pair.dir) {
+            self.pair.fs.sync_dir(dir)?;
+            self.named = true;
+        }
         Ok(())
     }
 
