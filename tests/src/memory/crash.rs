@@ -52,7 +52,7 @@ fn later(one: Mtime, other: Mtime) -> Mtime {
 
 impl Disk {
     /// The changes for which `wanted` holds, with all that they build on.
-    fn closed(&self, wanted: impl Fn(usize, &Change) -> bool) -> Vec<bool> {
+    pub(super) fn closed(&self, wanted: impl Fn(usize, &Change) -> bool) -> Vec<bool> {
         let mut touched = Touched::default();
         let mut kept = vec![false; self.log.len()];
         for (at, change) in self.log.iter().enumerate().rev() {
@@ -65,7 +65,7 @@ impl Disk {
     }
 
     /// All changes but one and those that build on it.
-    fn without(&self, left_out: usize) -> Vec<bool> {
+    pub(super) fn without(&self, left_out: usize) -> Vec<bool> {
         let mut kept = vec![true; self.log.len()];
         for at in left_out..self.log.len() {
             let mut touched = Touched::default();
@@ -125,7 +125,7 @@ impl Disk {
     }
 
     /// Takes back the changes that are not kept.
-    fn undo(&mut self, kept: &[bool]) {
+    pub(super) fn undo(&mut self, kept: &[bool]) {
         let log = std::mem::take(&mut self.log);
         let (mut done, mut undone) = (Vec::new(), Vec::new());
         log.iter().zip(kept).for_each(|(change, kept)| if *kept { done.push(change) } else { undone.push(change) });
@@ -167,7 +167,7 @@ impl Disk {
     }
 
     /// What the first mount after a crash does: inodes without a name go, counts are made anew. All is durable then.
-    fn rebuild(&mut self, mut settle: impl FnMut(&mut Node)) {
+    pub(super) fn rebuild(&mut self, mut settle: impl FnMut(&mut Node)) {
         let old = std::mem::take(&mut self.nodes);
         let mut links: Vec<(Id, Id)> = vec![(ROOT, ROOT)];
         while let Some((id, parent)) = links.pop() {
@@ -258,7 +258,7 @@ fn settle_worst(node: &mut Node) {
 }
 
 /// These bytes are what is there, durably.
-fn keep(node: &mut Node, bytes: Arc<Vec<u8>>) {
+pub(super) fn keep(node: &mut Node, bytes: Arc<Vec<u8>>) {
     if let Body::File(file) = &mut node.body {
         file.bytes = bytes;
         file.lost.clear();

@@ -25,6 +25,7 @@ use crate::rng::Rng;
 mod clock;
 mod crash;
 mod dice;
+mod every;
 mod fault;
 mod hand;
 mod names;
