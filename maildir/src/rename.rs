@@ -2,6 +2,8 @@
 
 use std::io;
 
+use smd_protocol::seeded;
+
 use crate::fs::{Fs, Rename};
 
 /// Whether an error says that this file system does not know a flag of `renameat2`.
@@ -13,7 +15,8 @@ pub(crate) fn is_unsupported(e: &io::Error) -> bool {
 /// not replace either, and then unlinks; a crash between the two leaves both names of one inode, which is one
 /// message to a scan.
 pub(crate) fn rename_free<F: Fs>(fs: &F, from: &F::Dir, old: &[u8], to: &F::Dir, new: &[u8]) -> io::Result<()> {
-    match fs.rename(from, old, to, new, Rename::NoReplace) {
+    let how = if seeded::is("renames-over") { Rename::Replace } else { Rename::NoReplace };
+    match fs.rename(from, old, to, new, how) {
         Err(e) if is_unsupported(&e) => {
             fs.link(from, old, to, new)?;
             fs.unlink(from, old)

@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+use crate::seeded;
+
 /// The letters of an info part, and its remainder.
 ///
 /// Spelling is not part of it: order and repetition of letters, and an empty `:2,`, make no difference.
@@ -67,7 +69,7 @@ impl Flags {
         };
         let end = list.iter().position(|&b| bit(b).is_none()).unwrap_or(list.len());
         let letters = list[..end].iter().filter_map(|&b| bit(b)).fold(0, |all, one| all | one);
-        Self { letters, rest: (end < list.len()).then(|| list[end..].into()) }
+        Self { letters, rest: (end < list.len() && !seeded::is("drops-unknown-flags")).then(|| list[end..].into()) }
     }
 
     /// Reads letters such as `FS`; other bytes are ignored. For tests and tools.
@@ -115,6 +117,7 @@ impl Flags {
     /// Merges letter by letter against the base: a side that changed a letter decides it. Of two changed
     /// remainders `second` (the server's) is kept.
     pub fn merge(base: &Self, first: &Self, second: &Self) -> Self {
+        let base = if seeded::is("flags-last-writer-wins") { first } else { base };
         let both = base.letters & first.letters & second.letters;
         let added = !base.letters & (first.letters | second.letters);
         let rest = if second.rest == base.rest { &first.rest } else { &second.rest };
@@ -124,7 +127,12 @@ impl Flags {
     /// Merges without a base: the union, but `T` only where both have it, since no side may delete what
     /// the other may never have seen.
     pub fn union(first: &Self, second: &Self) -> Self {
-        let letters = (first.letters | second.letters) & !TRASHED | (first.letters & second.letters & TRASHED);
+        let both = if seeded::is("trashed-by-one-host") {
+            first.letters | second.letters
+        } else {
+            first.letters & second.letters
+        };
+        let letters = (first.letters | second.letters) & !TRASHED | (both & TRASHED);
         (letters, second.rest.clone().or_else(|| first.rest.clone())).into()
     }
 }

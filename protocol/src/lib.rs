@@ -11,6 +11,7 @@ pub mod flags;
 pub mod names;
 pub mod pack;
 pub mod reconcile;
+pub mod seeded;
 pub mod snapshot;
 pub mod step;
 pub mod wire;

@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use smd_protocol::names::printable;
+use smd_protocol::seeded;
 use smd_protocol::wire::Failure;
 
 use crate::serve::Places;
@@ -49,7 +50,7 @@ pub fn check(places: &Places, roots: &[PathBuf]) -> Result<(), Failure> {
             }
         }
         for kept in [&places.state, &places.user.join(".ssh")] {
-            if self::real(kept)?.starts_with(root) {
+            if self::real(kept)?.starts_with(root) && !seeded::is("root-around-our-state") {
                 return Err(Failure::Config(format!(
                     "the root {shown} holds {}; choose a directory for mail alone",
                     kept.display()

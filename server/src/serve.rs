@@ -28,7 +28,7 @@ use smd_protocol::wire::{
     self, ClientHello, ContentEnd, ContentStart, Depth, Failure, Fetch, Frame, FromClient, FromServer, Looked,
     PeerTrouble, RootAnswer, ServerHello,
 };
-use smd_protocol::{Entry, Name, Outcome, Step, codec};
+use smd_protocol::{Entry, Name, Outcome, Step, codec, seeded};
 
 use crate::link::{Event, Inbox, Job, Outbox, ReadError, Reader, SendError, Wording, Writer, send};
 use crate::roots;
@@ -245,7 +245,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             }
             FromClient::Abort { root } => Ok(self.active(root)?.run.abort()?),
             FromClient::Commit { root, id } => {
-                self.active(root)?.run.commit(id)?;
+                if !seeded::is("says-committed-and-does-not") {
+                    self.active(root)?.run.commit(id)?;
+                }
                 Ok(send(&self.outbox, &FromServer::Committed { root })?)
             }
             FromClient::Bye | FromClient::Ping => Ok(()),
@@ -278,7 +280,11 @@ impl<F: Fs, O: Outbox> Session<F, O> {
                 key: &offer.path,
                 excludes,
                 // A client may ask for more, but not empty a grave in which other clients' messages rest too.
-                grave_days: hello.grave_days.max(GRAVE_DAYS_LEAST),
+                grave_days: hello.grave_days.max(if seeded::is("client-empties-the-grave") {
+                    0
+                } else {
+                    GRAVE_DAYS_LEAST
+                }),
                 owner: client.as_str(),
                 lock_wait_ms: LOCK_WAIT_MS,
             };
@@ -414,7 +420,10 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         let active = self.active(root)?;
         active.begun = None;
         let outcomes = active.run.install();
-        let failed: Vec<(u32, Outcome)> = (0u32..).zip(outcomes).filter(|(_, outcome)| !outcome.is_done()).collect();
+        let failed: Vec<(u32, Outcome)> = (0u32..)
+            .zip(outcomes)
+            .filter(|(_, outcome)| !outcome.is_done() && !seeded::is("failures-are-not-told"))
+            .collect();
         for failed in failed.chunks(wire::ITEMS_IN_FRAME) {
             send(&self.outbox, &FromServer::Outcomes { root, failed: failed.to_vec() })?;
         }

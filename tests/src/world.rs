@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use smd_protocol::seeded;
 use tempfile::TempDir;
 
 use crate::outcome::Outcome;
@@ -185,6 +186,7 @@ impl World {
             .env("PATH", self.path())
             .env("LC_ALL", "C")
             .env("TZ", "UTC")
+            .envs(std::env::var_os(seeded::BUG).map(|bug| (seeded::BUG, bug)))
             .stdin(Stdio::null());
         command
     }

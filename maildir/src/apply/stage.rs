@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use smd_protocol::delta::Mtime;
 use smd_protocol::digest::Hashed;
-use smd_protocol::{ContentHasher, Folder};
+use smd_protocol::{ContentHasher, Folder, seeded};
 
 use crate::fs::{Fs, Stat};
 use crate::grave::{self, Grave};
@@ -108,10 +108,18 @@ impl<F: Fs> Draft<F> {
     }
 
     fn finish_file(&self, mtime: Mtime, sync: bool) -> Result<Staged, StageError> {
-        self.fs.set_mtime(&self.file, mtime)?;
+        if !seeded::is("loses-mtime") {
+            self.fs.set_mtime(&self.file, mtime)?;
+        }
         let stat = self.fs.stat_file(&self.file)?;
-        if sync {
-            self.fs.sync_file(&self.file).map_err(StageError::Sync)?;
+        if sync && !seeded::is("skips-sync-of-staged") {
+            let synced = self.fs.sync_file(&self.file);
+            let retried = if seeded::is("retries-a-failed-sync") {
+                synced.or_else(|_| self.fs.sync_file(&self.file))
+            } else {
+                synced
+            };
+            retried.map_err(StageError::Sync)?;
         }
         Ok(Staged { folder: self.folder.clone(), file: self.name.clone(), stat })
     }

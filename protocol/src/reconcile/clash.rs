@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::{At, Input, Message, Needs, Note, Side, merge};
 use crate::digest::{Content, Digest};
 use crate::names::{Name, Uniq};
+use crate::seeded;
 
 /// Resolves every clash.
 pub(super) fn settle(
@@ -82,7 +83,7 @@ pub(super) fn settle(
 /// Who keeps a name: first the message that the server has under it, then one that only the server has.
 fn rank(message: &Message, name: &Name) -> u8 {
     if message.theirs.iter().any(|at| at.name == *name) {
-        0
+        if seeded::is("client-keeps-the-name") { 3 } else { 0 }
     } else if message.ours.is_empty() {
         1
     } else {
@@ -103,7 +104,7 @@ fn unite(keeper: Message, other: Message) -> (Message, Option<Message>) {
             }
         }
     }
-    (keeper, Some(other))
+    (keeper, (!seeded::is("clash-keeps-one")).then_some(other))
 }
 
 /// One message out of a move by one host and an edited newcomer of the other, which no longer has the moved one.
@@ -186,7 +187,7 @@ fn fresh_name(
         let second = || {
             input.present(Side::Ours).entry(&name).is_some() || claimed.get(&name).is_some_and(|m| !m.ours.is_empty())
         };
-        if taken || input.adopts(&wanted.folder) && second() {
+        if taken && !seeded::is("fresh-uniq-without-a-look") || input.adopts(&wanted.folder) && second() {
             counter += 1;
         } else {
             return name;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use super::{Component, Hold, Input, Plan, Policy, Side, Stop};
 use crate::digest::{Content, Digest};
 use crate::names::Folder;
+use crate::seeded;
 use crate::step::{Source, Step};
 
 /// Where the bulk guard trips: more than `percent` of a root's messages *and* more than `count`; or, by
@@ -35,7 +36,8 @@ impl Limit {
     /// Whether so many removals out of so many messages are too many.
     pub fn trips(&self, removals: u64, messages: u64) -> bool {
         let share = removals.saturating_mul(100) > messages.saturating_mul(u64::from(self.percent));
-        (share && removals > self.count) || (removals >= messages && removals > ALL_OF)
+        let many = (share && removals > self.count) || (removals >= messages && removals > ALL_OF);
+        many && !seeded::is("no-bulk-guard")
     }
 }
 
@@ -62,7 +64,7 @@ pub(super) fn hold(input: &Input<'_>, policy: &Policy, plan: &mut Plan) {
             if part.steps.is_empty() || part.held.is_some() {
                 continue;
             }
-            if !policy.direction.changes(side) {
+            if !policy.direction.changes(side) && !seeded::is("pull-changes-the-server") {
                 part.held = Some(Hold::Direction);
             } else if policy.no_delete && removes {
                 part.held = Some(Hold::NoDelete);
@@ -117,6 +119,9 @@ fn guard(input: &Input<'_>, policy: &Policy, plan: &mut Plan) {
 /// Why a host's root may not be the one it was.
 fn suspicion(input: &Input<'_>, side: Side) -> Option<String> {
     let host = input.host(side);
+    if seeded::is("trusts-any-root") {
+        return None;
+    }
     if host.suspicious.is_some() {
         return host.suspicious.clone();
     }
@@ -138,7 +143,7 @@ fn hold_copies(input: &Input<'_>, plan: &mut Plan) {
                 waiting.entry(content).or_insert((0, why)).0 += 1;
             }
         }
-        if waiting.is_empty() {
+        if waiting.is_empty() || seeded::is("copies-without-their-delete") {
             continue;
         }
         hold_puts(plan, side, |content| {

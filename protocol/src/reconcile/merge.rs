@@ -14,6 +14,7 @@
 
 use super::{At, Direction, Goal, Message, Note, Side};
 use crate::flags::Flags;
+use crate::seeded;
 use crate::snapshot::{Entry, Place};
 use crate::step::Dress;
 
@@ -50,7 +51,7 @@ fn merge_dress(base: &Entry, ours: &Entry, theirs: &Entry) -> Dress {
 
 /// Whether the entry lost all its bytes since the base: damage, not a change by a user.
 fn damaged(base: &At, now: &At) -> bool {
-    now.entry.content.is_empty() && !base.entry.content.is_empty()
+    now.entry.content.is_empty() && !base.entry.content.is_empty() && !seeded::is("empty-is-an-edit")
 }
 
 /// Sets the goal of one message; gives the client's half when it had to be split.
@@ -82,7 +83,10 @@ pub(super) fn set_goal(message: &mut Message, direction: Direction, notes: &mut 
         (Some(ours), Some(theirs)) => (ours, theirs),
         // Deleted there: only another place or other bytes here save it.
         (Some(left), None) | (None, Some(left)) => {
-            let saved = left.name != base.name || (left.entry.content != base.entry.content && !damaged(base, &left));
+            let saved = left.name != base.name
+                || (left.entry.content != base.entry.content
+                    && !damaged(base, &left)
+                    && !seeded::is("delete-beats-edit"));
             message.goal = saved.then(|| goal(&left));
             return None;
         }
