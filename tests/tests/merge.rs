@@ -1,5 +1,8 @@
 //! What both sides changed is merged; what moved moves without its bytes.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use smd_tests::populate::{self, Spec};
 use smd_tests::rng::Rng;
 use smd_tests::tree::{self, Tree};
@@ -37,10 +40,17 @@ fn flags_changed_on_both_sides_merge_letter_by_letter_and_nothing_is_duplicated(
 fn unknown_flags_and_what_follows_a_comma_are_carried_along() {
     let (world, mut us, _) = agreed(Link::Rsh, Spec::plain(10, 1));
     let found = us.list().remove(0);
-    us.set_flags(&found, "Sab");
+    let found = us.set_flags(&found, "Sab");
     world.push(&[]).ok();
     world.assert_equal();
-    assert_eq!(Tree::read(&world.server().maildir()).message("", found.uniq()).flags, b"Sab");
+    let flags = || Tree::read(&world.server().maildir()).message("", found.uniq()).flags.clone();
+    assert_eq!(flags(), b"Sab");
+    let path = found.path(&world.client().maildir());
+    let longer = [path.as_os_str().as_bytes(), b",U=5"].concat();
+    std::fs::rename(&path, OsStr::from_bytes(&longer)).expect("renames");
+    world.push(&[]).ok();
+    world.assert_equal();
+    assert_eq!(flags(), b"Sab,U=5");
 }
 
 #[test]

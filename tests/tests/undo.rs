@@ -355,3 +355,24 @@ fn a_grave_is_bounded_by_what_the_config_says() {
     assert!(!old(4).exists() && !old(3).exists(), "the oldest go");
     assert_eq!(runs(&world, world.client()).len(), 2, "those of today stay");
 }
+
+#[test]
+fn a_client_cannot_empty_the_servers_grave() {
+    let (world, mut us, _) = agreed();
+    let text = format!("SERVERNAME=office\nMAILBOX=Maildir\nSSH={}\nGRAVE_DAYS=0\n", world.rsh_script().display());
+    fs::create_dir_all(world.client().smd_home()).expect("a home");
+    fs::write(world.client().smd_home().join("config.default"), text).expect("a config");
+    let sync = || finish(&mut world.command("smd-sync", world.client())).ok();
+    sync();
+    us.delete(&us.list()[0].clone());
+    sync();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    let [young, old] = [3, 8].map(|days| grave(world.server()).join(format!("{}.old.{days}.k", now - days * 86_400)));
+    for file in [&young, &old] {
+        fs::write(file, "another client's").expect("a grave");
+    }
+    us.delete(&us.list()[0].clone());
+    sync();
+    assert!(young.exists(), "for a week it rests, whatever a client asks");
+    assert!(!old.exists(), "then its days are over");
+}

@@ -65,3 +65,53 @@ impl<F: Fs> Pair<F> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connect::Link;
+    use crate::endpoint::RootPair;
+    use crate::options::RunOptions;
+    use crate::session::Line;
+    use smd_maildir::exclude::Excludes;
+    use smd_maildir::fs::Disk;
+    use smd_maildir::home::{Access, Home, Label};
+    use smd_protocol::wire::{self, Depth, Ids, RootAnswer};
+    use smd_protocol::{BaseId, Digest};
+    use std::sync::Arc;
+
+    /// A server that says these things, whatever it is told.
+    fn server(says: &[FromServer]) -> Peer {
+        let mut bytes = wire::preamble().to_vec();
+        says.iter().for_each(|message| bytes.extend(wire::message(message).expect("small")));
+        let link =
+            Link { reader: Box::new(std::io::Cursor::new(bytes)), writer: Box::new(std::io::sink()), local: true };
+        Peer::new(Line::over(link), Arc::default())
+    }
+
+    #[test]
+    fn bases_that_differ_are_committed_by_neither_host() {
+        let temp = tempfile::tempdir().expect("temp");
+        let mail = temp.path().join("mail");
+        std::fs::create_dir_all(mail.join("cur")).expect("makes");
+        std::fs::write(mail.join("cur/a:2,"), "a").expect("writes");
+        let home = Home::open(Arc::new(Disk), &temp.path().join(".smd"), Access::ReadWrite).expect("opens");
+        let root = RootPair {
+            local: mail,
+            remote: b"mail".to_vec(),
+            label: b"mail".to_vec(),
+            exclude_pairs: Vec::new(),
+            excludes: Excludes::default(),
+        };
+        let label = Label::derive(b"peer");
+        let mut pair = Pair::open(0, &root, &home, &label, "me", &RunOptions::default(), &|| false).expect("opens");
+        pair.meet(RootAnswer { ids: Ids::default(), counter: 0, damaged: Vec::new() }).expect("agrees on none");
+        pair.local.look(Depth::Quick, &|_| true).expect("looks");
+        let changes = (**pair.local.delta()).clone();
+        let other = BaseId { counter: 1, digest: Digest::of(b"another base") };
+        let mut peer = server(&[FromServer::Prepared { root: 0, id: other }, FromServer::Committed { root: 0 }]);
+        let error = pair.commit(changes, &mut peer).expect_err("the bases differ");
+        assert!(error.to_string().contains("different bases"), "{error}");
+        assert_eq!(pair.local.ids(), Ids::default());
+    }
+}

@@ -20,6 +20,10 @@ impl World {
 
     /// A run that has looked and is about to prepare what it found.
     fn run(&self) -> (RootRun<Disk>, Delta) {
+        self.run_with("peer")
+    }
+
+    fn run_with(&self, peer: &str) -> (RootRun<Disk>, Delta) {
         let path = self.temp.path().join("mail");
         let settings = Settings {
             path: &path,
@@ -29,8 +33,8 @@ impl World {
             owner: "me",
             lock_wait_ms: 0,
         };
-        let mut run =
-            RootRun::open(&self.home, Side::Client, &Label::derive(b"peer"), settings, &|| false).expect("opens");
+        let mut run = RootRun::open(&self.home, Side::Client, &Label::derive(peer.as_bytes()), settings, &|| false)
+            .expect("opens");
         run.agree(run.ids().current, &[]).expect("agrees");
         run.look(Depth::Quick, &|_| true).expect("looks");
         let delta = (**run.delta()).clone();
@@ -58,4 +62,15 @@ fn hosts_that_differ_read_everything_and_if_that_does_not_help_adopt() {
     assert_eq!(world.run().0.ids(), Ids { current: Some(id), next: None });
     assert!(differ(), "everything was read");
     assert!(world.run().0.adopts());
+}
+
+#[test]
+fn one_run_at_a_time_changes_a_root() {
+    let world = World::new();
+    let [(mut first, _), (mut second, _)] = ["one", "another"].map(|peer| world.run_with(peer));
+    first.begin(Vec::new(), &|| false).expect("free");
+    let refused = second.begin(Vec::new(), &|| false);
+    assert!(matches!(refused, Err(RunError::Lock(LockError::Held { .. }))), "{refused:?}");
+    first.finish(Depth::Quick);
+    second.begin(Vec::new(), &|| false).expect("free again");
 }

@@ -16,6 +16,8 @@ pub(super) struct Meddling {
     pub(super) before_rename: Mutex<Option<Meddler>>,
     /// Every sync of a file or file system fails.
     pub(super) sync_fails: Mutex<bool>,
+    /// The next sync of a file or file system fails, and no other.
+    pub(super) one_sync_fails: Mutex<bool>,
     /// This name is listed as that one.
     pub(super) listed_as: Mutex<Option<(Vec<u8>, Vec<u8>)>>,
     /// So many bytes are left on the disk.
@@ -27,13 +29,15 @@ impl Meddling {
         Self {
             before_rename: Mutex::default(),
             sync_fails: Mutex::new(false),
+            one_sync_fails: Mutex::new(false),
             listed_as: Mutex::default(),
             space: std::sync::Arc::default(),
         }
     }
 
     fn synced(&self) -> io::Result<()> {
-        if *self.sync_fails.lock().expect("unpoisoned") { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) }
+        let once = std::mem::take(&mut *self.one_sync_fails.lock().expect("unpoisoned"));
+        if once || *self.sync_fails.lock().expect("unpoisoned") { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) }
     }
 }
 

@@ -164,6 +164,21 @@ fn after_a_failed_sync_nothing_is_installed() {
 }
 
 #[test]
+fn a_failed_sync_is_not_tried_again() {
+    for count in [1, 20] {
+        let world = World::with(&[]);
+        let texts: Vec<String> = (0..count).map(|n| format!("m{n}")).collect();
+        let steps: Vec<Step> = texts.iter().map(|text| put(text, "", text)).collect();
+        let contents: Vec<(&str, &str)> = texts.iter().map(|n| (&n[..], &n[..])).collect();
+        *world.fs.one_sync_fails.lock().expect("unpoisoned") = true;
+        // What a second sync says nobody can rely on: the first one may have dropped the bytes.
+        let outcomes = world.run(&mut world.applier(), steps, &contents);
+        assert!(outcomes.iter().all(is_failed), "{outcomes:?}");
+        assert!(world.tree().is_empty());
+    }
+}
+
+#[test]
 fn only_our_own_leftovers_are_swept() {
     let world = World::with(&[
         ("tmp/smd.client.1-2-3.4", ""),

@@ -68,6 +68,25 @@ fn a_message_that_cannot_be_read_is_kept_as_it_was() {
 }
 
 #[test]
+fn a_message_that_is_written_while_it_is_read_has_no_digest_yet() {
+    let world = settled();
+    world.put("cur/new:2,", "half");
+    let path = world.path("cur/new:2,");
+    let grow = move |before: usize| {
+        if before % 2 == 1 {
+            let text = std::fs::read_to_string(&path).expect("reads") + "more";
+            std::fs::write(&path, text).expect("writes");
+        }
+    };
+    world.fs.looked.store(0, Ordering::Relaxed);
+    *world.fs.while_reading.lock().expect("lock") = Some(Box::new(grow));
+    let look = world.check("");
+    assert!(texts(&look).contains("cur/new:2,: is being written to"), "{}", texts(&look));
+    *world.fs.while_reading.lock().expect("lock") = None;
+    world.check("./new=cur:");
+}
+
+#[test]
 fn a_folder_that_became_a_symlink_or_file_is_unknown() {
     let world = settled();
     world.rename(".B", "../elsewhere");

@@ -21,6 +21,9 @@ pub(super) struct Hooked {
     pub(super) stated: AtomicUsize,
     /// Called in the middle of each listing, with how many there were before.
     pub(super) while_listing: Mutex<Option<Hook>>,
+    /// Called before an open file is looked at: once before it is read, and once after.
+    pub(super) while_reading: Mutex<Option<Hook>>,
+    pub(super) looked: AtomicUsize,
     /// Names that fail with EIO when opened, as file or directory.
     pub(super) broken: Mutex<BTreeSet<Vec<u8>>>,
     /// Whether kinds are left out of listings.
@@ -86,6 +89,10 @@ impl Fs for Hooked {
         Disk.truncate(file, size)
     }
     fn stat_file(&self, file: &Self::File) -> io::Result<Stat> {
+        let before = self.looked.fetch_add(1, Ordering::Relaxed);
+        if let Some(hook) = &mut *self.while_reading.lock().expect("lock") {
+            hook(before);
+        }
         Disk.stat_file(file)
     }
     fn set_mtime(&self, file: &Self::File, mtime: Mtime) -> io::Result<()> {
