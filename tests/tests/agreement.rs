@@ -3,6 +3,7 @@
 //! Deliberately not here: whole sessions with mail; `model` plays those at random.
 
 use smd_tests::agreement::{Habit, Kind, Plan, enumerate};
+use smd_tests::figures;
 
 /// Sessions that commit, and nothing but cuts.
 fn plain() -> Plan {
@@ -12,10 +13,10 @@ fn plain() -> Plan {
 #[track_caller]
 fn holds(plan: &Plan) {
     match enumerate(plan) {
-        Ok(figures) => eprintln!(
+        Ok(found) => figures::note(&format!(
             "two-phase agreement: {} states, {} transitions, {} crash points ({} sessions, {} disks)",
-            figures.states, figures.transitions, figures.crash_points, plan.sessions, figures.disks
-        ),
+            found.states, found.transitions, found.crash_points, plan.sessions, found.disks
+        )),
         Err(why) => panic!("{why}"),
     }
 }

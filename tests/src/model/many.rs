@@ -28,7 +28,7 @@ pub fn play_safely(case: &Case) -> Result<Figures, String> {
 }
 
 /// After so many failures nothing more is played.
-const FAILURES: usize = if cfg!(feature = "seeded") { 1 } else { 5 };
+const FAILURES: u64 = if cfg!(feature = "seeded") { 1 } else { 5 };
 
 /// The first word of a broken promise.
 fn kind(broken: &str) -> String {

@@ -108,7 +108,7 @@ fn main() -> ExitCode {
             say(&ran.said);
         }
     }
-    say(&format!("seeded bugs: caught {caught} of {}", wanted.len()));
+    smd_tests::figures::note(&format!("seeded bugs: caught {caught} of {}", wanted.len()));
     ExitCode::from(u8::from(caught < wanted.len()))
 }
 

@@ -118,4 +118,5 @@ fn a_run_cut_at_any_call_keeps_all_bytes_and_the_next_one_goes_on() {
         }
     }
     assert!(kept > 0 && buried > 0, "{kept} {buried}");
+    crate::figures::note(&format!("fault points of a run: {}", 2 * calls));
 }
