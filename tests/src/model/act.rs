@@ -96,6 +96,8 @@ pub enum Mishap {
     Cut(u16),
     /// A user acts at the client (0) or server (1) in the middle.
     User(u8, u16, Act),
+    /// A user acts there in the middle of the n-th listing of a directory, which may miss or repeat what is renamed.
+    Listing(u8, u8, Act),
 }
 
 /// One thing that happens.
@@ -187,8 +189,9 @@ fn fault(dice: &mut Dice) -> Fault {
 }
 
 fn mishap(dice: &mut Dice) -> Mishap {
-    match dice.below(12) {
+    match dice.below(14) {
         0..=4 => Mishap::None,
+        12..=13 => Mishap::Listing(dice.below(2) as u8, dice.below(12) as u8, act(dice)),
         5..=8 => Mishap::Fault(dice.below(2) as u8, fault(dice)),
         9 => Mishap::Both(fault(dice), fault(dice)),
         10 => Mishap::Cut(dice.below(1100) as u16),

@@ -142,7 +142,12 @@ impl Host {
         self.disk.between(move |_, call, name| hook(call, name));
     }
 
-    /// Ends that.
+    /// Runs something in the middle of every listing of a directory.
+    pub fn while_listing(&self, mut hook: impl FnMut() + Send + 'static) {
+        self.disk.while_listing(move |_, _| hook());
+    }
+
+    /// Ends both.
     pub fn unhook(&self) {
         self.disk.alone();
     }

@@ -73,7 +73,7 @@ impl World {
                 server.arm(two);
             }
             Mishap::Cut(at) => cut = Some(self.last_bytes * u64::from(at) / 1000),
-            Mishap::None | Mishap::User(..) => {}
+            Mishap::None | Mishap::User(..) | Mishap::Listing(..) => {}
         }
         // After each call that changes a name, everything is looked at; a user may act before one.
         for at in [0, run.client] {
@@ -104,6 +104,18 @@ impl World {
                     user_acts(&shared, &hosts[at], at, habit, act, true);
                     lock(&shared).meddled = true;
                 }
+            });
+        }
+        if let Mishap::Listing(side, wanted, act) = run.mishap {
+            let at = if side % 2 == 1 { 0 } else { run.client };
+            let (host, shared, habit) = (self.hosts[at].clone(), self.shared.clone(), self.case.habit);
+            let mut listing = 0;
+            self.hosts[at].while_listing(move || {
+                if listing == wanted {
+                    user_acts(&shared, &host, at, habit, act, true);
+                    lock(&shared).meddled = true;
+                }
+                listing = listing.saturating_add(1);
             });
         }
         let places = Places { user: "/home".into(), state: STATE.into() };
