@@ -195,6 +195,9 @@ impl Watch {
     #[track_caller]
     fn write(&mut self, event: &Event, path: &str, bytes: &[u8]) {
         self.demand(!self.is_mail(path), "a message was written under its name");
+        if is_base(path) && bytes.starts_with(b"commit ") {
+            self.demand(self.state_is_durable(), "a base was promoted before it was durable");
+        }
         self.dirty.insert(path.to_owned());
         if !is_base(path) {
             return;
@@ -226,7 +229,8 @@ impl Watch {
         self.said = true;
         let says = |variant: u8| self.frames.iter().any(|f| f.sent && f.begin == event.begin && f.variant == variant);
         // The client says `PrepareEnd` before its own is durable, so that both sync at once; its word is `Commit`.
-        if self.half == Half::Server || says(COMMIT) {
+        // A thread of its own says it, so that the promotion may be written first; then that was looked at.
+        if self.half == Half::Server || (says(COMMIT) && self.next) {
             self.demand(self.state_is_durable(), "the other host was told of a base that is not durable");
         }
         if self.half == Half::Server && says(BATCH_DONE) {

@@ -61,7 +61,8 @@ pub(super) fn set_goal(message: &mut Message, direction: Direction, notes: &mut 
     let Some(base) = &message.base else {
         message.goal = match (&ours, &theirs) {
             (Some(ours), Some(theirs)) => {
-                let named = if direction == Direction::Push { ours } else { theirs };
+                let by_us = direction == Direction::Push || seeded::is("adopt-renames-the-servers");
+                let named = if by_us { ours } else { theirs };
                 let dress = unite(&dress(&ours.entry), &dress(&theirs.entry));
                 // Matched by bytes, or one of them has none.
                 let damaged = [(Side::Ours, ours), (Side::Theirs, theirs)]

@@ -30,6 +30,17 @@ fn a_target_that_appears_while_we_install_is_not_overwritten() {
 }
 
 #[test]
+fn a_message_goes_only_when_all_that_comes_is_there() {
+    let world = World::with(&[("cur/d:2,", "d")]);
+    world.before(
+        |old, _, _| old == b"d:2,",
+        |root| if root.join("cur/a:2,").exists() { Ok(()) } else { io_error(std::io::ErrorKind::PermissionDenied) },
+    );
+    let outcomes = world.run(&mut world.applier(), vec![delete("d"), put("a", "", "x")], &[("a", "x")]);
+    assert!(outcomes.iter().all(Outcome::is_done), "{outcomes:?}");
+}
+
+#[test]
 fn a_message_renamed_meanwhile_is_still_deleted() {
     let world = World::with(&[("cur/a:2,", "x")]);
     world.before(|old, _, _| old == b"a:2,", |root| std::fs::rename(root.join("cur/a:2,"), root.join("cur/a:2,S")));
