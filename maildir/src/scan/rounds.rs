@@ -129,7 +129,11 @@ impl<'a, F: Fs> Work<'a, F> {
         let mut rounds = 0;
         // What is new is looked at until everything stands still as well: a message that was moved between two listings is
         // in both, and a copy made of it would stay when its first name is moved at the other host meanwhile.
-        while (self.something_is_missing(base) || self.something_is_added(base)) && !seeded::is("one-pass-scan") {
+        // So is a root of which no base tells: a message that moved behind the first look would seem not to be there.
+        let first = |rounds| rounds == 0 && base.folders.is_empty();
+        while (first(rounds) || self.something_is_missing(base) || self.something_is_added(base))
+            && !seeded::is("one-pass-scan")
+        {
             if rounds == ROUNDS {
                 // Whatever moved in the last round may move on: nothing in those folders is gone, and the listings are of
                 // different times.
@@ -186,7 +190,8 @@ impl<'a, F: Fs> Work<'a, F> {
         if self.listed.iter().any(|(f, m)| unproven(m) && self.is_missing_in(f, base)) {
             self.scanner.root.fs.pause(PAUSE);
         }
-        let added = self.something_is_added(base) && !base.folders.is_empty();
+        // What is missing in one folder may have moved into any other whose stamps do not prove that they stood still.
+        let doubtful = base.folders.is_empty() || self.something_is_added(base) || self.something_is_missing(base);
         let again = walk(self.scanner, &self.walked.known())?;
         let mut todo = Vec::new();
         for (folder, seen) in
@@ -196,7 +201,6 @@ impl<'a, F: Fs> Work<'a, F> {
                 Some(found) => {
                     let proof = found.proven && seen.trusted;
                     let moved = (found.cur, found.new) != (seen.cur, seen.new);
-                    let doubtful = added || self.is_missing_in(folder, base);
                     moved || !found.stable || (found.looks < 2 && !proof && doubtful)
                 }
                 None => !self.is_clean(folder, seen),
