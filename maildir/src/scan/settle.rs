@@ -84,9 +84,11 @@ impl<F: Fs> Scanner<'_, F> {
         }
         look.put_back.clear();
         look.whole.base = Some(done.id);
+        // By what is kept: a folder that went while it was listed again is not in it as a folder, and the next look must not
+        // find everything clean and all there.
         look.whole.complete = done.base.folders.keys().all(|folder| {
             self.excludes.excludes(folder.as_bytes())
-                || walked.dirs.get(folder).is_some_and(|seen| seen.is_folder() && !walked.unknown(folder))
+                || kept.get(folder).is_some_and(|state| state.record.is_folder() && !walked.unknown(folder))
         });
         look.kept = kept;
         cache.save(&look.whole, &look.kept)
