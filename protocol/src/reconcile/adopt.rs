@@ -134,14 +134,15 @@ fn begun(input: &Input<'_>, ours: &BTreeMap<Name, Entry>, theirs: &BTreeMap<Name
     let found = once_each(ours, theirs, |_, entry| {
         (wanted.contains(&entry.content) && !entry.content.is_empty()).then_some(entry.content)
     });
-    let by_names: HashMap<&Name, &(Name, Name)> =
-        found.iter().flat_map(|pair| [(&pair.0, pair), (&pair.1, pair)]).collect();
+    let mut by_content: HashMap<Content, (Name, Name)> =
+        found.into_iter().filter_map(|pair| Some((ours.get(&pair.0)?.content, pair))).collect();
     let known = notes().filter_map(|(folder, entry)| {
         let name = Name::new(folder, &entry.uniq);
-        let (a, b) = by_names.get(&name)?;
-        let there = ours.get(&name).or_else(|| theirs.get(&name))?;
-        (there.content == entry.content && input.base.entry(&name).is_none())
-            .then(|| (At { name, entry: entry.clone() }, a.clone(), b.clone()))
+        if input.base.entry(&name).is_some() {
+            return None;
+        }
+        let (a, b) = by_content.remove(&entry.content)?;
+        Some((At { name, entry: entry.clone() }, a, b))
     });
     known.collect()
 }

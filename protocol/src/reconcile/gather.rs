@@ -41,6 +41,13 @@ pub(super) fn gather(input: &Input<'_>) -> Gathered {
     for side in Side::BOTH {
         for folder in &input.host(side).put_back {
             forgotten.extend(lost_in(input, side, folder).into_iter().filter(|name| input.base.entry(name).is_some()));
+            // Other bytes under a name are those of the backup, and no edit.
+            let set = input.host(side).delta.folders.get(folder).into_iter().flat_map(|change| &change.set);
+            let older = set.filter_map(|seen| {
+                let name = Name::new(folder, &seen.entry.uniq);
+                input.base.entry(&name).is_some_and(|base| base.content != seen.entry.content).then_some(name)
+            });
+            forgotten.extend(older);
         }
     }
     let mut touched: BTreeSet<Name> = forgotten.clone();

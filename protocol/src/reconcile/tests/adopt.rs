@@ -184,6 +184,12 @@ fn a_message_renamed_after_a_cut_run_is_not_doubled() {
 }
 
 #[test]
+fn a_message_renamed_at_both_hosts_after_a_cut_run_is_not_doubled() {
+    let plan = Scene::parse("bot a/ \n n x new - h b\n o y new - h b\n t a/x new - h b").plan();
+    assert!(plan.components.iter().all(|c| c.ours.steps.iter().chain(&c.theirs.steps).all(|s| s.bytes().is_none())));
+}
+
+#[test]
 fn a_message_gone_after_a_cut_run_is_given_back() {
     // A crash may have taken what a user delivered and did not sync, so its absence is no delete.
     check("n x new - h b\n t x new - h b", "ours: put x new - h b from wire");
@@ -204,6 +210,13 @@ fn a_folder_put_back_from_a_backup_gets_its_messages_again() {
         "! put-back ours a\n bt a/x cur S h b\n t a/y cur - h c\n o a/z cur - h c",
         "ours: put a/x cur S h b from wire\n ours: move a/z to a/y cur -\n note: returned to ours: a/x",
     );
+}
+
+#[test]
+fn older_bytes_in_a_folder_put_back_from_a_backup_replace_nothing() {
+    let plan = Scene::parse("! put-back ours a\n bt a/x cur S h new\n o a/x cur S h old").plan();
+    let replaces = |step: &crate::step::Step| matches!(step, crate::step::Step::Replace { .. });
+    assert!(!plan.components.iter().any(|c| c.ours.steps.iter().chain(&c.theirs.steps).any(replaces)));
 }
 
 #[test]
