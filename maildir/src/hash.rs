@@ -110,6 +110,9 @@ pub(crate) type Outcome = io::Result<(Hashed, Stat)>;
 /// changes while it is read is read again a few times. `each` hears of the bytes of every file that was
 /// read; once it says no, what is left is not read and ends as [`io::ErrorKind::Interrupted`].
 pub(crate) fn hash_many<F: Fs>(fs: &F, jobs: &[Job<F::Dir>], each: &(dyn Fn(u64) -> bool + Sync)) -> Vec<Outcome> {
+    if jobs.is_empty() {
+        return Vec::new();
+    }
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, Outcome)>> = Mutex::new(Vec::with_capacity(jobs.len()));
     let work = || {

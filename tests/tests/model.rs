@@ -96,3 +96,61 @@ fn a_batch_that_was_given_up_is_not_installed_again() {
         ],
     });
 }
+
+#[test]
+fn a_folder_removed_while_it_is_listed_again_is_gone_for_the_next_run() {
+    kept(&Case {
+        seed: 808_047,
+        clients: 1,
+        habit: Habit::Few,
+        disk: 0,
+        events: vec![
+            Event::User(1, Act::Deliver(226, 116, 114, 47), true),
+            Event::Wait(15),
+            Event::Settle(0),
+            Event::User(0, Act::Delete(74), true),
+            run(Way::Sync, Mishap::Listing(0, 8, Act::RemoveFolder(151))),
+        ],
+    });
+}
+
+#[test]
+fn a_message_that_moves_into_a_folder_of_the_same_tick_is_not_gone() {
+    kept(&Case {
+        seed: 2935,
+        clients: 1,
+        habit: Habit::Tidy,
+        disk: 3,
+        events: vec![
+            Event::User(1, Act::Deliver(182, 130, 72, 158), true),
+            run(Way::Sync, Mishap::Both(Fault::Once(545, 33), Fault::Kill(877))),
+            Event::User(1, Act::Rename(197, 207), true),
+            Event::Run {
+                client: 0,
+                way: Way::Sync,
+                keep: false,
+                dry: false,
+                depth: 1,
+                mishap: Mishap::User(1, 152, Act::Move(78, 252)),
+            },
+        ],
+    });
+}
+
+#[test]
+fn older_bytes_put_back_from_a_backup_replace_nothing() {
+    kept(&Case {
+        seed: 800_676,
+        clients: 1,
+        habit: Habit::Named,
+        disk: 0,
+        events: vec![
+            Event::User(0, Act::Deliver(124, 111, 223, 112), true),
+            run(Way::Sync, Mishap::None),
+            Event::Keep(1),
+            Event::User(0, Act::Replace(137, 35, 167), true),
+            run(Way::Sync, Mishap::None),
+            Event::RestoreTree(1),
+        ],
+    });
+}

@@ -137,7 +137,8 @@ fn a_full_disk_under_the_state_ends_the_run_and_nothing_is_lost() {
         // The base is written after the mail is safe; what cannot be written is not agreed on.
         let full = finish(&mut room.enter(&scene.sync()));
         assert!([PARTLY, IO].contains(&full.code), "{full}");
-        full.says("No space left on device").says(&format!(".db.txt at the {}", ["client", "server"][side]));
+        // The client's note of what it is about to bring comes first, and nothing is begun without it.
+        full.says("No space left on device").says([".db.txt.begun at the client", ".db.txt at the server"][side]);
         fs::remove_file(filler).expect("the filler goes");
         finish(&mut room.enter(&scene.sync())).ok();
         scene.world.assert_equal();
