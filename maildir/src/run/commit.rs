@@ -97,6 +97,7 @@ impl<F: Fs> RootRun<F> {
     pub fn commit(&mut self, id: BaseId) -> Result<(), RunError> {
         self.store.commit(id)?;
         self.committed = true;
+        self.begun_is_over |= std::mem::take(&mut self.begun);
         Ok(())
     }
 
@@ -129,8 +130,9 @@ impl<F: Fs> RootRun<F> {
             }
             return;
         }
-        if self.begun
-            && self.committed
+        // Not the note of a later batch that was cut: the next run needs it.
+        if self.begun_is_over
+            && !self.begun
             && let Err(error) = self.store.drop_begun()
         {
             tracing::warn!(%error, "a note that says nothing any more stays");

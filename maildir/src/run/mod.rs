@@ -92,8 +92,10 @@ pub struct RootRun<F: Fs> {
     /// Notes of folders put back that this run deals with, if it commits.
     restored: u64,
     committed: bool,
-    /// There is a note of what a batch brings.
+    /// There is a note of what a batch brings, and the batch is not committed.
     begun: bool,
+    /// There is such a note of a batch that was committed.
+    begun_is_over: bool,
     /// The hosts came to different bases, so nothing of this run's look is kept.
     distrusted: bool,
     /// Held to the end of the run, so last: fields are dropped in order.
@@ -146,6 +148,7 @@ impl<F: Fs> RootRun<F> {
             restored: 0,
             committed: false,
             begun: false,
+            begun_is_over: false,
             distrusted: false,
             root_lock: None,
             _state_lock: state_lock,

@@ -74,3 +74,27 @@ fn one_run_at_a_time_changes_a_root() {
     first.finish(Depth::Quick);
     second.begin(Vec::new(), &|| false).expect("free again");
 }
+
+#[test]
+fn the_note_of_a_batch_that_was_cut_outlives_the_commit_of_an_earlier_one() {
+    let world = World::new();
+    let (mut run, delta) = world.run();
+    let id = run.prepare(1, &delta).expect("prepares");
+    run.commit(id).expect("commits");
+    run.note_begun(&delta).expect("notes");
+    let bare = |seen: &smd_protocol::Seen| seen.entry.clone();
+    let noted: Vec<_> = delta.folders.values().flat_map(|change| change.set.iter().map(bare)).collect();
+    run.finish(Depth::Quick);
+    drop(run);
+
+    let (mut run, _) = world.run();
+    let begun = run.begun().expect("reads");
+    assert_eq!(begun.folders.values().flat_map(|change| change.set.iter().map(bare)).collect::<Vec<_>>(), noted);
+    // And goes when its own batch is committed.
+    run.note_begun(&delta).expect("notes");
+    let id = run.prepare(2, &Delta::default()).expect("prepares");
+    run.commit(id).expect("commits");
+    run.finish(Depth::Quick);
+    let left = std::fs::read_dir(world.temp.path().join(".smd/state/peer")).expect("lists");
+    assert!(!left.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(".begun")));
+}
