@@ -154,3 +154,113 @@ fn older_bytes_put_back_from_a_backup_replace_nothing() {
         ],
     });
 }
+
+#[test]
+fn a_message_redelivered_with_the_inode_of_the_old_one_is_read() {
+    kept(&Case {
+        seed: 1_017_620,
+        clients: 1,
+        habit: Habit::Few,
+        disk: 3,
+        events: vec![
+            Event::User(1, Act::Deliver(98, 143, 145, 174), true),
+            Event::Wait(241),
+            Event::User(1, Act::MoveAnew(8, 36, 130), true),
+            Event::User(1, Act::Deliver(42, 234, 231, 83), true),
+            Event::Settle(0),
+            Event::User(2, Act::Delete(178), true),
+            Event::User(2, Act::Delete(15), true),
+            Event::User(2, Act::Deliver(173, 99, 220, 140), true),
+            Event::User(2, Act::Deliver(6, 22, 152, 39), true),
+            Event::Settle(0),
+        ],
+    });
+}
+
+#[test]
+fn a_message_that_a_user_did_not_sync_and_a_step_renamed_survives_a_crash() {
+    let sync = || run(Way::Sync, Mishap::None);
+    kept(&Case {
+        seed: 1_022_745,
+        clients: 1,
+        habit: Habit::Named,
+        disk: 5,
+        events: vec![
+            Event::User(1, Act::Deliver(253, 232, 28, 33), true),
+            sync(),
+            sync(),
+            Event::Settle(0),
+            Event::User(1, Act::Deliver(118, 131, 205, 93), true),
+            sync(),
+            Event::User(0, Act::Deliver(166, 159, 188, 133), true),
+            Event::User(1, Act::Copy(171, 118, 236), false),
+            sync(),
+            sync(),
+            Event::Settle(0),
+            Event::Run {
+                client: 0,
+                way: Way::Push,
+                keep: true,
+                dry: false,
+                depth: 0,
+                mishap: Mishap::Both(Fault::Crash(771), Fault::Kill(519)),
+            },
+        ],
+    });
+}
+
+#[test]
+fn a_message_renamed_after_a_failed_sync_is_there_once() {
+    kept(&Case {
+        seed: 1_025_195,
+        clients: 1,
+        habit: Habit::Tidy,
+        disk: 5,
+        events: vec![
+            Event::User(0, Act::Deliver(113, 120, 182, 232), true),
+            Event::User(0, Act::Deliver(121, 27, 143, 124), true),
+            Event::Run {
+                client: 0,
+                way: Way::Sync,
+                keep: false,
+                dry: true,
+                depth: 1,
+                mishap: Mishap::Fault(0, Fault::Once(649, 125)),
+            },
+            Event::User(0, Act::Rename(120, 192), true),
+        ],
+    });
+}
+
+#[test]
+fn a_message_that_a_user_gives_the_name_of_its_copy_is_one_message() {
+    kept(&Case {
+        seed: 1_026_090,
+        clients: 1,
+        habit: Habit::Few,
+        disk: 7,
+        events: vec![
+            Event::User(0, Act::Deliver(14, 75, 172, 239), true),
+            Event::Run {
+                client: 1,
+                way: Way::Pull,
+                keep: false,
+                dry: true,
+                depth: 1,
+                mishap: Mishap::Listing(1, 5, Act::MoveAnew(161, 189, 90)),
+            },
+            Event::User(0, Act::Flag(194, 19), true),
+            Event::User(0, Act::Rename(171, 198), true),
+            Event::User(0, Act::Move(52, 226), true),
+            Event::User(0, Act::HardLink(33, 162, 252), true),
+            Event::Run {
+                client: 1,
+                way: Way::Sync,
+                keep: false,
+                dry: false,
+                depth: 0,
+                mishap: Mishap::Listing(0, 11, Act::MoveAnew(203, 124, 71)),
+            },
+        ],
+    });
+}

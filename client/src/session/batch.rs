@@ -72,8 +72,13 @@ impl<F: Fs> Pair<F> {
                 self.count(component, outcomes);
             }
             let last = later.is_empty();
+            let pairs = now.iter().zip(&outcomes);
+            bring(&mut self.unsure, pairs.flat_map(|(component, outcomes)| unfinished(component, outcomes)));
             self.mark_adopting(&plan, &mut changes, &|folder| !last || unhandled.contains(folder))?;
             self.commit(std::mem::take(&mut changes), peer)?;
+            if !self.unsure.is_empty() {
+                self.local.note_begun(&self.unsure)?;
+            }
             let after = peer.bytes();
             progress.at(steps_done, after.0 + after.1);
             budget = next_budget((after.0 + after.1) - (before.0 + before.1), since.elapsed(), budget);
@@ -118,7 +123,8 @@ impl<F: Fs> Pair<F> {
             parts.flat_map(|part| part.steps.iter().cloned().zip(part.supply.iter().cloned())).collect()
         };
         let (ours, theirs) = (open(Side::Ours), open(Side::Theirs));
-        let brings = brought([&ours, &theirs]);
+        let mut brings = self.unsure.clone();
+        bring(&mut brings, ours.iter().chain(&theirs).map(|(step, _)| step));
         if !brings.is_empty() {
             self.local.note_begun(&brings)?;
         }
@@ -307,10 +313,9 @@ impl ContentSink for Counting<'_> {
     }
 }
 
-/// The messages that these steps bring to a host.
-fn brought(steps: [&[Supplied]; 2]) -> Delta {
-    let mut brings = Delta::default();
-    for (step, _) in steps.into_iter().flatten() {
+/// Adds the messages that these steps bring to a host.
+fn bring<'a>(brings: &mut Delta, steps: impl Iterator<Item = &'a Step>) {
+    for step in steps {
         if let Step::Put { to, dress, bytes } = step {
             let entry =
                 Entry { uniq: to.uniq.clone(), place: dress.place, flags: dress.flags.clone(), content: bytes.content };
@@ -318,7 +323,14 @@ fn brought(steps: [&[Supplied]; 2]) -> Delta {
         }
     }
     brings.folders.values_mut().for_each(FolderDelta::normalise);
-    brings
+}
+
+/// The steps of a component that were not finished. A failed sync may leave what such a step installed.
+fn unfinished<'a>(component: &'a Component, outcomes: &'a Outcomes) -> impl Iterator<Item = &'a Step> {
+    let both = [component.ours.open(), component.theirs.open()].into_iter().zip(outcomes);
+    both.flat_map(|(steps, outcomes)| steps.iter().zip(outcomes))
+        .filter(|(_, outcome)| !outcome.is_done())
+        .map(|(step, _)| step)
 }
 
 /// The contents that these steps need from the other host.

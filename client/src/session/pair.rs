@@ -38,6 +38,8 @@ pub(super) struct Pair<F: Fs> {
     pub(super) theirs: HostView,
     /// What a run that was cut was bringing.
     pub(super) begun: Delta,
+    /// What steps of this run that were not finished may have brought all the same.
+    pub(super) unsure: Delta,
     pub(super) ours_absent: bool,
     pub(super) theirs_absent: bool,
     /// Nothing is done here, since a host cannot look at its root.
@@ -80,6 +82,7 @@ impl<F: Fs> Pair<F> {
             ours: HostView::default(),
             theirs: HostView::default(),
             begun: Delta::default(),
+            unsure: Delta::default(),
             ours_absent: false,
             theirs_absent: false,
             unusable: false,

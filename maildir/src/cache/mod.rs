@@ -209,11 +209,16 @@ impl<F: Fs> Cache<F> {
         &self.index.dirs
     }
 
-    /// Makes the stamps of a folder newer than any, so that it counts as put back.
+    /// Makes the stamps of a folder newer than any, so that it counts as put back; also where a crash took its record.
     pub(crate) fn expect_newer(&mut self, folder: &Folder) {
-        let Some(record) = self.index.dirs.get_mut(folder) else { return };
+        let last = Mtime { sec: i64::MAX, nsec: 0 };
+        let record = self.index.dirs.entry(folder.clone()).or_default();
+        if !record.is_folder() {
+            let stamp = DirStamp { dev: 0, ino: 0, mtime: last, ctime: last, btime: None, mount: false };
+            (record.cur, record.new) = (Some(stamp), Some(stamp));
+        }
         for stamp in [&mut record.cur, &mut record.new].into_iter().flatten() {
-            stamp.mtime = Mtime { sec: i64::MAX, nsec: 0 };
+            stamp.mtime = last;
         }
         record.clean = None;
     }

@@ -43,7 +43,7 @@ impl<F: Fs> RootRun<F> {
             let mut messages = Messages::new(root.clone());
             for seen in &change.set {
                 let name = Name::new(folder, &seen.entry.uniq);
-                // Gone again, by a step of ours or a user: the directories below tell of that.
+                // Gone again, by a user or by a step of ours: a name that a step gave is dealt with below.
                 if let Some(message) =
                     if_there(messages.open(&name, Some(&seen.entry))).context("open", root.shown_name(&name))?
                 {
@@ -54,7 +54,31 @@ impl<F: Fs> RootRun<F> {
                 self.fs.sync_dir(dir).context("sync", root.shown(folder, b""))?;
             }
         }
+        self.sync_renamed(root)?;
         self.fs.sync_dir(&root.dir).context("sync", &shown)
+    }
+
+    /// Syncs what others wrote since the base and a step renamed: its name of the look tells of it no more.
+    fn sync_renamed(&self, root: &Root<F>) -> Result<(), Error> {
+        if self.renamed.is_empty() {
+            return Ok(());
+        }
+        let fresh = self
+            .delta
+            .folders
+            .iter()
+            .flat_map(|(folder, change)| change.set.iter().map(move |seen| Name::new(folder, &seen.entry.uniq)));
+        let mut fresh: BTreeSet<Name> = fresh.collect();
+        let mut messages = Messages::new(root.clone());
+        for (from, to) in &self.renamed {
+            if !fresh.contains(from) || !fresh.insert(to.clone()) {
+                continue;
+            }
+            if let Some(message) = if_there(messages.open(to, None)).context("open", root.shown_name(to))? {
+                self.fs.sync_file(&message.file).context("sync", root.shown_name(to))?;
+            }
+        }
+        Ok(())
     }
 
     /// A directory on each file system that the root lies on, when all of them keep what `syncfs` wrote.

@@ -9,6 +9,7 @@ use super::{RootRun, RunError, skipped};
 use crate::error::{Context, Trouble};
 use crate::fs::Fs;
 use crate::home::Access;
+use crate::lock::{self, LockError, Wait};
 use crate::root::{Root, if_there};
 use crate::scan::{Depth, Look, Scanner};
 
@@ -83,7 +84,20 @@ impl<F: Fs> RootRun<F> {
             messages: look.messages_seen,
         };
         self.look = Some(look);
+        if !looked.put_back.is_empty() && !dry_run {
+            self.note_restored_early(&root)?;
+        }
         Ok(looked)
+    }
+
+    /// Notes folders that were put back as soon as that is seen: the stamps that tell are in a cache that a crash may take.
+    /// Where another run holds the root, the first step will do it.
+    fn note_restored_early(&mut self, root: &Root<F>) -> Result<(), RunError> {
+        match lock::root_lock(root, &self.home, &Wait { ms: 0, stop: &|| false }) {
+            Ok(_held) => self.note_restored(),
+            Err(LockError::Held { .. } | LockError::Stopped { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Why this may not be the root that the base was made of.

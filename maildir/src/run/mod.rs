@@ -89,6 +89,8 @@ pub struct RootRun<F: Fs> {
     delta: Arc<Delta>,
     applier: Option<Applier<F>>,
     swept: BTreeSet<Folder>,
+    /// Messages that steps of this run gave other names, in their order.
+    renamed: Vec<(Name, Name)>,
     /// Notes of folders put back that this run deals with, if it commits.
     restored: u64,
     committed: bool,
@@ -145,6 +147,7 @@ impl<F: Fs> RootRun<F> {
             delta: Arc::default(),
             applier: None,
             swept: BTreeSet::new(),
+            renamed: Vec::new(),
             restored: 0,
             committed: false,
             begun: false,
@@ -372,6 +375,11 @@ impl<F: Fs> RootRun<F> {
             steps.iter().filter_map(Step::target).map(|name| name.folder.clone()).collect();
         folders.retain(|folder| !self.swept.contains(folder));
         self.swept.extend(folders.iter().cloned());
+        let renamed = steps.iter().filter_map(|step| match step {
+            Step::Move { from, to, .. } if from != to => Some((from.clone(), to.clone())),
+            _ => None,
+        });
+        self.renamed.extend(renamed);
         let first = self.applier.is_none();
         self.applier(stop)?;
         if first {
@@ -385,7 +393,8 @@ impl<F: Fs> RootRun<F> {
         Ok(troubles)
     }
 
-    /// Notes the folders that were put back, before a step hides it from every later look.
+    /// Notes the folders that were put back, before a step hides it from every later look. To be called under the root's
+    /// lock, since other peers of this host note theirs in the same file.
     fn note_restored(&mut self) -> Result<(), RunError> {
         let Some(look) = &self.look else { return Ok(()) };
         let stem = stem(std::os::unix::ffi::OsStrExt::as_bytes(self.path.as_os_str()));

@@ -98,3 +98,24 @@ fn the_note_of_a_batch_that_was_cut_outlives_the_commit_of_an_earlier_one() {
     let left = std::fs::read_dir(world.temp.path().join(".smd/state/peer")).expect("lists");
     assert!(!left.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(".begun")));
 }
+
+#[test]
+fn a_folder_put_back_is_noted_as_soon_as_it_is_seen() {
+    let world = World::new();
+    let (mut run, delta) = world.run();
+    let id = run.prepare(1, &delta).expect("prepares");
+    run.commit(id).expect("commits");
+    run.finish(Depth::Quick);
+    drop(run);
+    let cur = world.temp.path().join("mail/cur");
+    std::fs::remove_file(cur.join("a:2,")).expect("removes");
+    let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    std::fs::File::open(&cur).expect("opens").set_modified(old).expect("is stamped");
+    drop(world.run());
+    // As a crash leaves it: neither cache nor a step.
+    let (mut run, _) = world.run();
+    run.cache.clear().expect("clears");
+    drop(run);
+    let (run, _) = world.run();
+    assert_eq!(run.look.expect("looked").put_back, [Folder::root()]);
+}

@@ -146,6 +146,18 @@ impl Tree {
         self.mail.values().any(|all| all.len() > 1 || all.iter().any(|(_, _, bytes)| bytes.is_empty()))
     }
 
+    /// Whether another tree holds the same messages. Two files of one uniq with equal bytes are one message: a user may
+    /// give a message the name that a run is giving another copy of it.
+    pub fn agrees(&self, other: &Self) -> bool {
+        let one = |all: &[Held]| all.windows(2).all(|two| two[0].2 == two[1].2);
+        let agree = |all: &[Held], others: &[Held]| {
+            all == others || one(all) && one(others) && all.iter().any(|held| others.contains(held))
+        };
+        self.folders == other.folders
+            && self.mail.len() == other.mail.len()
+            && self.mail.iter().all(|(key, all)| other.mail.get(key).is_some_and(|others| agree(all, others)))
+    }
+
     /// The messages that another tree has too.
     pub fn in_common(&self, other: &Self) -> Self {
         let mut both = self.clone();

@@ -20,10 +20,12 @@ use super::mail::{self, Tree};
 use crate::memory::Dice;
 
 mod look;
+mod reuse;
 mod run;
 mod settle;
 
 use look::{Common, Shared, known, lock, user_acts};
+use reuse::Met;
 use run::Run;
 
 /// What was tried.
@@ -110,6 +112,8 @@ struct World {
     doubtful: bool,
     /// Hosts whose tree was put back since all was quiet.
     restored: BTreeSet<usize>,
+    /// What runs met on each host.
+    met: Vec<Met>,
     /// Hosts that crashed since their last run that went well.
     crashed: BTreeSet<usize>,
     /// What the runs of the last event came to.
@@ -125,6 +129,7 @@ impl World {
         Self {
             case: case.clone(),
             kept: vec![None; count],
+            met: vec![Met::default(); count],
             hosts,
             shared: Arc::new(Mutex::new(shared)),
             dice: Dice::new(case.seed ^ 0x77),
@@ -223,6 +228,13 @@ impl World {
         self.doubtful |= !self.untidy.is_empty();
     }
 
+    /// Notes what is there under which inode.
+    fn meet(&mut self) {
+        for (met, host) in self.met.iter_mut().zip(&self.hosts) {
+            lock(&self.shared).in_place |= met.meet(host);
+        }
+    }
+
     fn forget_lacking(&mut self, host: usize) {
         if self.restored.remove(&host) {
             let has = self.hosts[host].contents();
@@ -271,6 +283,8 @@ impl World {
         self.figures.faults += 1;
         self.hosts[host].crash();
         self.crashed.insert(host);
+        // As in `restore_tree`: no look may have noted it yet.
+        self.forget_lacking(host);
         let everywhere: BTreeSet<mail::Bytes> = self.hosts.iter().flat_map(Host::contents).collect();
         let tree = Tree::of(&self.hosts[host]);
         let mut shared = lock(&self.shared);

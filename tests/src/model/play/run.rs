@@ -203,6 +203,7 @@ impl World {
             self.untidy.insert(run.client);
             self.doubtful |= meddled;
         }
+        self.meet();
         let after = self.trees();
         self.check_surplus(&before, &after, run.client, meddled || crashed)?;
         let actor = self.actors.iter().next().copied();

@@ -13,6 +13,7 @@ use super::{Broken, World};
 impl World {
     /// Everybody rests.
     pub(super) fn settle(&mut self, n: u8) -> Result<(), Broken> {
+        self.meet();
         let in_place = std::mem::take(&mut lock(&self.shared).in_place);
         let scan = if in_place { Scan::Stat } else { Scan::Quick };
         let before = self.trees();
@@ -43,7 +44,7 @@ impl World {
         }
         let trees = self.trees();
         for (at, tree) in trees.iter().enumerate().skip(1) {
-            if *tree != trees[0] {
+            if !tree.agrees(&trees[0]) {
                 return Err(format!("unequal: server and client {at} differ:{}", trees[0].difference(tree)));
             }
         }
