@@ -264,3 +264,28 @@ fn a_message_that_a_user_gives_the_name_of_its_copy_is_one_message() {
         ],
     });
 }
+
+#[test]
+fn a_message_moved_during_the_second_listing_of_unproven_folders_is_one() {
+    kept(&Case {
+        seed: 3_000_213,
+        clients: 1,
+        habit: Habit::Tidy,
+        disk: 4,
+        events: vec![
+            Event::User(0, Act::Deliver(129, 238, 102, 154), true),
+            Event::User(0, Act::MakeFolder(145), true),
+            run(Way::Pull, Mishap::None),
+            Event::User(0, Act::MoveAnew(139, 39, 85), true),
+            Event::User(1, Act::Rename(55, 58), true),
+            Event::Run {
+                client: 0,
+                way: Way::Pull,
+                keep: true,
+                dry: false,
+                depth: 0,
+                mishap: Mishap::Listing(0, 11, Act::Move(40, 116)),
+            },
+        ],
+    });
+}

@@ -60,6 +60,13 @@ impl Messages {
         self.stable && self.proven && self.unknown.is_empty() && self.records.iter().all(|r| !r.racy)
     }
 
+    /// Whether another listing met the same files under the same names.
+    pub(super) fn has_names_of(&self, other: &Self) -> bool {
+        let name = |r: &Record| (r.ino, r.place);
+        let same = |(a, b): (&Record, &Record)| name(a) == name(b) && a.uniq == b.uniq && a.flags == b.flags;
+        self.records.len() == other.records.len() && self.records.iter().zip(&other.records).all(same)
+    }
+
     /// Adds a sentence; when there are too many, counts on in the last.
     pub(super) fn trouble(&mut self, path: Vec<u8>, text: String) {
         match self.troubles.len() {

@@ -43,6 +43,8 @@ pub(super) struct Work<'a, F: Fs> {
     pub(super) unlistable: BTreeSet<Folder>,
     /// Folders that did not stand still.
     pub(super) restless: BTreeSet<Folder>,
+    /// Whether the last round met anything in a folder otherwise than the one before.
+    changed: bool,
     /// Whether the folders never stood still all together, so that a message may be in two listings, or in none.
     pub(super) unsettled: bool,
     /// Folders of the base that could not be looked at.
@@ -73,6 +75,7 @@ impl<'a, F: Fs> Work<'a, F> {
             listed: BTreeMap::new(),
             unlistable: BTreeSet::new(),
             restless: BTreeSet::new(),
+            changed: false,
             unsettled: false,
             unknown: BTreeSet::new(),
             gone: BTreeSet::new(),
@@ -201,7 +204,8 @@ impl<'a, F: Fs> Work<'a, F> {
                 Some(found) => {
                     let proof = found.proven && seen.trusted;
                     let moved = (found.cur, found.new) != (seen.cur, seen.new);
-                    moved || !found.stable || (found.looks < 2 && !proof && doubtful)
+                    // Where stamps prove nothing, two rounds that met the same do.
+                    moved || !found.stable || ((found.looks < 2 || self.changed) && !proof && doubtful)
                 }
                 None => !self.is_clean(folder, seen),
             };
@@ -230,6 +234,7 @@ impl<'a, F: Fs> Work<'a, F> {
         let lenders = records.values().chain(before.values().map(|m| &m.records));
         lenders.flatten().for_each(|record| donors.entry(record.ino).or_default().push(record));
         let mut done = BTreeMap::new();
+        self.changed = false;
         let mut todo = todo.into_iter().peekable();
         while todo.peek().is_some() {
             let (mut jobs, mut prepared) = (Vec::new(), Vec::new());
@@ -258,7 +263,9 @@ impl<'a, F: Fs> Work<'a, F> {
             for one in prepared {
                 let folder = one.folder.clone();
                 let mut found = folder::finish(self.scanner, one, base.folders.get(&folder), &read, &mut self.twins);
-                found.looks = before.get(&folder).map_or(0, |m| m.looks) + 1;
+                let earlier = before.get(&folder);
+                found.looks = earlier.map_or(0, |m| m.looks) + 1;
+                self.changed |= earlier.map_or(!found.records.is_empty(), |earlier| !earlier.has_names_of(&found));
                 done.insert(folder, found);
             }
         }
