@@ -25,6 +25,7 @@ use smd_protocol::names::GRAVE_DIR;
 use smd_protocol::seeded;
 
 use crate::fs::{Fs, Kind, Rename};
+use crate::rename::is_unsupported;
 use crate::root::{Root, if_there};
 
 mod bound;
@@ -255,7 +256,14 @@ impl<F: Fs> Grave<F> {
     /// # Errors
     /// `NotFound` when it is gone; `CrossesDevices` when it lies on another file system than the grave.
     pub fn take(&self, ticket: &Ticket, from: &F::Dir, file: &[u8]) -> io::Result<()> {
-        crate::rename::rename_free(self.fs(), from, file, &self.dir()?, &ticket.taken())
+        let (dir, taken) = (self.dir()?, ticket.taken());
+        let how = if seeded::is("renames-over") { Rename::Replace } else { Rename::NoReplace };
+        match self.fs().rename(from, file, &dir, &taken, how) {
+            // Nobody else has the name of a ticket, so nothing is replaced. A link and an unlink would remove what a mail
+            // program puts in the message's place between the two.
+            Err(e) if is_unsupported(&e) => self.fs().rename(from, file, &dir, &taken, Rename::Replace),
+            other => other,
+        }
     }
 
     /// Lays staged bytes here under the ticket, to [`Grave::swap`] them with a message. Until then they are only a copy.

@@ -11,9 +11,13 @@ use crate::fs::{Disk, Fs, Habits, Kind, Rename, Stat};
 /// Called before a rename with its old and new name; an error stands for the rename.
 type Meddler = Box<dyn FnMut(&[u8], &[u8], Rename) -> io::Result<()> + Send>;
 
+/// Called after a link was made, with its old and new name.
+type Onlooker = Box<dyn FnMut(&[u8], &[u8]) + Send>;
+
 /// [`Disk`], with somebody else at work.
 pub(super) struct Meddling {
     pub(super) before_rename: Mutex<Option<Meddler>>,
+    pub(super) after_link: Mutex<Option<Onlooker>>,
     /// Every sync of a file or file system fails.
     pub(super) sync_fails: Mutex<bool>,
     /// The next sync of a file or file system fails, and no other.
@@ -28,6 +32,7 @@ impl Meddling {
     pub(super) fn new() -> Self {
         Self {
             before_rename: Mutex::default(),
+            after_link: Mutex::default(),
             sync_fails: Mutex::new(false),
             one_sync_fails: Mutex::new(false),
             listed_as: Mutex::default(),
@@ -134,7 +139,11 @@ impl Fs for Meddling {
         Disk.rename(from, old, to, new, how)
     }
     fn link(&self, from: &Self::Dir, old: &[u8], to: &Self::Dir, new: &[u8]) -> io::Result<()> {
-        Disk.link(from, old, to, new)
+        Disk.link(from, old, to, new)?;
+        if let Some(onlooker) = &mut *self.after_link.lock().expect("unpoisoned") {
+            onlooker(old, new);
+        }
+        Ok(())
     }
     fn unlink(&self, at: &Self::Dir, name: &[u8]) -> io::Result<()> {
         // Each file that goes makes some room again.

@@ -310,3 +310,29 @@ fn a_second_name_with_other_bytes_is_never_taken_along() {
     assert_eq!(world.tree(), BTreeMap::from(both));
     assert!(world.buried(State::Taken).is_empty() && world.buried(State::Kept).is_empty());
 }
+
+#[test]
+fn without_noreplace_a_message_that_is_taken_is_renamed_at_once() {
+    let world = World::with(&[("cur/a:2,", "x")]);
+    let mut applier = world.applier();
+    *world.fs.before_rename.lock().expect("unpoisoned") =
+        Some(Box::new(
+            |_, _, how| {
+                if how == Rename::NoReplace { io_error(std::io::ErrorKind::InvalidInput) } else { Ok(()) }
+            },
+        ));
+    let (root, edited) = (world.root(), Arc::new(std::sync::Mutex::new(None)));
+    let edit = edited.clone();
+    *world.fs.after_link.lock().expect("unpoisoned") = Some(Box::new(move |old, _| {
+        if old == b"a:2," {
+            // A mail program puts an edited message in its place, by a rename over it.
+            write_below(&root, "tmp/edit", "edited");
+            std::fs::rename(root.join("tmp/edit"), root.join("cur/a:2,")).expect("renames");
+            *edit.lock().expect("unpoisoned") = Some("edited".to_owned());
+        }
+    }));
+    assert_eq!(world.run(&mut applier, vec![delete("a")], &[]), [Outcome::Done]);
+    assert_eq!(world.buried(State::Kept), ["x"]);
+    let edited = edited.lock().expect("unpoisoned").take();
+    assert_eq!(world.tree().into_values().collect::<Vec<_>>(), edited.into_iter().collect::<Vec<_>>());
+}
