@@ -244,7 +244,10 @@ impl<F: Fs> Work<F> {
         let spot = match self.swap_in(at, dress, &expected, &ticket) {
             Ok(spot) => spot,
             Err(stop) => {
-                let _ = self.grave.discard(&ticket);
+                // A call may fail after it took effect: other bytes than ours are settled by the next run.
+                if self.taken_content(&ticket).is_ok_and(|found| found == *content) {
+                    let _ = self.grave.discard(&ticket);
+                }
                 return Err(stop);
             }
         };

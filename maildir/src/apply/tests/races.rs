@@ -1,5 +1,7 @@
 //! Somebody else acts between two of our calls, or we end there.
 
+use std::os::unix::ffi::OsStrExt as _;
+
 use super::*;
 
 fn is_fresh(world: &World, text: &str, flags: &str) -> bool {
@@ -309,6 +311,41 @@ fn a_second_name_with_other_bytes_is_never_taken_along() {
     let both = [("cur/a:2,S", "x"), ("new/a", "other")].map(|(path, bytes)| (path.into(), bytes.into()));
     assert_eq!(world.tree(), BTreeMap::from(both));
     assert!(world.buried(State::Taken).is_empty() && world.buried(State::Kept).is_empty());
+}
+
+#[test]
+fn a_swap_that_is_said_to_have_failed_and_took_place_loses_nothing() {
+    for edited in [false, true] {
+        let world = World::with(&[("cur/a:2,S", "old")]);
+        let mut applier = world.applier();
+        if edited {
+            world.write("cur/a:2,S", "edited");
+        }
+        let root = world.root();
+        *world.fs.before_rename.lock().expect("unpoisoned") = Some(Box::new(move |old, new, how| {
+            if how != Rename::Exchange {
+                return Ok(());
+            }
+            let (grave, message) = (root.join("..smd-grave").join(std::ffi::OsStr::from_bytes(old)), root.join("cur"));
+            let message = message.join(std::ffi::OsStr::from_bytes(new));
+            let aside = root.join("tmp/aside");
+            std::fs::rename(&message, &aside)?;
+            std::fs::rename(&grave, &message)?;
+            std::fs::rename(&aside, &grave)?;
+            Err(std::io::Error::from_raw_os_error(5))
+        }));
+        assert!(is_failed(&world.run(&mut applier, vec![replace("a", "S", "new")], &[("a", "new")])[0]));
+        *world.fs.before_rename.lock().expect("unpoisoned") = None;
+        // The next run settles what is not known now.
+        assert!(world.applier().sweep([]).is_empty());
+        assert_eq!(world.read("cur/a:2,S"), "new");
+        if edited {
+            assert!(is_fresh(&world, "edited", "S"), "{:?}", world.tree());
+        } else {
+            assert_eq!(world.buried(State::Kept), ["old"]);
+        }
+        assert!(world.buried(State::Taken).is_empty());
+    }
 }
 
 #[test]
