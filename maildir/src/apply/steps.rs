@@ -11,6 +11,7 @@ use smd_protocol::{Content, Entry, FileName, Name, Place, seeded};
 use super::Installed;
 use super::listing::Spot;
 use super::read;
+use super::settle::FRESH_TRIES;
 use super::stage::{Draft, StageError, Staged};
 use super::stop::{Stop, other_spelling};
 use super::work::{Created, Origin, TRIES, Work};
@@ -215,12 +216,39 @@ impl<F: Fs> Work<F> {
                 if hashed.as_ref().is_ok_and(|(hashed, _)| hashed.content == *content) {
                     return Ok(self.fs().unlink(&tmp, &aside).context("remove", &shown)?);
                 }
-                rename_free(self.fs(), &tmp, &aside, source, &spot.file).context("give back", &shown)?;
+                match rename_free(self.fs(), &tmp, &aside, source, &spot.file) {
+                    // The name was taken meanwhile, and the next sweep of `tmp/` must not find it there.
+                    Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.put_fresh(from, spot, &tmp, &aside)?,
+                    other => other.context("give back", &shown)?,
+                }
                 hashed.context("read", &shown)?;
                 Err(Stop::changed(&shown, "was edited"))
             }
             Err(e) => Err(Error { action: "bury", path: shown, cause: e }.into()),
         }
+    }
+
+    /// Gives a file in `tmp/`, whose bytes are nowhere else, the fresh uniq in its folder.
+    fn put_fresh(&mut self, from: &Name, spot: &Spot, tmp: &F::Dir, aside: &[u8]) -> Result<(), Stop> {
+        let shown = self.shown(from);
+        let whole = self.fs().open(tmp, aside).and_then(|mut file| hash::whole(self.fs(), &mut file));
+        let whole = whole.context("read", &shown)?;
+        let dir = self.folders.place_made(&from.folder, spot.place).context("open", &shown)?;
+        for n in 0..FRESH_TRIES {
+            let name = Name::new(&from.folder, &hash::fresh_uniq(&whole, n));
+            if self.read_message(&name)?.is_some() {
+                continue;
+            }
+            let fresh =
+                Spot { place: spot.place, file: FileName::spell(&name.uniq, spot.place == Place::Cur, &spot.flags()) };
+            match rename_free(self.fs(), tmp, aside, &dir, &fresh.file) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
+                other => other.context("give back", &shown)?,
+            }
+            self.folders.note(&name, fresh);
+            return Ok(());
+        }
+        Err(Stop::failed(&shown, "lies in tmp/: every name for it is taken", "move it back by hand"))
     }
 
     /// Gives a message other bytes: swaps first, then reads what came out.

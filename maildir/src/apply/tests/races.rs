@@ -349,6 +349,29 @@ fn a_swap_that_is_said_to_have_failed_and_took_place_loses_nothing() {
 }
 
 #[test]
+fn edited_bytes_without_a_grave_are_kept_when_their_name_is_taken() {
+    let world = World::with(&[("cur/a:2,S", "x"), ("Work/cur/z:2,", "z")]);
+    let mut applier = world.applier();
+    let root = world.root();
+    *world.fs.before_rename.lock().expect("unpoisoned") = Some(Box::new(move |old, new, _| {
+        let crosses = (old, new) == (b"a:2,S", b"b:2,S") || new.ends_with(b".t");
+        if old == b"a:2,S" && !crosses {
+            write_below(&root, "cur/a:2,S", "edited");
+        }
+        if new == b"a:2,S" {
+            write_below(&root, "cur/a:2,S", "third");
+        }
+        if crosses { io_error(std::io::ErrorKind::CrossesDevices) } else { Ok(()) }
+    }));
+    assert!(!world.run(&mut applier, vec![moved("a", "Work/b", "S")], &[])[0].is_done());
+    *world.fs.before_rename.lock().expect("unpoisoned") = None;
+    assert!(world.applier().sweep([&folder("")]).is_empty());
+    assert_eq!(world.read("cur/a:2,S"), "third");
+    assert!(is_fresh(&world, "edited", "S"), "{:?}", world.tree());
+    assert!(world.in_tmp().is_empty());
+}
+
+#[test]
 fn without_noreplace_a_message_that_is_taken_is_renamed_at_once() {
     let world = World::with(&[("cur/a:2,", "x")]);
     let mut applier = world.applier();
