@@ -37,7 +37,8 @@ impl<F: Fs> RootRun<F> {
         if let Some(all) = self.trusted_parts(root).context("look at", &shown)? {
             return all.iter().try_for_each(|dir| self.fs.sync_fs(dir)).context("sync", &shown);
         }
-        // File by file: what the look found new, and the directories it lies in.
+        // File by file: what the look found new, the directories it lies in, and those above, which may be no folders.
+        let mut above = BTreeSet::new();
         for (folder, change) in &self.delta.folders {
             let Some(dirs) = if_there(root.folder(folder)).context("open", root.shown(folder, b""))? else { continue };
             let mut messages = Messages::new(root.clone());
@@ -52,6 +53,13 @@ impl<F: Fs> RootRun<F> {
             }
             for dir in [Some(&dirs.dir), dirs.new.as_ref(), dirs.cur.as_ref()].into_iter().flatten() {
                 self.fs.sync_dir(dir).context("sync", root.shown(folder, b""))?;
+            }
+            let parts: Vec<&[u8]> = folder.components().collect();
+            above.extend((1..parts.len()).filter_map(|depth| Folder::from_components(parts[..depth].to_vec()).ok()));
+        }
+        for folder in above {
+            if let Some(dir) = if_there(root.folder_dir(&folder)).context("open", root.shown(&folder, b""))? {
+                self.fs.sync_dir(&dir).context("sync", root.shown(&folder, b""))?;
             }
         }
         self.sync_renamed(root)?;

@@ -120,3 +120,40 @@ fn a_run_cut_at_any_call_keeps_all_bytes_and_the_next_one_goes_on() {
     assert!(kept > 0 && buried > 0, "{kept} {buried}");
     crate::figures::note(&format!("fault points of a run: {}", 2 * calls));
 }
+
+/// A message that a mail program delivered and did not sync is in the base of a run: a crash right after it keeps it.
+#[track_caller]
+fn assert_counted_mail_is_durable(memory: &Arc<Memory>, folder: &str) {
+    let hand = memory.by_hand();
+    for dir in ["cur", "new", "tmp"] {
+        hand.mkdir_all(format!("/home/u/Mail/{folder}/{dir}")).expect("makes");
+    }
+    hand.write_file(format!("/home/u/Mail/{folder}/new/m"), body(7), None, false).expect("writes");
+    memory.advance(MINUTE);
+    assert_eq!(run(memory, &[]).expect("runs"), 1);
+    memory.crash_worst();
+    let found = memory.by_hand().list("/home/u/Mail").expect("lists");
+    assert!(found.iter().any(|(path, _)| path.ends_with(b"/new/m")), "{found:?}");
+}
+
+#[test]
+fn what_others_wrote_is_durable_before_it_counts_also_below_directories_that_are_no_folders() {
+    for trusted in [true, false] {
+        let memory = world(4);
+        memory.set(|settings| settings.trusted = trusted);
+        run(&memory, &[]).expect("runs");
+        assert_counted_mail_is_durable(&memory, "lists/deep/rust");
+    }
+}
+
+#[test]
+fn what_others_wrote_is_durable_before_it_counts_also_on_a_disk_mounted_in_the_root() {
+    for below in ["", "/rust"] {
+        let memory = world(5);
+        memory.by_hand().mkdir_all("/home/u/Mail/lists").expect("makes");
+        memory.by_hand().mount("/home/u/Mail/lists").expect("mounts");
+        memory.by_hand().sync();
+        run(&memory, &[]).expect("runs");
+        assert_counted_mail_is_durable(&memory, &format!("lists{below}"));
+    }
+}
