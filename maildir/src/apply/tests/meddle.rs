@@ -22,6 +22,8 @@ pub(super) struct Meddling {
     pub(super) sync_fails: Mutex<bool>,
     /// The next sync of a file or file system fails, and no other.
     pub(super) one_sync_fails: Mutex<bool>,
+    /// Files whose names end so cannot be opened.
+    pub(super) unreadable: Mutex<Option<&'static [u8]>>,
     /// This name is listed as that one.
     pub(super) listed_as: Mutex<Option<(Vec<u8>, Vec<u8>)>>,
     /// So many bytes are left on the disk.
@@ -35,6 +37,7 @@ impl Meddling {
             after_link: Mutex::default(),
             sync_fails: Mutex::new(false),
             one_sync_fails: Mutex::new(false),
+            unreadable: Mutex::default(),
             listed_as: Mutex::default(),
             space: std::sync::Arc::default(),
         }
@@ -108,6 +111,9 @@ impl Fs for Meddling {
         Disk.stat(at, name)
     }
     fn open(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Self::File> {
+        if self.unreadable.lock().expect("unpoisoned").is_some_and(|end| name.ends_with(end)) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
         Ok(MeddledFile { file: Disk.open(at, name)?, space: self.space.clone() })
     }
     fn create(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Self::File> {

@@ -396,3 +396,34 @@ fn without_noreplace_a_message_that_is_taken_is_renamed_at_once() {
     let edited = edited.lock().expect("unpoisoned").take();
     assert_eq!(world.tree().into_values().collect::<Vec<_>>(), edited.into_iter().collect::<Vec<_>>());
 }
+
+#[test]
+fn what_was_taken_and_cannot_be_read_goes_back() {
+    let world = World::with(&[("cur/a:2,S", "x"), ("cur/b:2,S", "y")]);
+    let mut applier = world.applier();
+    *world.fs.unreadable.lock().expect("unpoisoned") = Some(b".t");
+    let outcomes = world.run(&mut applier, vec![delete("a"), replace("b", "S", "new")], &[("b", "new")]);
+    assert!(outcomes.iter().all(is_failed), "{outcomes:?}");
+    assert_eq!(world.tree().get("cur/a:2,S").map(String::as_str), Some("x"));
+    *world.fs.unreadable.lock().expect("unpoisoned") = None;
+    assert!(world.applier().sweep([]).is_empty());
+    let all: Vec<_> = world.tree().into_values().chain(world.buried(State::Kept)).collect();
+    assert!(all.contains(&"y".to_owned()), "{all:?}");
+}
+
+#[test]
+fn taken_bytes_whose_line_is_lost_rest() {
+    let world = World::with(&[("cur/a:2,S", "x")]);
+    crash(&world, delete("a"), &[]);
+    std::fs::remove_file(world.root().join("..smd-grave/index")).expect("removes");
+    assert!(world.applier().sweep([]).is_empty());
+    assert_eq!(world.buried(State::Kept), ["x"]);
+}
+
+#[test]
+fn a_move_to_a_uniq_that_has_other_flags_is_refused() {
+    let world = World::with(&[("cur/a:2,S", "x"), ("cur/b:2,F", "y")]);
+    let before = world.tree();
+    assert!(is_changed(&world.run(&mut world.applier(), vec![moved("a", "b", "S")], &[])[0]));
+    assert_eq!(world.tree(), before);
+}
