@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use smd_tests::mail;
 use smd_tests::outcome::Outcome;
 use smd_tests::populate::{self, Spec};
-use smd_tests::processes::{children, kill, runs, signal, wait_until};
+use smd_tests::processes::{children, kill, require_strace, runs, signal, under, wait_until};
 use smd_tests::rng::Rng;
 use smd_tests::room::Room;
 use smd_tests::tree::{self, Tree};
@@ -351,5 +351,32 @@ fn a_signal_in_the_middle_of_a_message_ends_the_run_in_order() {
         let child = start_large(&mut scene);
         assert!(signal(child.id(), which), "the client runs");
         end_large(scene, child, code, "run again");
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_to_its_end_hides_no_message() {
+    require_strace();
+    let world = World::new(Link::Local);
+    let rng = Rng::from_env_or(77);
+    let (here, there) = (world.client().maildir(), world.server().maildir());
+    populate::populate(&there, "first", Spec::plain(12, 2), &mut rng.fork(1));
+    world.sync(&[]).ok();
+    let mut us = User::new(&here, "us", rng.fork(2));
+    let log = world.dir().join("strace.log").display().to_string();
+    // From its N-th call on, for every N that a run reaches: the client reads no directory any more.
+    for nth in 1.. {
+        us.deliver("");
+        let before = contents(&there);
+        let inject = format!("inject=getdents64:error=EIO:when={nth}+");
+        let tracer = ["strace", "-o", &log, "-e", "trace=getdents64", "-e", &inject];
+        let run = finish(&mut under(&tracer, &world.prepare("smd-sync", world.client(), &["--allow-bulk-delete"])));
+        assert_kept(&before, &there);
+        world.sync(&[]).ok();
+        world.assert_equal();
+        if !fs::read_to_string(&log).expect("strace writes its log").contains("INJECTED") {
+            assert!(nth > 2, "no directory was read\n{run}");
+            break;
+        }
     }
 }
