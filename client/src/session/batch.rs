@@ -4,7 +4,7 @@
 //! stream in both directions, and each host installs when it has what it needs and has sent what was
 //! wanted of it. A step whose local source was gone is taken once more, with the bytes from the other host.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +16,7 @@ use smd_maildir::send::{ContentSink, send_contents};
 use smd_protocol::delta::{Delta, FolderDelta, Meta, Seen};
 use smd_protocol::reconcile::{Component, Side};
 use smd_protocol::wire::{self, Fetch, FromClient, FromServer};
-use smd_protocol::{Entry, Name, Outcome, Source, Step};
+use smd_protocol::{Content, Entry, Name, Outcome, Source, Step};
 use smd_server::link::Job;
 
 use super::SessionError;
@@ -125,6 +125,7 @@ impl<F: Fs> Pair<F> {
         let (ours, theirs) = (open(Side::Ours), open(Side::Theirs));
         let mut brings = self.unsure.clone();
         bring(&mut brings, ours.iter().chain(&theirs).map(|(step, _)| step));
+        still_begun(&mut brings, &self.begun);
         if !brings.is_empty() {
             self.local.note_begun(&brings)?;
         }
@@ -331,6 +332,20 @@ fn unfinished<'a>(component: &'a Component, outcomes: &'a Outcomes) -> impl Iter
     both.flat_map(|(steps, outcomes)| steps.iter().zip(outcomes))
         .filter(|(_, outcome)| !outcome.is_done())
         .map(|(step, _)| step)
+}
+
+/// Adds what an earlier run was bringing when it was cut: it is on both hosts, so that no step brings it again, and in no
+/// base until this run commits, which may be cut as well.
+fn still_begun(brings: &mut Delta, begun: &Delta) {
+    let again: HashSet<Content> =
+        brings.folders.values().flat_map(|change| &change.set).map(|seen| seen.entry.content).collect();
+    for (folder, change) in &begun.folders {
+        let kept = change.set.iter().filter(|seen| !again.contains(&seen.entry.content));
+        let change = brings.folders.entry(folder.clone()).or_default();
+        change.set.extend(kept.cloned());
+        change.normalise();
+    }
+    brings.folders.retain(|_, change| !change.is_empty());
 }
 
 /// The contents that these steps need from the other host.

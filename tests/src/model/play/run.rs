@@ -175,6 +175,8 @@ impl World {
             u64::from(struck && !matches!(run.mishap, Mishap::None)) + u64::from(meddled) + u64::from(cut);
         if meddled {
             self.mixed = true;
+            // The look may have come after what the user did.
+            [0, run.client].into_iter().for_each(|at| self.forget_lacking(at));
         }
         match &result {
             Err(SessionError::Bug { text }) => return Err(format!("bug: {text}")),
