@@ -228,11 +228,12 @@ impl FileName {
         Ok(Self { uniq: Uniq::parse(uniq)?, flags: info.map_or_else(Flags::default, Flags::from_info) })
     }
 
-    /// Composes the file name that we give: in `cur` always with `:2,`, in `new` only when there are flags.
-    /// May be longer than [`NAME_MAX`]; the file system then refuses it.
+    /// Composes the file name that we give: in `cur` with `:2,`, unless only that made it too long, in `new` only when there
+    /// are flags. May be longer than [`NAME_MAX`]; the file system then refuses it.
     pub fn spell(uniq: &Uniq, in_cur: bool, flags: &Flags) -> Vec<u8> {
         let mut name = uniq.as_bytes().to_vec();
-        if in_cur || !flags.is_empty() {
+        let marked = in_cur && name.len() + b":2,".len() <= NAME_MAX;
+        if marked || !flags.is_empty() {
             flags.write_info(&mut name);
         }
         name
@@ -370,6 +371,9 @@ mod tests {
         assert_eq!(spell(b"x", true, b"2,"), b"x:2,");
         assert_eq!(spell(b"x", true, b"2,SF"), b"x:2,FS");
         assert_eq!(spell(b"x", false, b"2,S"), b"x:2,S");
+        assert_eq!(spell(&[b'x'; 252], true, b"2,").len(), 255);
+        assert_eq!(spell(&[b'x'; 253], true, b"2,"), [b'x'; 253]);
+        assert_eq!(spell(&[b'x'; 253], true, b"2,S").len(), 257);
     }
 
     #[test]

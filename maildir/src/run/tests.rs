@@ -119,3 +119,17 @@ fn a_folder_put_back_is_noted_as_soon_as_it_is_seen() {
     let (run, _) = world.run();
     assert_eq!(run.look.expect("looked").put_back, [Folder::root()]);
 }
+
+#[test]
+fn a_section_that_the_peer_lost_adopts_here_too() {
+    let world = World::new();
+    let (mut run, delta) = world.run();
+    let id = run.prepare(1, &delta).expect("prepares");
+    run.commit(id).expect("commits");
+    run.finish(Depth::Quick);
+    drop(run);
+    let (mut run, _) = world.run();
+    assert_eq!((run.base().expect("base").messages(), run.has_adopting().expect("read")), (1, false));
+    run.agree(Some(id), &[Folder::root()]).expect("agrees");
+    assert_eq!((run.base().expect("base").messages(), run.has_adopting().expect("read")), (0, true));
+}
