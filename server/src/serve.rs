@@ -464,3 +464,24 @@ fn told(found: smd_maildir::run::Looked) -> Looked {
         troubles: few(found.troubles),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_look_found_is_told_whole() {
+        // A look that is incomplete and not said to be makes deletes of what was not read.
+        let trouble = smd_maildir::Trouble { path: b"x".to_vec(), text: "cannot be read".to_owned() };
+        let found = smd_maildir::run::Looked {
+            absent: true,
+            incomplete: true,
+            suspicious: Some("is missing".to_owned()),
+            troubles: vec![trouble],
+            ..Default::default()
+        };
+        let told = told(found);
+        assert!(told.absent && told.incomplete && told.unusable.is_none());
+        assert_eq!((told.suspicious.as_deref(), told.troubles.len()), (Some("is missing"), 1));
+    }
+}

@@ -83,9 +83,10 @@ fn undo(request: &Request, output: &Output) -> Result<Exit, Box<Failure>> {
     }
     let mut candidates = Candidates::open(known.union(&wanted).cloned().collect::<BTreeSet<PathBuf>>());
     let mut warnings = Vec::new();
-    for path in wanted.iter().filter(|path| !candidates.has(path)) {
-        warnings.push(format!("{} cannot be looked at", path.display()));
-    }
+    let unseen: Vec<String> =
+        wanted.iter().filter(|path| !candidates.has(path)).map(|path| path.display().to_string()).collect();
+    warnings.extend(unseen.iter().map(|path| format!("{path} cannot be looked at")));
+    let lost: Vec<String> = candidates.lost.iter().map(|(path, _)| path.display().to_string()).collect();
     if wanted.is_empty() {
         warnings.extend(text::lost(&home, &candidates.lost));
     } else {
@@ -96,7 +97,7 @@ fn undo(request: &Request, output: &Output) -> Result<Exit, Box<Failure>> {
         .map_err(|(path, error)| io_failure(format!("the grave of {}: {error}", path.display())))?;
     warnings.extend(text::unsettled(&yards));
 
-    let chosen = choose(&runs, &request.runs)?;
+    let chosen = choose(&runs, &request.runs, &lost)?;
     let mut runs = match chosen {
         Some(chosen) => {
             runs.retain(|run| chosen.contains(run.number()));
@@ -110,11 +111,11 @@ fn undo(request: &Request, output: &Output) -> Result<Exit, Box<Failure>> {
         true => Some(runs.iter().map(|run| bring_back(run, &yards, &home)).collect::<Result<Vec<_>, _>>()?),
         false => None,
     };
-    Ok(text::report(request, output, &yards, &runs, done.as_deref(), warnings))
+    Ok(text::report(request, output, &yards, &runs, done.as_deref(), warnings, !unseen.is_empty()))
 }
 
-/// The numbers of the runs that were typed; none when none was.
-fn choose(runs: &[Run], typed: &[String]) -> Result<Option<BTreeSet<String>>, Box<Failure>> {
+/// The numbers of the runs that were typed; none when none was. `lost` are roots that cannot be opened.
+fn choose(runs: &[Run], typed: &[String], lost: &[String]) -> Result<Option<BTreeSet<String>>, Box<Failure>> {
     let mut chosen = BTreeSet::new();
     for digits in typed {
         let named: Vec<&Run> = runs.iter().filter(|run| run.is_named(digits)).collect();
@@ -122,7 +123,8 @@ fn choose(runs: &[Run], typed: &[String]) -> Result<Option<BTreeSet<String>>, Bo
             [run] => drop(chosen.insert(run.number().to_owned())),
             [] => {
                 let heading = format!("No run {digits} has anything in a grave of this host.");
-                return Err(failure(Exit::Usage, &heading, None, Some("list the runs there are: smd-undo")));
+                let cause = (!lost.is_empty()).then(|| format!("these roots cannot be opened: {}", lost.join(", ")));
+                return Err(failure(Exit::Usage, &heading, cause, Some("list the runs there are: smd-undo")));
             }
             _ => {
                 let numbers: Vec<&str> = named.iter().map(|run| run.number()).collect();

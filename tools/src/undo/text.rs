@@ -26,7 +26,7 @@ const FOLDERS: usize = 3;
 /// Failures that are named.
 const FAILURES: usize = 20;
 
-/// Says everything, and gives the exit code.
+/// Says everything, and gives the exit code. `unseen`: a root that was named cannot be looked at.
 pub fn report(
     request: &Request,
     output: &Output,
@@ -34,6 +34,7 @@ pub fn report(
     runs: &[Run],
     done: Option<&[Done]>,
     mut warnings: Vec<String>,
+    unseen: bool,
 ) -> Exit {
     let failed: Vec<&String> = done
         .unwrap_or_default()
@@ -45,7 +46,7 @@ pub fn report(
     if failed.len() > FAILURES {
         warnings.push(format!("and {} more could not be brought back", failed.len() - FAILURES));
     }
-    let exit = if failed.is_empty() { Exit::Ok } else { Exit::Partly };
+    let exit = if failed.is_empty() && !unseen { Exit::Ok } else { Exit::Partly };
     let detailed = !request.runs.is_empty();
     if request.typed.json {
         output.say(&format!("{}\n", object_of(yards, runs, done, detailed, &warnings, exit)));
