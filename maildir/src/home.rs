@@ -72,6 +72,8 @@ pub struct Pair<F: Fs> {
     pub fs: Arc<F>,
     /// The held directory; none when it is not there and may not be made.
     pub dir: Option<F::Dir>,
+    /// The directories above it, up to that of the state directory, as far as they can be opened.
+    above: Vec<F::Dir>,
     /// Where it is; for messages only.
     pub path: PathBuf,
     /// Whether anything in it may be written.
@@ -80,11 +82,21 @@ pub struct Pair<F: Fs> {
 
 impl<F: Fs> Clone for Pair<F> {
     fn clone(&self) -> Self {
-        Self { fs: self.fs.clone(), dir: self.dir.clone(), path: self.path.clone(), access: self.access }
+        let Self { fs, dir, above, path, access } = self;
+        Self { fs: fs.clone(), dir: dir.clone(), above: above.clone(), path: path.clone(), access: *access }
     }
 }
 
 impl<F: Fs> Pair<F> {
+    /// Makes the way to the directory durable. A run that made a part of it may have been killed before it synced that, and
+    /// every later run finds it there.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn sync_way(&self) -> io::Result<()> {
+        self.above.iter().try_for_each(|dir| self.fs.sync_dir(dir))
+    }
+
     /// The path of a file in it, for messages.
     pub fn shown(&self, name: &[u8]) -> Vec<u8> {
         shown(&self.path, name)
@@ -139,8 +151,16 @@ impl<F: Fs> Home<F> {
     pub fn pair(&self, side: Side, peer: &Label) -> Result<Pair<F>, Error> {
         let names = [side.dir(), peer.as_str().as_bytes()];
         let dir = self.below(&names)?;
+        let mut above = Vec::new();
+        if self.access == Access::ReadWrite {
+            // A directory that we may pass and not read cannot be synced, and is not ours to have made.
+            let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            above.extend(self.fs.open_root(parent.unwrap_or(Path::new("."))).ok());
+            above.extend(self.dir.clone());
+            above.extend(self.below(&names[..1])?);
+        }
         let path = names.iter().fold(self.path.clone(), |path, name| path.join(std::ffi::OsStr::from_bytes(name)));
-        Ok(Pair { fs: self.fs.clone(), dir, path, access: self.access })
+        Ok(Pair { fs: self.fs.clone(), dir, above, path, access: self.access })
     }
 
     /// Opens a directory below this one, component by component, making what is missing when it may.

@@ -289,3 +289,21 @@ fn a_message_moved_during_the_second_listing_of_unproven_folders_is_one() {
         ],
     });
 }
+
+#[test]
+fn a_state_directory_that_a_killed_run_made_survives_a_crash() {
+    kept(&Case {
+        seed: 10_001_162,
+        clients: 1,
+        habit: Habit::Tidy,
+        disk: 6,
+        events: vec![
+            Event::User(0, Act::Deliver(19, 243, 58, 201), true),
+            run(Way::Push, Mishap::Fault(0, Fault::Kill(38))),
+            Event::Settle(0),
+            Event::Crash(3),
+            Event::User(0, Act::Delete(236), true),
+            Event::Settle(0),
+        ],
+    });
+}
