@@ -23,6 +23,7 @@ use smd_server::link::{Inbox, Outbox, Reader, Writer};
 
 mod agree;
 mod batch;
+mod open;
 mod pair;
 mod peer;
 mod tell;
@@ -32,6 +33,7 @@ use pair::Pair;
 use peer::{Peer, unexpected};
 
 pub use crate::session_error::SessionError;
+pub use open::{Open, Waker, Woken};
 pub use peer::Words;
 pub use verify::{BothSides, OneSide, both_sides};
 
