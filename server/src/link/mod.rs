@@ -19,7 +19,7 @@ use smd_protocol::wire::{self, WireError};
 mod reader;
 mod writer;
 
-pub use reader::{Event, Reader};
+pub use reader::{Event, Reader, Ringer};
 pub use writer::{Wording, Writer};
 
 /// Bytes that passed, after compression.
@@ -84,6 +84,10 @@ pub trait Inbox {
     fn next(&self, wait: Duration) -> Option<Event>;
     /// Bytes read so far, after compression.
     fn bytes(&self) -> u64;
+    /// What ends a wait from another thread; none where there is no other thread.
+    fn ringer(&self) -> Option<Ringer> {
+        None
+    }
 }
 
 /// Queues a message.
