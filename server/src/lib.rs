@@ -2,7 +2,8 @@
 //! the client's Hello.
 //!
 //! The rooms: [`link`] (frames, compression, signs of life; the client uses it too), [`roots`] (where a
-//! path from the wire becomes a root on this host, and what may be one), [`serve`] (message by message).
+//! path from the wire becomes a root on this host, and what may be one), [`serve`] (message by message), `watch` (between
+//! two runs of a session that stays).
 //!
 //! Deliberately not here: decisions about messages (the client's planner makes them), and anything said
 //! to a person but by way of the client.
@@ -11,5 +12,6 @@ pub mod link;
 pub mod roots;
 pub mod serve;
 pub mod start;
+mod watch;
 
 pub use start::main_impl;
