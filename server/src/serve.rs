@@ -11,6 +11,7 @@ use std::io::{Read, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use smd_maildir::apply::Incoming;
@@ -128,15 +129,63 @@ pub fn serve<F: Fs>(
     let writer = Writer::start(writer, Words);
     let mut session = Session::new(fs, places, writer);
     session.ringer = inbox.ringer();
+    let mut talk = Talk { session, inbox };
     let result = loop {
-        match session.hear(inbox.next(Duration::from_secs(wire::SILENCE_SECONDS))) {
-            Ok(ControlFlow::Continue(())) => {}
-            Ok(ControlFlow::Break(())) => break Ok(()),
+        match talk.rest() {
+            Ok(Some(event)) => match talk.run(event) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => break Ok(()),
+                Err(error) => break Err(error),
+            },
+            Ok(None) => {}
             Err(error) => break Err(error),
         }
     };
-    session.finish();
+    talk.session.finish();
     result
+}
+
+/// Stack of a thread that carries a run: as much as the first thread has by custom.
+const STACK: usize = 8 << 20;
+
+/// The two ends of serving.
+struct Talk<F: Fs> {
+    session: Session<F, Writer>,
+    inbox: Reader,
+}
+
+impl<F: Fs> Talk<F> {
+    /// Waits between two runs. Gives what begins the next one, or ends the session.
+    fn rest(&mut self) -> Result<Option<Event>, ServeError> {
+        let event = self.inbox.next(Duration::from_secs(wire::SILENCE_SECONDS));
+        let ping = match &event {
+            Some(Event::Frame(Frame::Message(bytes))) => matches!(codec::decode(bytes), Ok(FromClient::Ping)),
+            _ => false,
+        };
+        match event {
+            Some(Event::Rung) | None => self.session.hear(event).map(|_| None),
+            Some(event) => Ok((!ping).then_some(event)),
+        }
+    }
+
+    /// Carries a run from its first message to the rest after it, in a thread of its own: what a thread's allocator keeps
+    /// for later goes when the thread ends, and would otherwise hold all memory of the run through the rest.
+    fn run(&mut self, first: Event) -> Result<ControlFlow<()>, ServeError> {
+        let Self { session, inbox } = self;
+        let mut event = Some(first);
+        let carry = move || loop {
+            match session.hear(event)? {
+                ControlFlow::Continue(()) if session.hello.is_some() => {
+                    event = inbox.next(Duration::from_secs(wire::SILENCE_SECONDS));
+                }
+                flow => return Ok(flow),
+            }
+        };
+        thread::scope(|scope| match thread::Builder::new().stack_size(STACK).spawn_scoped(scope, carry) {
+            Ok(run) => run.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(error) => Err(ReadError::Io(error).into()),
+        })
+    }
 }
 
 fn never_offered() -> ServeError {
