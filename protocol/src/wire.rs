@@ -42,6 +42,9 @@ pub const PING_SECONDS: u64 = 15;
 /// Seconds of silence after which the other end counts as lost.
 pub const SILENCE_SECONDS: u64 = 60;
 
+/// The feature by which both ends say that they know how to rest: to watch between the runs of one session.
+pub const WATCH: &str = "watch";
+
 /// How closely to look.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub enum Depth {
@@ -251,6 +254,9 @@ pub enum FromClient {
     Bye,
     /// A sign of life.
     Ping,
+    /// The run is over and the session stays ([`WATCH`]): let go of everything, watch, and tell of the first change.
+    /// Another Hello begins the next run.
+    Rest,
 }
 
 /// Bytes for a step begin.
@@ -333,6 +339,13 @@ pub enum FromServer {
     Fail(Failure),
     /// A sign of life.
     Ping,
+    /// The run is over here too, and this host rests.
+    Resting {
+        /// What is not watched, and why.
+        unwatched: Vec<PeerTrouble>,
+    },
+    /// Something changed here since the last look; said once in a rest. May cross a Hello of the client.
+    Changed,
 }
 
 /// Why the server ends a session.

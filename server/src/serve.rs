@@ -30,8 +30,10 @@ use smd_protocol::wire::{
 };
 use smd_protocol::{Entry, Name, Outcome, Step, codec, seeded};
 
-use crate::link::{Event, Inbox, Job, Outbox, ReadError, Reader, SendError, Wording, Writer, send};
+use crate::apart::apart;
+use crate::link::{Event, Inbox, Job, Outbox, ReadError, Reader, Ringer, SendError, Wording, Writer, send};
 use crate::roots;
+use crate::watch::Rest;
 
 /// How long a lock is waited for, in milliseconds.
 const LOCK_WAIT_MS: u64 = 30_000;
@@ -126,15 +128,57 @@ pub fn serve<F: Fs>(
         Reader::start(reader, |first| matches!(codec::decode(first), Ok(FromClient::Hello(hello)) if hello.compress));
     let writer = Writer::start(writer, Words);
     let mut session = Session::new(fs, places, writer);
+    session.ringer = inbox.ringer();
+    let mut talk = Talk { session, inbox };
     let result = loop {
-        match session.hear(inbox.next(Duration::from_secs(wire::SILENCE_SECONDS))) {
-            Ok(ControlFlow::Continue(())) => {}
-            Ok(ControlFlow::Break(())) => break Ok(()),
+        match talk.rest() {
+            Ok(Some(event)) => match talk.run(event) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => break Ok(()),
+                Err(error) => break Err(error),
+            },
+            Ok(None) => {}
             Err(error) => break Err(error),
         }
     };
-    session.finish();
+    talk.session.finish();
     result
+}
+
+/// The two ends of serving.
+struct Talk<F: Fs> {
+    session: Session<F, Writer>,
+    inbox: Reader,
+}
+
+impl<F: Fs> Talk<F> {
+    /// Waits between two runs. Gives what begins the next one, or ends the session.
+    fn rest(&mut self) -> Result<Option<Event>, ServeError> {
+        let event = self.inbox.next(Duration::from_secs(wire::SILENCE_SECONDS));
+        let ping = match &event {
+            Some(Event::Frame(Frame::Message(bytes))) => matches!(codec::decode(bytes), Ok(FromClient::Ping)),
+            _ => false,
+        };
+        match event {
+            Some(Event::Rung) | None => self.session.hear(event).map(|_| None),
+            Some(event) => Ok((!ping).then_some(event)),
+        }
+    }
+
+    /// Carries a run from its first message to the rest after it.
+    fn run(&mut self, first: Event) -> Result<ControlFlow<()>, ServeError> {
+        let Self { session, inbox } = self;
+        let mut event = Some(first);
+        let carry = move || loop {
+            match session.hear(event)? {
+                ControlFlow::Continue(()) if session.hello.is_some() => {
+                    event = inbox.next(Duration::from_secs(wire::SILENCE_SECONDS));
+                }
+                flow => return Ok(flow),
+            }
+        };
+        apart(carry).map_err(ReadError::Io)?
+    }
 }
 
 fn never_offered() -> ServeError {
@@ -155,6 +199,13 @@ pub struct Session<F: Fs, O: Outbox> {
     fs: Arc<F>,
     places: Places,
     outbox: O,
+    /// What can end a wait for the client; none where a session cannot rest.
+    ringer: Option<Ringer>,
+    /// The watch between the runs, once the client asked for one.
+    rest: Option<Rest<F>>,
+    /// Everything said is compressed.
+    compressed: bool,
+    /// Of the run that is on.
     hello: Option<ClientHello>,
     roots: Vec<Active<F>>,
     /// The message whose bytes are coming in.
@@ -164,7 +215,17 @@ pub struct Session<F: Fs, O: Outbox> {
 impl<F: Fs, O: Outbox> Session<F, O> {
     /// Begins a session that answers into this outbox. Nothing is touched before the client's Hello.
     pub fn new(fs: Arc<F>, places: &Places, outbox: O) -> Self {
-        Self { fs, places: places.clone(), outbox, hello: None, roots: Vec::new(), incoming: None }
+        Self {
+            fs,
+            places: places.clone(),
+            outbox,
+            ringer: None,
+            rest: None,
+            compressed: false,
+            hello: None,
+            roots: Vec::new(),
+            incoming: None,
+        }
     }
 
     /// Deals with what came in, or with nothing having come for too long. Breaks when the client is done.
@@ -195,6 +256,11 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             Some(Event::End) => return Ok(ControlFlow::Break(())),
             Some(Event::Broken(ReadError::Io(error))) => return Err(ReadError::Io(error).into()),
             Some(Event::Broken(error)) => return Err(protocol(error.to_string())),
+            Some(Event::Rung) => {
+                if self.rest.as_ref().is_some_and(Rest::is_due) {
+                    send(&self.outbox, &FromServer::Changed)?;
+                }
+            }
             None => return Err(ServeError::Silence(wire::SILENCE_SECONDS)),
         }
         Ok(ControlFlow::Continue(()))
@@ -250,6 +316,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
                 }
                 Ok(send(&self.outbox, &FromServer::Committed { root })?)
             }
+            FromClient::Rest => self.handle_rest(),
             FromClient::Bye | FromClient::Ping => Ok(()),
         }
     }
@@ -292,9 +359,14 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             answers.push(RootAnswer { ids: run.ids(), counter: run.counter(), damaged: run.damaged().to_vec() });
             self.roots.push(Active { run, steps: Vec::new(), fetch: Vec::new(), begun: None, parts: Vec::new() });
         }
-        send(&self.outbox, &FromServer::Hello(ServerHello { features: Vec::new(), roots: answers.clone() }))?;
-        if hello.compress {
+        let features = self.features(&hello);
+        send(&self.outbox, &FromServer::Hello(ServerHello { features, roots: answers.clone() }))?;
+        if hello.compress && !self.compressed {
             self.outbox.compress()?;
+            self.compressed = true;
+        }
+        if let Some(rest) = &mut self.rest {
+            rest.begin(self.roots.iter().map(|active| active.run.ground()).collect());
         }
         for (index, (offer, answer)) in (0u16..).zip(hello.roots.iter().zip(&answers)) {
             self.active(index)?.run.agree(offer.ids.common(answer.ids), &offer.damaged)?;
@@ -302,6 +374,35 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         }
         self.hello = Some(hello);
         Ok(())
+    }
+
+    /// The client's features that this session has too.
+    fn features(&mut self, hello: &ClientHello) -> Vec<String> {
+        if let (None, Some(ringer), true) = (&self.rest, &self.ringer, hello.features.iter().any(|f| f == wire::WATCH))
+        {
+            self.rest = Some(Rest::new(self.fs.clone(), ringer.clone()));
+        }
+        self.rest.iter().map(|_| wire::WATCH.to_owned()).collect()
+    }
+
+    /// The run is over, and the session stays.
+    fn handle_rest(&mut self) -> Result<(), ServeError> {
+        if self.rest.is_none() || self.hello.is_none() {
+            return Err(protocol("a rest that was not agreed on, or not after a run"));
+        }
+        self.end_run();
+        let mut unwatched = self.rest.as_mut().map(Rest::rest).unwrap_or_default();
+        unwatched.truncate(TROUBLES_MAX);
+        Ok(send(&self.outbox, &FromServer::Resting { unwatched })?)
+    }
+
+    /// Keeps what was learnt, and lets go of everything.
+    fn end_run(&mut self) {
+        self.incoming = None;
+        let depth = self.hello.take().map_or(Depth::Quick, |hello| hello.depth);
+        for mut active in std::mem::take(&mut self.roots) {
+            active.run.finish(depth);
+        }
     }
 
     /// Looks at a root and tells what changed in it.
@@ -432,11 +533,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
 
     /// Ends the session: keeps what was learnt, lets go of everything, and waits until all was said.
     pub fn finish(mut self) {
-        self.incoming = None;
-        let depth = self.hello.as_ref().map_or(Depth::Quick, |hello| hello.depth);
-        for mut active in self.roots.drain(..) {
-            active.run.finish(depth);
-        }
+        self.end_run();
         let _ = self.outbox.drain(&mut || {});
     }
 }

@@ -3,7 +3,7 @@
 //! The rooms: `peer` (talking to the server), `pair` (one root at both hosts: looks and plan), `batch`
 //! (steps and contents, both ways), `agree` (the new base), `tell` (what the report says of it), `verify` (both
 //! looks without a base, for `smd-verify`).
-//! [`run`] is the order in which they are used.
+//! `open` (run after run over one connection). `converse` is the order in which they are used.
 //!
 //! Deliberately not here: what happens to a message (`smd_protocol::reconcile`), how it happens on a disk
 //! (`smd_maildir`), and how anything is said to a person (`report`, `error`).
@@ -18,20 +18,22 @@ use smd_maildir::lock::LockError;
 use smd_maildir::run::RunError;
 use smd_maildir::store::StoreError;
 use smd_protocol::seeded;
-use smd_protocol::wire::{ClientHello, Depth, FromClient, FromServer};
+use smd_protocol::wire::{self, ClientHello, Depth, FromClient, FromServer};
 use smd_server::link::{Inbox, Outbox, Reader, Writer};
 
 mod agree;
 mod batch;
+mod open;
 mod pair;
 mod peer;
 mod tell;
 mod verify;
 
 use pair::Pair;
-use peer::{Peer, unexpected};
+use peer::unexpected;
 
 pub use crate::session_error::SessionError;
+pub use open::{Open, Waker, Woken};
 pub use peer::Words;
 pub use verify::{BothSides, OneSide, both_sides};
 
@@ -47,9 +49,9 @@ const MACHINE_ID: &str = "/etc/machine-id";
 /// The way to the server, as the session uses it.
 pub struct Line {
     /// What the server says.
-    pub inbox: Box<dyn Inbox>,
+    pub inbox: Box<dyn Inbox + Send>,
     /// What it is told.
-    pub outbox: Box<dyn Outbox>,
+    pub outbox: Box<dyn Outbox + Send>,
     /// The server is on this host, so nothing is compressed.
     pub local: bool,
 }
@@ -63,7 +65,7 @@ impl Line {
     }
 }
 
-/// Runs one session over this line, with this host's files in `fs`.
+/// Runs one session over this line, with this host's files in `fs`: one run, and goodbye.
 ///
 /// # Errors
 /// When the session cannot be brought to its end. What was committed stands; the next run finishes the rest.
@@ -75,39 +77,24 @@ pub fn run<F: Fs>(
     progress: &mut Progress,
     stop: Arc<AtomicBool>,
 ) -> Result<Report, SessionError> {
-    let local = line.local;
-    let mut peer = Peer::new(line, stop);
-    let mut pairs = Vec::new();
-    let result = converse(fs, endpoint, options, local, &mut peer, &mut pairs, progress);
-    // Whatever happened: what was read need not be read again.
-    for pair in &mut pairs {
-        pair.finish(options);
-    }
-    let mut report = result?;
-    peer.say(&FromClient::Bye)?;
-    peer.drain(&mut || {})?;
-    let (sent, received) = peer.bytes();
-    report.traffic = Traffic { sent, received, round_trips: peer.round_trips, ..report.traffic };
-    report.troubles.append(&mut peer.troubles);
-    Ok(report)
+    Open::new(fs.clone(), endpoint.clone(), line, stop).once(options, progress)
 }
 
+/// One run over a connection; `stays` when there may be another one after it.
 fn converse<F: Fs>(
-    fs: &Arc<F>,
-    endpoint: &Endpoint,
+    open: &mut Open<F>,
+    stays: bool,
     options: &RunOptions,
-    local: bool,
-    peer: &mut Peer,
     pairs: &mut Vec<Pair<F>>,
     progress: &Progress,
 ) -> Result<Report, SessionError> {
     progress.phase(Phase::Connect, None);
     let access = if options.dry_run && !seeded::is("dry-run-writes") { Access::ReadOnly } else { Access::ReadWrite };
-    let home = Home::open(fs.clone(), endpoint.home.path(), access).map_err(RunError::from)?;
+    let home = Home::open(open.fs.clone(), open.endpoint.home.path(), access).map_err(RunError::from)?;
     let id = client_id(&home, Path::new(MACHINE_ID)).map_err(RunError::from)?;
-    let label = Label::derive(endpoint.name.as_bytes());
-    for (index, root) in (0u16..).zip(&endpoint.roots) {
-        pairs.push(Pair::open(index, root, &home, &label, id.id.as_str(), options, &|| peer.stopped())?);
+    let label = Label::derive(open.endpoint.name.as_bytes());
+    for (index, root) in (0u16..).zip(&open.endpoint.roots) {
+        pairs.push(Pair::open(index, root, &home, &label, id.id.as_str(), options, &|| open.peer.stopped())?);
     }
 
     let changed = match id.fresh {
@@ -119,22 +106,29 @@ fn converse<F: Fs>(
         pair.report.notes.push(format!("{why}; this run unites both hosts by content"));
     }
 
-    peer.say(&FromClient::Hello(ClientHello {
-        features: Vec::new(),
+    open.begins();
+    open.peer.say(&FromClient::Hello(ClientHello {
+        features: if stays { vec![wire::WATCH.to_owned()] } else { Vec::new() },
         client: id.id.as_str().to_owned(),
         pair: label.as_str().to_owned(),
         direction: options.direction.into(),
         dry_run: options.dry_run,
         depth: options.scan.into(),
-        compress: !local,
+        compress: !open.local,
         grave_days: options.grave_days,
         roots: pairs.iter().map(Pair::offer).collect(),
     }))?;
-    if !local {
-        peer.compress()?;
+    if !open.local && !open.compressed {
+        open.peer.compress()?;
+        open.compressed = true;
     }
+    if stays {
+        open.watch(pairs.iter().map(|pair| pair.local.ground()).collect());
+    }
+    let Open { peer, endpoint, rests, .. } = open;
     let FromServer::Hello(hello) = peer.hear_message()? else { return Err(unexpected("something before its Hello")) };
     peer.round_trips += 1;
+    *rests = hello.features.iter().any(|feature| feature == wire::WATCH);
     if hello.roots.len() != pairs.len() {
         return Err(unexpected("answers for other roots"));
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use smd_protocol::codec;
 use smd_protocol::wire::{self, ContentEnd, ContentStart, Failure, Frame, FromClient, FromServer, WireError};
-use smd_server::link::{Event, Inbox, Job, Outbox, ReadError, SendError, Wording, send};
+use smd_server::link::{Event, Inbox, Job, Outbox, ReadError, Ringer, SendError, Wording, send};
 
 use super::{Line, SessionError};
 use crate::report::{Host, Trouble};
@@ -46,11 +46,13 @@ pub(super) enum Heard {
 
 /// The server, as the session sees it.
 pub(super) struct Peer {
-    inbox: Box<dyn Inbox>,
-    outbox: Box<dyn Outbox>,
+    inbox: Box<dyn Inbox + Send>,
+    outbox: Box<dyn Outbox + Send>,
     stop: Arc<AtomicBool>,
     /// The server's Hello has come.
     met: bool,
+    /// Bytes sent and received before this run.
+    before: (u64, u64),
     /// Bytes up to the end of the server's Hello.
     hello_bytes: u64,
     /// How often an answer was waited for.
@@ -66,10 +68,25 @@ impl Peer {
             outbox: line.outbox,
             stop,
             met: false,
+            before: (0, 0),
             hello_bytes: 0,
             round_trips: 0,
             troubles: Vec::new(),
         }
+    }
+
+    /// Another run begins: bytes, round trips and troubles are counted anew.
+    pub(super) fn begin(&mut self) {
+        if self.met {
+            self.before = self.bytes();
+        }
+        self.round_trips = 0;
+        self.troubles.clear();
+    }
+
+    /// What ends a wait from another thread.
+    pub(super) fn ringer(&self) -> Option<Ringer> {
+        self.inbox.ringer()
     }
 
     /// Whether the person wants the run to end.
@@ -111,7 +128,7 @@ impl Peer {
                             return told(failure);
                         }
                     }
-                    Some(Event::Frame(Frame::Piece(_))) => {}
+                    Some(Event::Frame(Frame::Piece(_)) | Event::Rung) => {}
                     Some(Event::Broken(error)) => return self.broken(error),
                     Some(Event::End) | None => return SessionError::Lost { met: self.met, source: None },
                 }
@@ -140,12 +157,14 @@ impl Peer {
                 Some(Event::Frame(Frame::Message(bytes))) => {
                     let message =
                         codec::decode(&bytes).map_err(|error| SessionError::Protocol { text: error.to_string() })?;
-                    if !self.met {
-                        self.met = true;
-                        self.hello_bytes = (wire::PREAMBLE_SIZE + wire::FRAME_HEAD + bytes.len()) as u64;
+                    let preamble = if self.met { 0 } else { wire::PREAMBLE_SIZE };
+                    self.met = true;
+                    if matches!(message, FromServer::Hello(_)) {
+                        self.hello_bytes = self.before.1 + (preamble + wire::FRAME_HEAD + bytes.len()) as u64;
                     }
                     match message {
-                        FromServer::Ping => since = Instant::now(),
+                        // The server tells of a change, and the client has begun the next run already.
+                        FromServer::Ping | FromServer::Changed => since = Instant::now(),
                         FromServer::Fail(failure) => return Err(told(failure)),
                         FromServer::Troubles(troubles) => self.troubles.extend(troubles.into_iter().map(trouble)),
                         message => return Ok(Heard::Message(message)),
@@ -155,10 +174,30 @@ impl Peer {
                 Some(Event::Broken(error)) => return Err(self.broken(error)),
                 // Before the Hello ssh may be asking for a passphrase; afterwards there are signs of life.
                 None if self.met && since.elapsed() > Duration::from_secs(wire::SILENCE_SECONDS) => {
-                    return Err(SessionError::Lost { met: true, source: Some(std::io::ErrorKind::TimedOut.into()) });
+                    return Err(self.silent());
                 }
-                None => {}
+                Some(Event::Rung) | None => {}
             }
+        }
+    }
+
+    /// The error of a server that is silent for too long.
+    pub(super) fn silent(&self) -> SessionError {
+        SessionError::Lost { met: self.met, source: Some(std::io::ErrorKind::TimedOut.into()) }
+    }
+
+    /// Waits at most so long for what the server says between two runs; none when nothing came, or someone rang.
+    pub(super) fn hear_at_rest(&mut self, wait: Duration) -> Result<Option<FromServer>, SessionError> {
+        match self.inbox.next(wait) {
+            None | Some(Event::Rung) => Ok(None),
+            Some(Event::Frame(Frame::Piece(_))) => Err(unexpected("bytes of no message")),
+            Some(Event::Frame(Frame::Message(bytes))) => match codec::decode(&bytes) {
+                Ok(FromServer::Fail(failure)) => Err(told(failure)),
+                Ok(message) => Ok(Some(message)),
+                Err(error) => Err(SessionError::Protocol { text: error.to_string() }),
+            },
+            Some(Event::End) => Err(SessionError::Lost { met: self.met, source: None }),
+            Some(Event::Broken(error)) => Err(self.broken(error)),
         }
     }
 
@@ -173,6 +212,12 @@ impl Peer {
     /// Bytes sent and received so far, after compression.
     pub(super) fn bytes(&self) -> (u64, u64) {
         (self.outbox.bytes(), self.inbox.bytes())
+    }
+
+    /// Bytes sent and received in this run so far.
+    pub(super) fn bytes_of_run(&self) -> (u64, u64) {
+        let (sent, received) = self.bytes();
+        (sent.saturating_sub(self.before.0), received.saturating_sub(self.before.1))
     }
 
     /// Bytes received after the Hello so far.

@@ -6,8 +6,8 @@ use rustix::fs::{
 };
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -219,6 +219,10 @@ impl Fs for Disk {
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(e) => Err(e.into()),
         }
+    }
+
+    fn watchable(&self, dir: &Self::Dir) -> Option<PathBuf> {
+        Some(format!("/proc/self/fd/{}", dir.as_raw_fd()).into())
     }
 
     fn now(&self) -> Mtime {

@@ -8,7 +8,7 @@
 //! Deliberately not here: any decision. A call does one thing and reports the errno that it met.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use smd_protocol::delta::Mtime;
 
@@ -133,6 +133,10 @@ pub trait Fs: Send + Sync + 'static {
     }
     /// Takes an exclusive lock on a held directory that ends with the given guard or the process; gives none when another holds it.
     fn try_lock(&self, dir: &Self::Dir) -> io::Result<Option<Self::Dir>>;
+    /// A path by which the system's own watches reach this very directory, as long as it is held; none where there are none.
+    fn watchable(&self, _dir: &Self::Dir) -> Option<PathBuf> {
+        None
+    }
     /// The time by which this file system stamps, as near as can be told.
     fn now(&self) -> Mtime;
     /// Waits for so many milliseconds, so that stamps made before are clearly older than the next look.

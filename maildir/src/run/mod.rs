@@ -27,6 +27,7 @@ use crate::lock::{self, Guard, LockError, Wait};
 use crate::root::Root;
 use crate::scan::{Depth, Look};
 use crate::store::{Ids, Store, StoreError};
+use crate::watch::Ground;
 
 mod commit;
 mod looked;
@@ -181,6 +182,12 @@ impl<F: Fs> RootRun<F> {
     /// Where the root is, for messages.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What is to be watched of this root.
+    pub fn ground(&self) -> Ground {
+        let skip_dirs = skipped(&*self.fs, &self.home);
+        Ground { path: self.path.clone(), excludes: self.excludes.clone(), skip_dirs }
     }
 
     /// The base's file, for messages.

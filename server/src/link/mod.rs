@@ -19,7 +19,7 @@ use smd_protocol::wire::{self, WireError};
 mod reader;
 mod writer;
 
-pub use reader::{Event, Reader};
+pub use reader::{Event, Reader, Ringer};
 pub use writer::{Wording, Writer};
 
 /// Bytes that passed, after compression.
@@ -84,6 +84,10 @@ pub trait Inbox {
     fn next(&self, wait: Duration) -> Option<Event>;
     /// Bytes read so far, after compression.
     fn bytes(&self) -> u64;
+    /// What ends a wait from another thread; none where there is no other thread.
+    fn ringer(&self) -> Option<Ringer> {
+        None
+    }
 }
 
 /// Queues a message.
@@ -91,8 +95,14 @@ pub trait Inbox {
 /// # Errors
 /// When the link is gone or the message too large.
 pub fn send<T: Serialize>(outbox: &dyn Outbox, message: &T) -> Result<(), SendError> {
-    outbox.frame(wire::message(message)?)
+    let mut frame = wire::message(message)?;
+    frame.reserve_exact(UNKEPT);
+    outbox.frame(frame)
 }
+
+/// Bytes that glibc's allocator does not keep for the thread that gives them back (`tcache`, up to 1032). A frame is given
+/// back by the thread that writes, which lives on: kept there, it would hold the memory of a whole run below it.
+const UNKEPT: usize = 1040;
 
 /// Why reading ended.
 #[derive(Debug, thiserror::Error)]

@@ -25,12 +25,27 @@ pub enum Event {
     End,
     /// Reading is over.
     Broken(ReadError),
+    /// Nothing came in; a [`Ringer`] was used.
+    Rung,
+}
+
+/// Ends a wait for the next event from another thread. Why it was rung is known elsewhere.
+#[derive(Clone, Debug)]
+pub struct Ringer(SyncSender<Event>);
+
+impl Ringer {
+    /// Lets the wait that is on, or the next one, end.
+    pub fn ring(&self) {
+        // A queue that is full ends every wait by itself, and who is gone waits no more.
+        let _ = self.0.try_send(Event::Rung);
+    }
 }
 
 /// What has been read and not yet looked at.
 #[derive(Debug)]
 pub struct Reader {
     queue: Receiver<Event>,
+    ringer: Ringer,
     meter: Meter,
 }
 
@@ -40,6 +55,7 @@ impl Reader {
         let (sender, queue) = mpsc::sync_channel(QUEUE);
         let meter = Meter::default();
         let counted = Counted { inner: reader, meter: meter.clone() };
+        let ringer = Ringer(sender.clone());
         // The thread ends with the pipe, or when nobody listens any more. It is not joined: a read from a
         // pipe that stays open cannot be interrupted, and it holds nothing but the pipe.
         thread::spawn(move || {
@@ -49,7 +65,7 @@ impl Reader {
             };
             let _ = sender.send(last);
         });
-        Self { queue, meter }
+        Self { queue, ringer, meter }
     }
 }
 
@@ -64,6 +80,10 @@ impl Inbox for Reader {
 
     fn bytes(&self) -> u64 {
         self.meter.bytes()
+    }
+
+    fn ringer(&self) -> Option<Ringer> {
+        Some(self.ringer.clone())
     }
 }
 
