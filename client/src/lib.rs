@@ -19,6 +19,8 @@ pub mod endpoint;
 pub mod error;
 pub mod exit;
 pub mod home;
+pub mod hooks;
+pub mod journal;
 pub mod options;
 pub mod output;
 pub mod progress;

@@ -14,6 +14,7 @@ pub mod warnings;
 
 use std::time::Duration;
 
+use smd_maildir::apply::Change;
 use smd_protocol::seeded;
 
 use crate::exit::Exit;
@@ -36,6 +37,8 @@ pub struct Report {
     pub roots: Vec<RootReport>,
     /// What could not be looked at or done; each leaves something as it was.
     pub troubles: Vec<Trouble>,
+    /// The files that came, moved or went on this host, in order, for the post hooks; empty when there are none.
+    pub changed_here: Vec<Change>,
     /// What went over the wire.
     pub traffic: Traffic,
     /// From the start of the connection to the end of the session.

@@ -204,6 +204,7 @@ impl<F: Fs> Pair<F> {
             peer.drain(&mut || gauge.show(received + sent.load(Ordering::Relaxed), peer))?;
         }
         let here = self.local.install();
+        gauge.progress.journal().changed(self.local.take_changes());
         let mut there = vec![Outcome::Done; theirs.len()];
         let mut waiting = asks;
         while waiting {
