@@ -117,6 +117,11 @@ impl Failure {
         .hint(format!("try the hook by itself: {file} {} {} {} 0", hook.when.word(), hook.way, endpoint.name))
     }
 
+    /// The record of past runs cannot be read.
+    pub fn runs(endpoint: &str, error: &io::Error) -> Self {
+        Self::new(Exit::Io, format!("The past runs of {endpoint} cannot be read.")).cause(error)
+    }
+
     /// A signal came before the session began.
     pub fn stopped(exit: Exit) -> Self {
         Self::new(exit, "Stopped by a signal; nothing was done.").hint("run again")

@@ -1,13 +1,17 @@
-//! What a session tells while it runs, kept although it may fail: which files came, moved or went on this host.
+//! What a session tells while it runs, kept although it may fail: which files came, moved or went on this host, and what
+//! became of each step, for the log.
 //!
 //! A report is the end of a session that came to its end. A session that is cut has changed files all the same, and
 //! whoever keeps an index of them must hear of it.
 //!
-//! Deliberately not here: what is done with it ([`crate::hooks`]).
+//! Deliberately not here: what is done with it ([`crate::hooks`]), and the words ([`crate::log`]).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smd_maildir::apply::Change;
+
+use crate::log::{Log, text};
+use crate::report::Item;
 
 /// Where a session tells what it does; clones are the same journal.
 #[derive(Clone, Debug, Default)]
@@ -18,12 +22,24 @@ struct Told {
     changed: bool,
     keeps: bool,
     changes: Vec<Change>,
+    log: Option<Log>,
+    /// How the other host is called.
+    server: String,
 }
 
 impl Journal {
-    /// A journal that keeps every change, or, when nobody will ask, only that there was one.
-    pub fn new(keeps: bool) -> Self {
-        Self(Arc::new(Mutex::new(Told { keeps, ..Told::default() })))
+    /// Keeps every change from now on. Otherwise, when nobody will ask, only that there was one.
+    pub fn keep_changes(&self) {
+        self.told().keeps = true;
+    }
+
+    /// The same with a log; `server` is how the other host is called in it.
+    pub fn with_log(self, log: Log, server: &str) -> Self {
+        let mut told = self.told();
+        told.log = Some(log);
+        server.clone_into(&mut told.server);
+        drop(told);
+        self
     }
 
     /// Takes note of files that came, moved or went on this host.
@@ -33,6 +49,43 @@ impl Journal {
         if told.keeps {
             told.changes.extend(changes);
         }
+    }
+
+    /// Takes note of a step that was done, or why it failed; `root` is the root as written.
+    pub fn step(&self, root: &[u8], item: &Item, failed: Option<&str>) {
+        let mut told = self.told();
+        let Told { log, server, .. } = &mut *told;
+        if let Some(log) = log {
+            log.line(&text::step(server, root, item, failed));
+        }
+    }
+
+    /// Writes a line to the log.
+    pub fn line(&self, line: &str) {
+        self.told().log.iter_mut().for_each(|log| log.line(line));
+    }
+
+    /// Writes a line to the log, whatever happens next.
+    pub(crate) fn debug(&self, line: &str) {
+        self.told().log.iter_mut().for_each(|log| {
+            log.line(line);
+            log.flush();
+        });
+    }
+
+    /// Writes what waits to be written to the log, so that a hook can read it.
+    pub fn flush(&self) {
+        self.told().log.iter_mut().for_each(Log::flush);
+    }
+
+    /// Ends the log, and says what went wrong with it.
+    pub fn end_log(&self) -> Option<String> {
+        self.told().log.take().and_then(|mut log| log.take_error())
+    }
+
+    /// Whether there is a log.
+    pub fn has_log(&self) -> bool {
+        self.told().log.is_some()
     }
 
     /// Whether anything changed on this host.

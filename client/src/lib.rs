@@ -21,6 +21,7 @@ pub mod exit;
 pub mod home;
 pub mod hooks;
 pub mod journal;
+pub mod log;
 pub mod options;
 pub mod output;
 pub mod progress;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use jiff::Timestamp;
 use smd_maildir::fs::Disk;
 
 use crate::args::{self, Args, Command, Target, Typed};
@@ -22,6 +23,9 @@ use crate::home::SmdHome;
 use crate::hooks::feed::Format;
 use crate::hooks::{self, Failed, Hook, Manner, When};
 use crate::journal::Journal;
+use crate::log::frames::Listening;
+use crate::log::past::{self, Past};
+use crate::log::{Log, text};
 use crate::options::RunOptions;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -72,6 +76,9 @@ fn run(which: Command, args: &Args, mut output: Output) -> Result<Exit, (Box<Fai
             Err(error) => Err((Box::new(Failure::endpoint(&args.target, which, error.into())), output)),
         };
     }
+    if args.typed.status {
+        return past_runs(which, args, home, &output).map_err(|failure| (Box::new(failure), output));
+    }
     let resolved = match endpoint::resolve(args, which.direction(), home) {
         Ok(resolved) => resolved,
         Err(error) => return Err((Box::new(Failure::endpoint(&args.target, which, error)), output)),
@@ -93,7 +100,22 @@ fn run(which: Command, args: &Args, mut output: Output) -> Result<Exit, (Box<Fai
     }
 }
 
-/// One run with all that belongs to it: hooks before and after, and the report. Every program that runs an
+/// Shows the last runs. An endpoint that has had none must have a config, or its name is a slip of the pen.
+fn past_runs(which: Command, args: &Args, home: SmdHome, output: &Output) -> Result<Exit, Failure> {
+    let wrong = |error| Failure::endpoint(&args.target, which, error);
+    let read = |home: &SmdHome, name: &str| past::read(home, name).map_err(|error| Failure::runs(name, &error));
+    if let Target::Endpoint(name) = &args.target {
+        let runs = read(&home, name)?;
+        if runs.is_empty() {
+            endpoint::resolve(args, which.direction(), home).map_err(wrong)?;
+        }
+        return Ok(output.status(name, &runs));
+    }
+    let endpoint = endpoint::resolve(args, which.direction(), home).map_err(wrong)?.endpoint;
+    Ok(output.status(&endpoint.name, &read(&endpoint.home, &endpoint.name)?))
+}
+
+/// One run with all that belongs to it: hooks before and after, log, and the report. Every program that runs an
 /// endpoint does it by this; `session` is the part between the hooks, over whatever connection the program has. `stop` ends
 /// hooks too, and a run that was stopped has no hooks after it.
 ///
@@ -105,12 +127,53 @@ pub fn perform(
     stop: &AtomicBool,
     session: impl FnOnce(&mut Progress) -> Result<Report, Box<Failure>>,
 ) -> Result<Report, Box<Failure>> {
+    let Resolved { endpoint, options, voice, .. } = resolved;
+    let mut journal = Journal::default();
+    if !options.dry_run {
+        journal = journal.with_log(Log::new(&endpoint.home, &endpoint.name), &endpoint.server);
+    }
+    let listening = (voice.debug && !options.dry_run).then(|| Listening::to(&journal));
+    let when = Timestamp::now();
+    let start = Instant::now();
+    let result = between_hooks(resolved, output, &journal, stop, session);
+    drop(listening);
+    if journal.has_log() {
+        let direction = options.direction.word();
+        let past = match &result {
+            Ok(report) => {
+                text::report(report).iter().for_each(|line| journal.line(line));
+                Past::of_report(when, report)
+            }
+            Err(failure) => {
+                journal.line(&text::failure(direction, failure));
+                Past::of_failure(when, direction, start.elapsed().as_secs_f64(), failure)
+            }
+        };
+        let added = past::add(&endpoint.home, &endpoint.name, &past);
+        let broken =
+            journal.end_log().or_else(|| added.err().map(|error| format!("this run cannot be noted: {error}")));
+        if let Some(text) = broken.filter(|_| !output.quiet()) {
+            output.warn(&format!("{text}."), None);
+        }
+    }
+    result
+}
+
+fn between_hooks(
+    resolved: &Resolved,
+    output: &Output,
+    journal: &Journal,
+    stop: &AtomicBool,
+    session: impl FnOnce(&mut Progress) -> Result<Report, Box<Failure>>,
+) -> Result<Report, Box<Failure>> {
     let Resolved { endpoint, options, .. } = resolved;
     let find = |when| match options.dry_run {
         true => Ok(Vec::new()),
         false => hooks::find(&endpoint.home, when, options.direction),
     };
-    let mut heard = |_: &Hook, _: &[String]| {};
+    let mut heard = |hook: &Hook, said: &[String]| {
+        said.iter().for_each(|line| journal.line(&format!("hook {}: {line}", hook.shown())));
+    };
     let mut manner = Manner { endpoint: &endpoint.name, pass_on: options.verbose > 0, stop, heard: &mut heard };
     find(When::Pre).and_then(|hooks| hooks::before(hooks, &mut manner)).map_err(|failed| {
         Box::new(match stop.load(Ordering::Relaxed) {
@@ -122,9 +185,11 @@ pub fn perform(
         Ok(hooks) => (hooks, None),
         Err(failed) => (Vec::new(), Some(failed)),
     };
+    if !after.is_empty() {
+        journal.keep_changes();
+    }
 
-    let journal = Journal::new(!after.is_empty());
-    let mut progress = Progress::new(output.progress()).telling(&journal);
+    let mut progress = Progress::new(output.progress()).telling(journal);
     let start = Instant::now();
     let mut result = session(&mut progress);
     progress.finish();
@@ -134,6 +199,7 @@ pub fn perform(
     let mut failed: Vec<Failed> = unreadable.into_iter().collect();
     let changes = journal.take_changes();
     if (status != Exit::Ok || journal.has_changes()) && !stop.load(Ordering::Relaxed) {
+        journal.flush();
         failed.extend(hooks::after(after, status.code(), &changes, Format::from_env(), &mut manner));
     }
     match &mut result {
@@ -143,9 +209,11 @@ pub fn perform(
             report.troubles.extend(failed.iter().map(trouble));
         }
         // The run has its own error; these are told beside it.
-        Err(_) => failed
-            .iter()
-            .for_each(|failed| output.warn(&format!("{} failed: {}.", failed.hook.shown(), failed.fault.what), None)),
+        Err(_) => failed.iter().for_each(|failed| {
+            let text = format!("the hook {} failed: {}", failed.hook.shown(), failed.fault.what);
+            journal.line(&text);
+            output.warn(&format!("{text}."), None);
+        }),
     }
     result
 }

@@ -69,7 +69,7 @@ impl<F: Fs> Pair<F> {
                     unhandled.extend(component.names.iter().map(|name| name.folder.clone()));
                 }
                 steps_done += (done[0].len() + done[1].len()) as u64;
-                self.count(component, outcomes);
+                self.count(component, outcomes, progress.journal());
             }
             let last = later.is_empty();
             self.mark_adopting(&plan, &mut changes, &|folder| !last || unhandled.contains(folder))?;
