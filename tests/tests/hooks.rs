@@ -299,3 +299,85 @@ fn a_signal_ends_a_hook_that_hangs_and_the_run_with_it() {
     assert_eq!(output.status.code(), Some(143), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(Tree::read(&world.server().maildir()).len(), 20, "nothing was done");
 }
+
+/// A program of this name on the client's `PATH` that tells its arguments, and runs this script afterwards.
+fn stand_in(world: &World, name: &str, script: &str) {
+    let text = format!("echo \"{name} $*\" >>\"$HOME/told\"\n{script}");
+    executable(&world.dir().join("stand-ins").join(name), &text);
+}
+
+/// Copies a sample to where it is active.
+fn install_sample(host: &Host, name: &str) {
+    let sample = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../sample/hooks")).join(name);
+    let text = fs::read_to_string(sample).expect("the sample");
+    hook(host, &format!("post-pull.d/{name}"), text.strip_prefix("#!/bin/sh\n").expect("a script"));
+}
+
+/// A pull by the endpoint `work`, with the stand-ins.
+fn pull(world: &World) -> smd_tests::outcome::Outcome {
+    let mut command = world.command("smd-pull", world.client());
+    let path = command.get_envs().find(|(key, _)| *key == "PATH").and_then(|(_, value)| value).expect("a PATH");
+    let path = format!("{}:{}", world.dir().join("stand-ins").display(), path.display());
+    let config = format!("SERVERNAME=office\nMAILBOX=Maildir\nSSH='{}'\n", world.rsh_script().display());
+    fs::write(world.client().smd_home().join("config.work"), config).expect("the config");
+    finish(command.env("PATH", path).arg("work"))
+}
+
+#[test]
+fn the_samples_for_indexers_run_them_when_something_changed() {
+    for (sample, program, expected) in
+        [("notmuch-new", "notmuch", "notmuch new --quiet"), ("mu-index", "mu", "mu index --quiet")]
+    {
+        let (world, _, mut them) = agreed();
+        stand_in(&world, program, "");
+        install_sample(world.client(), sample);
+        pull(&world);
+        told(world.client());
+        pull(&world).ok().silent();
+        assert!(told(world.client()).is_empty(), "{sample}");
+        them.deliver("");
+        pull(&world).ok();
+        assert_eq!(told(world.client()), [expected]);
+    }
+}
+
+#[test]
+fn the_sample_that_tags_gives_new_messages_the_names_of_their_folders() {
+    let (world, _, mut them) = agreed();
+    let host = world.client();
+    let script = "case $1 in config) echo \"$HOME/Maildir\" ;; tag) cat \"${3#--input=}\" >\"$HOME/tags\" ;; esac";
+    stand_in(&world, "notmuch", script);
+    pull(&world).ok();
+    install_sample(host, "notmuch-tag");
+    let all = them.list();
+    them.delete(&all[0]);
+    them.set_flags(&all[1], "DFRS");
+    for folder in ["", ".Lists.rust", ".Lists.rust", "Work/two words"] {
+        them.deliver(folder);
+    }
+    pull(&world).ok();
+    let told = told(host);
+    assert_eq!(told[..2], ["notmuch new --quiet", "notmuch config get database.mail_root"]);
+    assert!(told[2].starts_with("notmuch tag --batch --input="), "{told:?}");
+    let tags = fs::read_to_string(host.home.join("tags")).expect("the tags");
+    let expected = "+Lists.rust -- tag:new and folder:\".Lists.rust\"\n\
+                    +Work_two_words -- tag:new and folder:\"Work/two words\"\n-new -- tag:new\n";
+    assert_eq!(tags, expected);
+}
+
+#[test]
+fn the_sample_that_mails_says_a_failure_once() {
+    let (world, _, mut them) = agreed();
+    let host = world.client();
+    stand_in(&world, "sendmail", "cat >\"$HOME/mail\"");
+    pull(&world).ok();
+    install_sample(host, "mail-on-failure");
+    them.list().iter().for_each(|found| them.delete(found));
+    pull(&world).exits(3);
+    assert_eq!(told(host), ["sendmail -t"]);
+    let mail = fs::read_to_string(host.home.join("mail")).expect("the mail");
+    assert!(mail.contains("Subject: mail of work is not synchronised (exit 3)\n\n"), "{mail}");
+    assert!(mail.contains("united without a common base") || mail.contains("pull: "), "{mail}");
+    pull(&world).exits(3);
+    assert!(told(host).is_empty(), "once is enough");
+}
