@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smd_maildir::apply::Change;
 
+use crate::hooks::untold::Untold;
 use crate::log::{Log, text};
 use crate::report::Item;
 
@@ -20,7 +21,8 @@ pub struct Journal(Arc<Mutex<Told>>);
 #[derive(Debug, Default)]
 struct Told {
     changed: bool,
-    keeps: bool,
+    /// Set when somebody will ask for the changes.
+    untold: Option<Untold>,
     changes: Vec<Change>,
     log: Option<Log>,
     /// How the other host is called.
@@ -28,9 +30,17 @@ struct Told {
 }
 
 impl Journal {
-    /// Keeps every change from now on. Otherwise, when nobody will ask, only that there was one.
-    pub fn keep_changes(&self) {
-        self.told().keeps = true;
+    /// Keeps every change, those that earlier runs left first. Otherwise, when nobody will ask, only that there was one.
+    pub fn keep_changes(&self, untold: Untold) {
+        let mut told = self.told();
+        told.changes = untold.left();
+        told.changed |= !told.changes.is_empty();
+        told.untold = Some(untold);
+    }
+
+    /// Takes note that all changes were told.
+    pub fn all_told(&self) {
+        self.told().untold.iter_mut().for_each(Untold::forget);
     }
 
     /// The same with a log; `server` is how the other host is called in it.
@@ -45,9 +55,17 @@ impl Journal {
     /// Takes note of files that came, moved or went on this host.
     pub fn changed(&self, changes: Vec<Change>) {
         let mut told = self.told();
-        told.changed |= !changes.is_empty();
-        if told.keeps {
-            told.changes.extend(changes);
+        if changes.is_empty() {
+            return;
+        }
+        let Told { changed, untold, changes: all, log, .. } = &mut *told;
+        *changed = true;
+        if let Some(untold) = untold {
+            // They are told by this run all the same, if it comes to its end.
+            if let (Err(error), Some(log)) = (untold.add(&changes), log) {
+                log.line(&format!("warning: what changed cannot be noted for the hooks: {error}"));
+            }
+            all.extend(changes);
         }
     }
 
@@ -88,12 +106,12 @@ impl Journal {
         self.told().log.is_some()
     }
 
-    /// Whether anything changed on this host.
+    /// Whether anything changed on this host, or hooks were not told yet of what did.
     pub fn has_changes(&self) -> bool {
         self.told().changed
     }
 
-    /// The changes, in order.
+    /// The changes that were kept, in order.
     pub fn take_changes(&self) -> Vec<Change> {
         std::mem::take(&mut self.told().changes)
     }

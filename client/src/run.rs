@@ -21,6 +21,7 @@ use crate::error::Failure;
 use crate::exit::Exit;
 use crate::home::SmdHome;
 use crate::hooks::feed::Format;
+use crate::hooks::untold::Untold;
 use crate::hooks::{self, Failed, Hook, Manner, When};
 use crate::journal::Journal;
 use crate::log::frames::Listening;
@@ -185,8 +186,12 @@ fn between_hooks(
         Ok(hooks) => (hooks, None),
         Err(failed) => (Vec::new(), Some(failed)),
     };
-    if !after.is_empty() {
-        journal.keep_changes();
+    let mut untold = Untold::new(&endpoint.home, &endpoint.name, options.direction);
+    match after.is_empty() {
+        false => journal.keep_changes(untold),
+        // Hooks that are gone need not be told.
+        true if unreadable.is_none() && !options.dry_run => untold.forget(),
+        true => {}
     }
 
     let mut progress = Progress::new(output.progress()).telling(journal);
@@ -201,6 +206,9 @@ fn between_hooks(
     if (status != Exit::Ok || journal.has_changes()) && !stop.load(Ordering::Relaxed) {
         journal.flush();
         failed.extend(hooks::after(after, status.code(), &changes, Format::from_env(), &mut manner));
+        if failed.is_empty() && !stop.load(Ordering::Relaxed) {
+            journal.all_told();
+        }
     }
     match &mut result {
         Ok(report) => {

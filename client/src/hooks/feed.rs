@@ -2,8 +2,10 @@
 //!
 //! Fields end with NUL: `A`, path; `M`, path before, path now; `R`, path. Or, when `SMD_HOOK_FORMAT=json`, one JSON object a line.
 
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 
 use serde_json::json;
 use smd_maildir::apply::Change;
@@ -44,6 +46,29 @@ impl Format {
     }
 }
 
+/// Reads what [`Format::Nul`] wrote; an end that was cut off is passed over.
+pub fn parse(bytes: &[u8]) -> Vec<Change> {
+    let mut fields: Vec<&[u8]> = bytes.split(|&byte| byte == 0).collect();
+    // What follows the last NUL is nothing, or cut off.
+    fields.pop();
+    let mut fields = fields.into_iter().map(|field| PathBuf::from(OsStr::from_bytes(field)));
+    let mut changes = Vec::new();
+    while let Some(kind) = fields.next() {
+        let change = match kind.as_os_str().as_bytes() {
+            b"A" => fields.next().map(Change::Added),
+            b"M" => fields.next().zip(fields.next()).map(|(from, to)| Change::Moved { from, to }),
+            b"R" => fields.next().map(Change::Removed),
+            // The rest of a field that was cut off.
+            _ => continue,
+        };
+        match change {
+            Some(change) => changes.push(change),
+            None => break,
+        }
+    }
+    changes
+}
+
 fn write_fields(change: &Change, to: &mut dyn Write) -> io::Result<()> {
     let (letter, paths) = match change {
         Change::Added(path) => (b"A\0", [Some(path), None]),
@@ -71,9 +96,24 @@ fn value(change: &Change) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsStr;
-
     use super::*;
+
+    #[test]
+    fn what_was_written_is_read_again_and_a_torn_end_is_passed_over() {
+        let changes = [
+            Change::Added("/a\nb".into()),
+            Change::Removed("/c".into()),
+            Change::Moved { from: "/d".into(), to: "/e".into() },
+        ];
+        let mut bytes = Vec::new();
+        Format::Nul.write(&changes, &mut bytes).expect("memory takes it");
+        assert_eq!(parse(&bytes), changes);
+        for cut in 1..8 {
+            assert_eq!(parse(&bytes[..bytes.len() - cut]), changes[..2], "{cut}");
+        }
+        assert_eq!(parse(b""), []);
+        assert_eq!(parse(b"X\0/a\0"), []);
+    }
 
     fn text(format: Format) -> String {
         let odd = OsStr::from_bytes(b"/m/cur/\xff:2,").into();

@@ -5,12 +5,13 @@
 //! of both directions. A pre hook that fails stops the run before anything is looked at. Post hooks run when something changed on
 //! this host, or the run failed, and read on stdin which files that were.
 //!
-//! Rooms: [`feed`] (what they read), [`process`] (one of them, from start to end).
+//! Rooms: [`feed`] (what they read), [`process`] (one of them, from start to end), [`untold`] (what they were not told yet).
 //!
 //! Deliberately not here: a shell, a time limit, and whether the run is worth one (`run`).
 
 pub mod feed;
 pub mod process;
+pub mod untold;
 
 use std::ffi::OsStr;
 use std::fs;

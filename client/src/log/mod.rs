@@ -120,8 +120,8 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Opens a file of this room to add to it, for its owner alone, and says how large it is.
-fn open(path: &Path) -> io::Result<(File, u64)> {
+/// Opens a file beside the logs to add to it, for its owner alone, and says how large it is.
+pub(crate) fn open(path: &Path) -> io::Result<(File, u64)> {
     if let Some(dir) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     }
