@@ -7,11 +7,9 @@
 //! Deliberately not here: compression and the splitting of bytes into frames, which `smd_server::link` tests byte by
 //! byte; and what is said.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use smd_maildir::fs::Fs;
@@ -24,7 +22,7 @@ use smd_server::serve::{self, Places, Session};
 use crate::memory::Dice;
 
 /// Whether the host at this end still lives: a dead one says nothing more.
-pub type Alive = Box<dyn Fn() -> bool>;
+pub type Alive = Box<dyn Fn() -> bool + Send>;
 
 /// What an end wants to say and has not handed to the wire.
 enum Order {
@@ -66,7 +64,12 @@ enum End {
     Server,
 }
 
-type Shared = Rc<RefCell<Wire>>;
+type Shared = Arc<Mutex<Wire>>;
+
+/// One thread plays all; the locks are there since a line may be taken to another thread.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What one end says.
 struct Mouth {
@@ -77,7 +80,7 @@ struct Mouth {
 
 impl Mouth {
     fn order(&self, order: Order) -> Result<(), SendError> {
-        let mut wire = self.wire.borrow_mut();
+        let mut wire = lock(&self.wire);
         if wire.cut || !(self.alive)() {
             return Err(SendError::Lost);
         }
@@ -102,7 +105,7 @@ impl Outbox for Mouth {
 
     fn drain(&self, _tick: &mut dyn FnMut()) -> Result<(), SendError> {
         say_all(&self.wire, self.end);
-        if self.wire.borrow().cut || !(self.alive)() { Err(SendError::Lost) } else { Ok(()) }
+        if lock(&self.wire).cut || !(self.alive)() { Err(SendError::Lost) } else { Ok(()) }
     }
 
     fn compress(&self) -> Result<(), SendError> {
@@ -110,13 +113,13 @@ impl Outbox for Mouth {
     }
 
     fn bytes(&self) -> u64 {
-        self.wire.borrow_mut().way(self.end).bytes
+        lock(&self.wire).way(self.end).bytes
     }
 }
 
 /// Hands the oldest order to the wire; says whether there was one. Contents are read only now, as by a writing thread.
 fn say_one(wire: &Shared, end: End) -> bool {
-    let order = wire.borrow_mut().way(end).orders.pop_front();
+    let order = lock(wire).way(end).orders.pop_front();
     match order {
         None => return false,
         Some(Order::Frame(frame)) => put(wire, end, frame),
@@ -133,7 +136,7 @@ fn say_all(wire: &Shared, end: End) {
 }
 
 fn put(wire: &Shared, end: End, mut frame: Vec<u8>) {
-    let mut wire = wire.borrow_mut();
+    let mut wire = lock(wire);
     if wire.cut {
         return;
     }
@@ -170,7 +173,7 @@ struct Sink<'a> {
 impl Sink<'_> {
     fn put(&self, frame: Vec<u8>) -> io::Result<()> {
         put(self.wire, self.end, frame);
-        if self.wire.borrow().cut { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+        if lock(&self.wire).cut { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
     }
 }
 
@@ -224,7 +227,7 @@ impl<F: Fs> Served<F> {
             self.end();
             return true;
         }
-        let event = heard(&mut self.wire.borrow_mut().up);
+        let event = heard(&mut lock(&self.wire).up);
         let Some(event) = event else { return false };
         match session.hear(Some(event)) {
             Ok(std::ops::ControlFlow::Continue(())) => {}
@@ -237,7 +240,7 @@ impl<F: Fs> Served<F> {
     fn end(&mut self) {
         let Some(session) = self.session.take() else { return };
         session.finish();
-        let mut wire = self.wire.borrow_mut();
+        let mut wire = lock(&self.wire);
         if !(self.alive)() {
             // What a dead host had on its way may be lost.
             let kept = wire.down.frames.len();
@@ -254,7 +257,7 @@ impl<F: Fs> Served<F> {
 struct Ear<F: Fs> {
     alive: Alive,
     wire: Shared,
-    served: Rc<RefCell<Served<F>>>,
+    served: Arc<Mutex<Served<F>>>,
 }
 
 impl<F: Fs> Inbox for Ear<F> {
@@ -264,29 +267,29 @@ impl<F: Fs> Inbox for Ear<F> {
                 // It will notice nothing more, whatever this says.
                 return Some(Event::End);
             }
-            let ahead = self.wire.borrow_mut().rng.below(3) == 0;
+            let ahead = lock(&self.wire).rng.below(3) == 0;
             if ahead {
                 say_one(&self.wire, End::Client);
-                self.served.borrow_mut().step();
+                lock(&self.served).step();
             }
-            if let Some(event) = heard(&mut self.wire.borrow_mut().down) {
+            if let Some(event) = heard(&mut lock(&self.wire).down) {
                 return Some(event);
             }
             let moved =
-                say_one(&self.wire, End::Server) || say_one(&self.wire, End::Client) || self.served.borrow_mut().step();
+                say_one(&self.wire, End::Server) || say_one(&self.wire, End::Client) || lock(&self.served).step();
             assert!(moved, "both ends wait for each other");
         }
     }
 
     fn bytes(&self) -> u64 {
-        self.wire.borrow().down.bytes
+        lock(&self.wire).down.bytes
     }
 }
 
 /// A line with a server at its far end.
 pub struct Call<F: Fs> {
     wire: Shared,
-    served: Rc<RefCell<Served<F>>>,
+    served: Arc<Mutex<Served<F>>>,
 }
 
 impl<F: Fs> Call<F> {
@@ -294,20 +297,20 @@ impl<F: Fs> Call<F> {
     pub fn new(
         fs: Arc<F>,
         places: &Places,
-        alive: impl Fn() -> bool + Clone + 'static,
+        alive: impl Fn() -> bool + Clone + Send + 'static,
         cut: Option<u64>,
         seed: u64,
     ) -> Self {
         let wire = Wire { up: Way::default(), down: Way::default(), left: cut, cut: false, rng: Dice::new(seed) };
-        let wire = Rc::new(RefCell::new(wire));
+        let wire = Arc::new(Mutex::new(wire));
         let mouth = Mouth { wire: wire.clone(), end: End::Server, alive: Box::new(alive.clone()) };
         let session = Some(Session::new(fs, places, mouth));
-        let served = Rc::new(RefCell::new(Served { wire: wire.clone(), session, alive: Box::new(alive) }));
+        let served = Arc::new(Mutex::new(Served { wire: wire.clone(), session, alive: Box::new(alive) }));
         Self { wire, served }
     }
 
     /// The client's end.
-    pub fn line(&self, alive: impl Fn() -> bool + Clone + 'static) -> smd_client::session::Line {
+    pub fn line(&self, alive: impl Fn() -> bool + Clone + Send + 'static) -> smd_client::session::Line {
         smd_client::session::Line {
             inbox: Box::new(Ear {
                 alive: Box::new(alive.clone()),
@@ -325,7 +328,7 @@ impl<F: Fs> Call<F> {
             say_all(&self.wire, End::Client);
         }
         {
-            let mut wire = self.wire.borrow_mut();
+            let mut wire = lock(&self.wire);
             if !client_lives {
                 wire.up.orders.clear();
                 let kept = wire.up.frames.len();
@@ -334,11 +337,11 @@ impl<F: Fs> Call<F> {
             }
             wire.up.closed = true;
         }
-        while self.served.borrow_mut().step() {
+        while lock(&self.served).step() {
             say_all(&self.wire, End::Server);
         }
-        self.served.borrow_mut().end();
-        let wire = self.wire.borrow();
+        lock(&self.served).end();
+        let wire = lock(&self.wire);
         wire.up.bytes + wire.down.bytes
     }
 }
