@@ -11,7 +11,6 @@ use std::io::{Read, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use smd_maildir::apply::Incoming;
@@ -31,6 +30,7 @@ use smd_protocol::wire::{
 };
 use smd_protocol::{Entry, Name, Outcome, Step, codec, seeded};
 
+use crate::apart::apart;
 use crate::link::{Event, Inbox, Job, Outbox, ReadError, Reader, Ringer, SendError, Wording, Writer, send};
 use crate::roots;
 use crate::watch::Rest;
@@ -145,9 +145,6 @@ pub fn serve<F: Fs>(
     result
 }
 
-/// Stack of a thread that carries a run: as much as the first thread has by custom.
-const STACK: usize = 8 << 20;
-
 /// The two ends of serving.
 struct Talk<F: Fs> {
     session: Session<F, Writer>,
@@ -168,8 +165,7 @@ impl<F: Fs> Talk<F> {
         }
     }
 
-    /// Carries a run from its first message to the rest after it, in a thread of its own: what a thread's allocator keeps
-    /// for later goes when the thread ends, and would otherwise hold all memory of the run through the rest.
+    /// Carries a run from its first message to the rest after it.
     fn run(&mut self, first: Event) -> Result<ControlFlow<()>, ServeError> {
         let Self { session, inbox } = self;
         let mut event = Some(first);
@@ -181,10 +177,7 @@ impl<F: Fs> Talk<F> {
                 flow => return Ok(flow),
             }
         };
-        thread::scope(|scope| match thread::Builder::new().stack_size(STACK).spawn_scoped(scope, carry) {
-            Ok(run) => run.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            Err(error) => Err(ReadError::Io(error).into()),
-        })
+        apart(carry).map_err(ReadError::Io)?
     }
 }
 

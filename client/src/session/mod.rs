@@ -49,9 +49,9 @@ const MACHINE_ID: &str = "/etc/machine-id";
 /// The way to the server, as the session uses it.
 pub struct Line {
     /// What the server says.
-    pub inbox: Box<dyn Inbox>,
+    pub inbox: Box<dyn Inbox + Send>,
     /// What it is told.
-    pub outbox: Box<dyn Outbox>,
+    pub outbox: Box<dyn Outbox + Send>,
     /// The server is on this host, so nothing is compressed.
     pub local: bool,
 }

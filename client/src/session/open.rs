@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use smd_maildir::fs::Fs;
 use smd_maildir::watch::{Ground, Watch};
 use smd_protocol::wire::{self, FromClient, FromServer};
+use smd_server::apart::apart;
 use smd_server::link::Ringer;
 
 use super::pair::Pair;
@@ -147,6 +148,15 @@ impl<F: Fs> Open<F> {
     /// # Errors
     /// When the run cannot be brought to its end. What was committed stands; the next run finishes the rest.
     pub fn run(&mut self, options: &RunOptions, progress: &mut Progress) -> Result<Report, SessionError> {
+        let report = apart(|| self.run_here(options, progress));
+        let report = report.map_err(|error| SessionError::Bug { text: format!("no thread for a run: {error}") })??;
+        // The run's own report goes with the rest of its memory.
+        let copy = report.clone();
+        let _ = apart(move || drop(report));
+        Ok(copy)
+    }
+
+    fn run_here(&mut self, options: &RunOptions, progress: &Progress) -> Result<Report, SessionError> {
         self.ready()?;
         self.hear_resting()?;
         let mut pairs = Vec::new();

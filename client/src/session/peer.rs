@@ -47,8 +47,8 @@ pub(super) enum Heard {
 
 /// The server, as the session sees it.
 pub(super) struct Peer {
-    inbox: Box<dyn Inbox>,
-    outbox: Box<dyn Outbox>,
+    inbox: Box<dyn Inbox + Send>,
+    outbox: Box<dyn Outbox + Send>,
     stop: Arc<AtomicBool>,
     /// The server's Hello has come.
     met: bool,

@@ -10,6 +10,7 @@ use smd_protocol::delta::Meta;
 use smd_protocol::wire::{self, ContentEnd, ContentStart, PING_SECONDS};
 
 use super::{Job, Meter, Outbox, SendError};
+use crate::apart::apart;
 
 /// zstd's level: mail compresses well already at the default, and the pipe should be the slow part.
 const LEVEL: i32 = 3;
@@ -25,7 +26,7 @@ enum Order {
 }
 
 /// Wraps the two content messages, which differ by direction.
-pub trait Wording: Send + 'static {
+pub trait Wording: Send + Sync + 'static {
     /// The frame that begins a message's bytes.
     fn start(&self, start: ContentStart) -> Vec<u8>;
     /// The frame that ends them.
@@ -138,7 +139,7 @@ impl<W: Write> Write for Pipe<W> {
     }
 }
 
-fn write_all<W: Write>(mut writer: W, wording: &impl Wording, orders: &Receiver<Order>) -> io::Result<()> {
+fn write_all<W: Write + Send>(mut writer: W, wording: &impl Wording, orders: &Receiver<Order>) -> io::Result<()> {
     writer.write_all(&wire::preamble())?;
     let mut pipe = Some(Pipe::Plain(writer));
     loop {
@@ -158,7 +159,8 @@ fn write_all<W: Write>(mut writer: W, wording: &impl Wording, orders: &Receiver<
         };
         match order {
             Order::Frame(frame) => open.write_all(&frame)?,
-            Order::Contents(job) => job(&mut Sink { pipe: open, wording })?,
+            // Apart, since what the job gives back is of the run that it came from.
+            Order::Contents(job) => apart(|| job(&mut Sink { pipe: open, wording }))??,
             Order::Drain(done) => {
                 open.flush()?;
                 let _ = done.send(());

@@ -25,7 +25,7 @@ use smd_client::home::SmdHome;
 use smd_client::options::Direction;
 use smd_client::progress::Progress;
 use smd_client::run::served;
-use smd_client::session::{Line, Open, Waker, Woken};
+use smd_client::session::{Line, Open, SessionError, Waker, Woken};
 use smd_maildir::fs::Disk;
 use smd_tests::processes;
 use smd_tests::rng::Rng;
@@ -68,8 +68,11 @@ fn live(resolved: &Resolved, waker: &Waker, stop: &Arc<AtomicBool>, runs: &mut d
     open.run(&resolved.options, &mut Progress::hidden()).expect("it runs");
     while open.rest(None, waker).is_ok() {
         let since = Instant::now();
-        let report = open.run(&resolved.options, &mut Progress::hidden()).expect("it runs");
-        runs(since.elapsed(), report.traffic.round_trips);
+        match open.run(&resolved.options, &mut Progress::hidden()) {
+            Ok(report) => runs(since.elapsed(), report.traffic.round_trips),
+            Err(SessionError::Interrupted) => break,
+            Err(error) => panic!("{error}"),
+        }
     }
     open.close().expect("it says goodbye");
     connection.finish();
