@@ -22,7 +22,7 @@ enum Order {
     Frame(Vec<u8>),
     Contents(Job),
     Compress,
-    Drain(SyncSender<()>),
+    Drain,
 }
 
 /// Wraps the two content messages, which differ by direction.
@@ -42,6 +42,8 @@ const QUEUE: usize = 64;
 /// says much only when the other one listens.
 pub struct Writer {
     queue: SyncSender<Order>,
+    /// Answers to the drains, one each. One channel for all: a channel is given back by whichever thread lets go of it last.
+    drained: Receiver<()>,
     meter: Meter,
 }
 
@@ -55,15 +57,16 @@ impl Writer {
     /// Starts to write: the preamble first.
     pub fn start(writer: Box<dyn Write + Send>, wording: impl Wording) -> Self {
         let (queue, orders) = mpsc::sync_channel(QUEUE);
+        let (done, drained) = mpsc::sync_channel(1);
         let meter = Meter::default();
         let counted = Counted { inner: io::BufWriter::with_capacity(wire::PIECE, writer), meter: meter.clone() };
         thread::spawn(move || {
             // A broken pipe ends the thread; the session learns it from its next order, or from the reader.
-            if let Err(error) = write_all(counted, &wording, &orders) {
+            if let Err(error) = write_all(counted, &wording, &orders, &done) {
                 tracing::debug!(%error, "writing ended");
             }
         });
-        Self { queue, meter }
+        Self { queue, drained, meter }
     }
 
     fn order(&self, order: Order) -> Result<(), SendError> {
@@ -81,10 +84,9 @@ impl Outbox for Writer {
     }
 
     fn drain(&self, tick: &mut dyn FnMut()) -> Result<(), SendError> {
-        let (done, wait) = mpsc::sync_channel(1);
-        self.order(Order::Drain(done))?;
+        self.order(Order::Drain)?;
         loop {
-            match wait.recv_timeout(TICK) {
+            match self.drained.recv_timeout(TICK) {
                 Ok(()) => return Ok(()),
                 Err(RecvTimeoutError::Timeout) => tick(),
                 Err(RecvTimeoutError::Disconnected) => return Err(SendError::Lost),
@@ -139,7 +141,12 @@ impl<W: Write> Write for Pipe<W> {
     }
 }
 
-fn write_all<W: Write + Send>(mut writer: W, wording: &impl Wording, orders: &Receiver<Order>) -> io::Result<()> {
+fn write_all<W: Write + Send>(
+    mut writer: W,
+    wording: &impl Wording,
+    orders: &Receiver<Order>,
+    done: &SyncSender<()>,
+) -> io::Result<()> {
     writer.write_all(&wire::preamble())?;
     let mut pipe = Some(Pipe::Plain(writer));
     loop {
@@ -161,7 +168,7 @@ fn write_all<W: Write + Send>(mut writer: W, wording: &impl Wording, orders: &Re
             Order::Frame(frame) => open.write_all(&frame)?,
             // Apart, since what the job gives back is of the run that it came from.
             Order::Contents(job) => apart(|| job(&mut Sink { pipe: open, wording }))??,
-            Order::Drain(done) => {
+            Order::Drain => {
                 open.flush()?;
                 let _ = done.send(());
             }
