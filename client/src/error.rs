@@ -22,7 +22,7 @@ use crate::session::SessionError;
 const SAID: usize = 5;
 
 /// A failed run in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Failure {
     /// The exit code.
     pub exit: Exit,

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 /// How a run ended, as the shell sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]
 pub enum Exit {
     /// Everything the direction asks for is done and durable on both hosts.

@@ -21,7 +21,7 @@ use crate::exit::Exit;
 use crate::options::Direction;
 
 /// What one run did; with `dry_run`, what it would do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Report {
     /// The endpoint's name.
     pub endpoint: String,
@@ -46,7 +46,7 @@ pub struct Report {
 }
 
 /// What was done in one root.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RootReport {
     /// The root as written in the config, or as typed.
     pub root: Vec<u8>,
@@ -73,7 +73,7 @@ pub struct RootReport {
 }
 
 /// Steps by kind, at one host.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counts {
     /// Messages whose bytes came over the wire.
     pub new: u64,
@@ -94,7 +94,7 @@ pub struct Counts {
 }
 
 /// Steps held back, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Held {
     /// Deletes and replacements held back by `--no-delete`.
     pub no_delete: u64,
@@ -107,7 +107,7 @@ pub struct Held {
 }
 
 /// A host of the pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Host {
     /// This host.
@@ -117,7 +117,7 @@ pub enum Host {
 }
 
 /// Why a root, or a part of its steps, was left alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Guard {
     /// The run would delete or replace too much; everything else was done.
     Bulk {
@@ -147,7 +147,7 @@ pub enum Guard {
 }
 
 /// Two messages that claimed one name; both are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Conflict {
     /// The folder.
     pub folder: Vec<u8>,
@@ -158,7 +158,7 @@ pub struct Conflict {
 }
 
 /// What an adopt found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Adopted {
     /// Messages that both hosts had already.
     pub matched: u64,
@@ -167,7 +167,7 @@ pub struct Adopted {
 }
 
 /// The kind of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// A message whose bytes come over the wire.
@@ -189,7 +189,7 @@ pub enum Kind {
 }
 
 /// Why a step was held back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// `--no-delete`.
@@ -203,7 +203,7 @@ pub enum Reason {
 }
 
 /// One step, planned or done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Item {
     /// Where the step is carried out: at the client it is a pull, at the server a push.
     pub host: Host,
@@ -220,7 +220,7 @@ pub struct Item {
 }
 
 /// Something that could not be looked at or done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Trouble {
     /// Where.
     pub host: Host,
@@ -231,7 +231,7 @@ pub struct Trouble {
 }
 
 /// What went over the wire.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Traffic {
     /// Bytes that the client wrote, after compression.
     pub sent: u64,
