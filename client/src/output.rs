@@ -47,12 +47,17 @@ impl Output {
     pub fn adjust(&mut self, resolved: &Resolved) {
         self.voice = resolved.voice.clone();
         self.verbose = resolved.options.verbose;
-        let filter = env::var(LOG).ok();
-        if filter.is_some() || self.voice.debug {
-            frames::start(filter.as_deref(), self.colored);
-        }
+        self.log(self.voice.debug);
         if !self.voice.quiet {
             resolved.warnings.iter().for_each(|warning| self.warn(warning, None));
+        }
+    }
+
+    /// Starts the log on stderr when the environment asks for it, and the frames in the endpoint's log with `debug`.
+    pub fn log(&self, debug: bool) {
+        let filter = env::var(LOG).ok();
+        if filter.is_some() || debug {
+            frames::start(filter.as_deref(), self.colored);
         }
     }
 
