@@ -22,6 +22,7 @@ pub mod home;
 pub mod hooks;
 pub mod journal;
 pub mod log;
+pub mod looping;
 pub mod options;
 pub mod output;
 pub mod progress;
