@@ -27,6 +27,8 @@ use crate::journal::Journal;
 use crate::log::frames::Listening;
 use crate::log::past::{self, Past};
 use crate::log::{Log, text};
+use crate::looping::ask;
+use crate::looping::words::Answer;
 use crate::options::RunOptions;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -85,6 +87,12 @@ fn run(which: Command, args: &Args, mut output: Output) -> Result<Exit, (Box<Fai
         Err(error) => return Err((Box::new(Failure::endpoint(&args.target, which, error)), output)),
     };
     output.adjust(&resolved);
+    // A loop that serves the endpoint does it in its open session.
+    match ask::run(args, &resolved) {
+        Some(Answer::Report(report)) => return Ok(output.report(&report)),
+        Some(Answer::Failure(failure)) => return Err((failure, output)),
+        Some(Answer::Declined(_)) | None => {}
+    }
     let signals = match Signals::catch() {
         Ok(signals) => signals,
         Err(error) => return Err((Box::new(Failure::signals(&error)), output)),
