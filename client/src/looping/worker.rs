@@ -60,6 +60,8 @@ pub(super) struct Worker {
     fs: Arc<Disk>,
     loaded: Option<Loaded>,
     session: Option<Session>,
+    /// The session has rested since its last run.
+    rested: bool,
     /// What was said about what cannot be watched.
     unwatched: Vec<String>,
 }
@@ -80,7 +82,16 @@ impl Worker {
     pub(super) fn new(place: Place) -> Self {
         let schedule = Schedule::new(place.rhythm, Instant::now());
         let output = Output::new(&Typed { quiet: true, ..Typed::default() });
-        Self { place, schedule, output, fs: Arc::new(Disk), loaded: None, session: None, unwatched: Vec::new() }
+        Self {
+            place,
+            schedule,
+            output,
+            fs: Arc::new(Disk),
+            loaded: None,
+            session: None,
+            rested: false,
+            unwatched: Vec::new(),
+        }
     }
 
     /// Works until it is stopped.
@@ -196,6 +207,7 @@ impl Worker {
         match session.open.run(&resolved.options, progress) {
             Ok(report) => {
                 self.session = Some(session);
+                self.rested = false;
                 Ok(report)
             }
             Err(error) => Err(self.broken(resolved, session, error)),
@@ -245,6 +257,12 @@ impl Worker {
 
     /// Rests in the session, or waits without one, until something may be due.
     fn pause(&mut self) {
+        // What is watched is known when a rest has begun, and only then how long it may be.
+        if self.session.is_some() && !self.rested {
+            self.rest(Some(Instant::now()));
+            self.rested = true;
+            return;
+        }
         let sight = self.sight();
         let until = self.schedule.wait(sight);
         let doing = match sight {
@@ -257,7 +275,14 @@ impl Worker {
         self.place.board.note(&self.place.name, |one| {
             (one.doing, one.next, one.unwatched) = (doing, next, unwatched);
         });
-        let Some(mut session) = self.session.take() else { return self.place.desk.wait(until) };
+        match self.session {
+            Some(_) => self.rest(until),
+            None => self.place.desk.wait(until),
+        }
+    }
+
+    fn rest(&mut self, until: Option<Instant>) {
+        let Some(mut session) = self.session.take() else { return };
         match session.open.rest(until, self.place.desk.waker()) {
             Ok(woken) => {
                 self.session = Some(session);
