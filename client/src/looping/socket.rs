@@ -39,7 +39,7 @@ const LOCK: &str = "loop.lock";
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SeatError {
     /// Another one is, with this process number where it could be read.
-    #[error("a loop runs already{}", .0.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
+    #[error("a loop is already running{}", .0.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
     Taken(Option<u32>),
     /// The lock or the socket cannot be made.
     #[error("{}", .0.display())]
@@ -234,7 +234,7 @@ mod tests {
         assert!(reach(&home).is_err());
         let seat = Seat::take(&home).expect("nobody has it");
         let error = Seat::take(&home).expect_err("it is taken").to_string();
-        assert_eq!(error, format!("a loop runs already (pid {})", std::process::id()));
+        assert_eq!(error, format!("a loop is already running (pid {})", std::process::id()));
         assert_eq!(holder(&home), Some(std::process::id()));
         reach(&home).expect("it listens");
         let socket = home.path().join(SOCKET);
