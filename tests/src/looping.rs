@@ -76,13 +76,18 @@ impl Loop {
         self.child.id()
     }
 
-    /// The far end of its only connection: the last of what its remote shell started.
-    pub fn server(&self) -> Option<u32> {
-        let mut last = None;
-        while let Some(next) = processes::children(last.unwrap_or(self.pid())).first().copied() {
-            last = Some(next);
+    /// The processes of its only connection, the near end first: its remote shell, and what that started.
+    pub fn link(&self) -> Vec<u32> {
+        let mut chain = Vec::new();
+        while let Some(&next) = processes::children(*chain.last().unwrap_or(&self.pid())).first() {
+            chain.push(next);
         }
-        last
+        chain
+    }
+
+    /// The far end of its only connection, as far as this host sees it.
+    pub fn server(&self) -> Option<u32> {
+        self.link().pop()
     }
 
     /// Sends it a signal.

@@ -24,7 +24,7 @@ use smd_tests::busy::{Due, Fate, Ledger};
 use smd_tests::looping::{Loop, configure, status};
 use smd_tests::mail;
 use smd_tests::populate;
-use smd_tests::processes::{children, kill, signal};
+use smd_tests::processes::{kill, signal};
 use smd_tests::rng::Rng;
 use smd_tests::tree::{self, Found, Place, Tree};
 use smd_tests::world::{Link, World, finish};
@@ -180,13 +180,14 @@ fn strike(looping: &Loop, dice: &mut Rng) -> usize {
             0
         }
         45..85 => {
-            children(looping.pid()).into_iter().for_each(|link| {
+            // All of it: what only its starter lost lives on, and holds the pipes.
+            looping.link().into_iter().for_each(|link| {
                 kill(link);
             });
             1
         }
         _ => {
-            let all: Vec<u32> = std::iter::once(looping.pid()).chain(looping.server()).collect();
+            let all: Vec<u32> = std::iter::once(looping.pid()).chain(looping.link()).collect();
             all.iter().for_each(|&pid| {
                 signal(pid, Signal::STOP);
             });
@@ -220,11 +221,11 @@ fn judge(world: &World, looping: Loop, ledger: &Ledger) -> Vec<String> {
     for root in [&here, &there] {
         faults.extend(ledger.faults(root).into_iter().map(|fault| format!("{}: {fault}", root.display())));
     }
-    for word in ["Error:", "panicked"] {
-        if looping.times(word) > 0 {
-            say(&looping.said());
-            say(&format!("{word} was said {} times (network errors are, with -v)", looping.times(word)));
-        }
+    let lost = looping.times("was lost") + looping.times("ended by signal");
+    say(&format!("the loop lost {lost} connections"));
+    let errors = looping.times("Error:");
+    if errors > lost || looping.times("panicked") > 0 {
+        faults.push(format!("the loop said {errors} errors\n{}", looping.said()));
     }
     looping.signal(Signal::TERM);
     let (code, said) = looping.code();
@@ -254,13 +255,9 @@ fn histogram(probes: &[Probe]) {
     ));
     let mut from = 0;
     for bound in BOUNDS {
+        let range = from..u128::from(bound);
         let within = |cut: bool| {
-            let range = from..u128::from(bound);
-            let from = range.start;
-            probes
-                .iter()
-                .filter(|probe| probe.cut == cut && (from..range.end).contains(&probe.took.as_millis()))
-                .count()
+            probes.iter().filter(|probe| probe.cut == cut && range.contains(&probe.took.as_millis())).count()
         };
         let (stood, cut) = (within(false), within(true));
         let label = if bound == u64::MAX { "more".to_owned() } else { format!("< {bound} ms") };
