@@ -38,6 +38,7 @@ pub struct Report {
     /// What could not be looked at or done; each leaves something as it was.
     pub troubles: Vec<Trouble>,
     /// The files that came, moved or went on this host, in order, as post hooks were told; empty when there are no such hooks.
+    #[serde(skip)]
     pub changed_here: Vec<Change>,
     /// What went over the wire.
     pub traffic: Traffic,

@@ -40,7 +40,14 @@ impl Loop {
     /// Starts one; it has not synced yet.
     #[track_caller]
     pub fn start(world: &World, words: &[&str]) -> Self {
+        Self::start_with(world, words, &[])
+    }
+
+    /// Starts one with these variables in its environment.
+    #[track_caller]
+    pub fn start_with(world: &World, words: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = world.command("smd-loop", world.client());
+        command.envs(variables.iter().copied());
         command.args(words).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("smd-loop can be started");
         let stderr = child.stderr.take().expect("stderr is a pipe");

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -20,6 +22,12 @@ fn world() -> World {
     populate::populate(&world.server().maildir(), "first", Spec::plain(12, 3), &mut Rng::from_env_or(12));
     configure(&world, "work", "MAILBOX=Maildir");
     world
+}
+
+#[track_caller]
+fn script(path: &Path, text: &str) {
+    fs::write(path, format!("#!/bin/sh\n{text}\n")).expect("a script");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a script");
 }
 
 #[track_caller]
@@ -144,8 +152,7 @@ fn an_error_that_needs_a_person_is_said_once_and_the_mending_too() {
     configure(&world, "work", "MAILBOX=Maildir\nNONSENSE=1");
     let heard = world.dir().join("heard");
     let notify = world.dir().join("notify");
-    fs::write(&notify, format!("#!/bin/sh\nprintf '%s\\n==\\n' \"$2\" >>'{}'\n", heard.display())).expect("a script");
-    fs::set_permissions(&notify, fs::Permissions::from_mode(0o755)).expect("a script");
+    script(&notify, &format!("printf '%s\\n==\\n' \"$2\" >>'{}'", heard.display()));
     let looping = Loop::start(&world, &[&format!("--notify={} -u", notify.display()), "work"]);
     let failing = |one: &serde_json::Value, runs: u64| {
         one["doing"] == "retrying" && one["last_error"]["stands"] == true && one["runs"].as_u64() == Some(runs)
@@ -232,4 +239,44 @@ fn without_watching_a_signal_is_what_syncs_between_the_minutes() {
     looping.wait_for(&world, "that was the loop", |one| one["runs"] == 3);
     looping.signal(Signal::INT);
     assert_eq!(looping.code().0, Some(130));
+}
+
+#[test]
+fn the_service_manager_hears_of_beginning_reload_and_end() {
+    let world = world();
+    let path = world.dir().join("manager");
+    let manager = UnixDatagram::bind(&path).expect("a socket");
+    manager.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket can be told");
+    let hear = |wanted: &str| {
+        loop {
+            let mut bytes = [0; 500];
+            let length = manager.recv(&mut bytes).expect("something is said in time");
+            let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
+            if text.starts_with(wanted) {
+                return text;
+            }
+        }
+    };
+    let looping = Loop::start_with(&world, &["work"], &[("NOTIFY_SOCKET", &path.display().to_string())]);
+    hear("READY=1");
+    hear("STATUS=1 of 1 endpoint watched");
+    looping.signal(Signal::HUP);
+    hear("RELOADING=1\nMONOTONIC_USEC=");
+    hear("READY=1");
+    looping.signal(Signal::TERM);
+    hear("STOPPING=1");
+    assert_eq!(looping.code().0, Some(143));
+}
+
+#[test]
+fn a_hook_of_the_loop_that_syncs_by_hand_does_not_wait_for_the_loop() {
+    let world = world();
+    let hooks = world.client().smd_home().join("hooks/post-pull.d");
+    fs::create_dir_all(&hooks).expect("a directory");
+    let heard = world.dir().join("heard");
+    script(&hooks.join("10-again"), &format!("smd-push --json work >'{0}.new'\nmv '{0}.new' '{0}'", heard.display()));
+    let looping = Loop::watching(&world, "work");
+    let json = wait_until("the hook has synced", || fs::read_to_string(&heard).ok());
+    assert!(json.contains("\"exit\":0"), "{json}\n{}", looping.said());
+    looping.wait_for(&world, "it watches", |one| one["watching"] == true);
 }

@@ -1,7 +1,7 @@
 //! `smd-loop`: keeps endpoints equal all the time, one thread for each, and answers those who ask.
 //!
 //! The rooms: [`args`] and [`file`] (which endpoints), `schedule` (what is due when), `worker` (an endpoint's thread),
-//! `desk` (what it is asked for), `turn` (one run), `herald` (what is said, once), [`status`] and `board` (how it fares), `socket`,
+//! `desk` (what it is asked for), `herald` (what is said, once), [`status`] and `board` (how it fares), `socket`,
 //! [`ask`] and `words` (the running loop and those who ask it), `resume` (suspends), `systemd` (the service manager). This
 //! file starts them, listens to signals, and ends them.
 //!
@@ -18,7 +18,6 @@ pub mod schedule;
 mod socket;
 pub mod status;
 mod systemd;
-mod turn;
 pub mod words;
 mod worker;
 

@@ -17,7 +17,6 @@ use super::desk::{Desk, Order};
 use super::herald::Herald;
 use super::schedule::{Passing, Rhythm, Schedule, Sight};
 use super::status::{self, Doing};
-use super::turn::one_run;
 use super::words::Answer;
 use crate::args::{Args, Command, Target, Typed};
 use crate::connect::Connection;
@@ -29,6 +28,7 @@ use crate::options::{Direction, RunOptions};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::report::{Host, Report};
+use crate::run::perform;
 use crate::session::{Line, Open, SessionError, Woken};
 
 /// What a worker is given.
@@ -124,7 +124,12 @@ impl Worker {
                 let _ = answer.send(Answer::Declined("the last run failed".to_owned()));
             }
             Order::Run(wish, answer) => {
-                let result = self.run(|config| wish.options(config));
+                let stale = self.session.is_some();
+                let mut result = self.run(|config| wish.options(config));
+                // Nobody knew that the open connection was dead; the person's own program would make a new one.
+                if stale && matches!(&result, Err(failure) if failure.exit == Exit::Network) {
+                    result = self.run(|config| wish.options(config));
+                }
                 // Whoever asked may be gone.
                 let _ = match result {
                     Ok(report) => answer.send(Answer::Report(Box::new(report))),
@@ -143,7 +148,7 @@ impl Worker {
             resolved.options = options(&resolved.options);
             direction = resolved.options.direction;
             let (output, stop) = (self.output.clone(), self.place.desk.stop_flag());
-            one_run(&resolved, &output, &stop, |progress| self.converse(&resolved, progress))
+            perform(&resolved, &output, &stop, |progress| self.converse(&resolved, progress))
         });
         match &result {
             Ok(report) => self.ran(report, direction),
@@ -191,6 +196,7 @@ impl Worker {
         let resolved = endpoint::resolve(&args, Direction::Sync, self.place.home.clone())
             .map_err(|error| Box::new(Failure::endpoint(&args.target, Command::Sync, error)))?;
         resolved.warnings.iter().for_each(|warning| self.place.herald.remark(&self.place.name, warning));
+        self.output.log(resolved.voice.debug);
         self.loaded = Some(Loaded { text, resolved: resolved.clone() });
         Ok(resolved)
     }
