@@ -26,6 +26,7 @@ pub(crate) fn all() -> Vec<Page> {
         run(Command::Pull, include_str!("text/smd-pull.txt")),
         run(Command::Push, include_str!("text/smd-push.txt")),
         run(Command::Sync, include_str!("text/smd-sync.txt")),
+        command("smd-loop", smd_client::looping::args::command(), include_str!("text/smd-loop.txt")),
         command("smd-undo", smd_tools::undo::args::command(), include_str!("text/smd-undo.txt")),
         command("smd-verify", smd_tools::verify::args::command(), include_str!("text/smd-verify.txt")),
         other("smd-server", "1", "The far end of smd-sync, which ssh runs.", include_str!("text/smd-server.txt")),
