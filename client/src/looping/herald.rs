@@ -11,14 +11,14 @@ use std::thread;
 
 use crate::error::Failure;
 use crate::exit::Exit;
-use crate::report::{Guard, Report, summary, warnings};
+use crate::report::{Guard, Report, items, summary, warnings};
 
 /// Says things on stderr, and those that need a person to a command too.
 #[derive(Debug, Default)]
 pub(super) struct Herald {
     said: Mutex<BTreeMap<String, Said>>,
     notify: Option<Vec<OsString>>,
-    verbose: bool,
+    verbose: u8,
 }
 
 /// What was said of an endpoint and stands, by a key that stays the same while numbers in the text change.
@@ -36,8 +36,9 @@ struct Saying {
 }
 
 impl Herald {
-    /// `notify` is the command for what needs a person; `verbose` also says what passes by itself, and what each run did.
-    pub(super) fn new(notify: Option<Vec<OsString>>, verbose: bool) -> Self {
+    /// `notify` is the command for what needs a person; `verbose` also says what passes by itself and what each run did,
+    /// twice message by message.
+    pub(super) fn new(notify: Option<Vec<OsString>>, verbose: u8) -> Self {
         Self { said: Mutex::default(), notify, verbose }
     }
 
@@ -45,7 +46,7 @@ impl Herald {
     pub(super) fn failure(&self, endpoint: &str, failure: &Failure) {
         let text = failure.render(false).replacen(": ", &format!(": {endpoint}: "), 1);
         if failure.exit.try_again() {
-            if self.verbose {
+            if self.verbose > 0 {
                 print(&text);
             }
             return;
@@ -58,10 +59,11 @@ impl Herald {
 
     /// Tells of a run that came to its end.
     pub(super) fn report(&self, endpoint: &str, report: &Report) {
-        if self.verbose
+        if self.verbose > 0
             && let Some(line) = summary::line(report, false)
         {
-            print(&format!("{endpoint}: {line}\n"));
+            let each = if self.verbose > 1 { items::each(report) } else { String::new() };
+            print(&format!("{each}{endpoint}: {line}\n"));
         }
         let sayings = sayings(endpoint, report);
         let keys: BTreeSet<String> = sayings.iter().map(|saying| saying.key.clone()).collect();
@@ -163,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_was_said_is_said_again_only_after_it_was_gone() {
-        let herald = Herald::new(None, false);
+        let herald = Herald::new(None, 0);
         let known = |herald: &Herald| herald.with("work", |said| said.warnings.len());
         herald.report("work", &guarded(21));
         herald.report("work", &guarded(22));

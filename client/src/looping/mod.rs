@@ -104,7 +104,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
         home: home.clone(),
         watch: !args.typed.no_watch,
         verbose: args.typed.verbose,
-        herald: Arc::new(Herald::new(args.notify.clone(), args.typed.verbose > 0)),
+        herald: Arc::new(Herald::new(args.notify.clone(), args.typed.verbose)),
         board,
         reception: Arc::clone(&reception),
         hired: BTreeMap::new(),
