@@ -125,6 +125,9 @@ pub struct Typed {
     /// Where smd-server is on the other host
     #[arg(long, value_name = "PATH")]
     pub remote_command: Option<OsString>,
+    /// Show the last runs of ENDPOINT, and end
+    #[arg(long, conflicts_with_all = STATUS_ALONE)]
+    pub status: bool,
     /// Write a config file to edit, and end
     #[arg(short = 't', long, conflicts_with_all = TEMPLATE_ALONE)]
     pub template_only: bool,
@@ -148,6 +151,21 @@ const TEMPLATE_ALONE: [&str; 11] = [
     "adopt_other_headers",
     "rsh",
     "remote_command",
+    "verbose",
+];
+
+/// Options that make no sense where only past runs are shown.
+const STATUS_ALONE: [&str; 11] = [
+    "dry_run",
+    "no_delete",
+    "show_tags",
+    "scan",
+    "allow_bulk_delete",
+    "adopt",
+    "adopt_other_headers",
+    "rsh",
+    "remote_command",
+    "template_only",
     "verbose",
 ];
 
@@ -308,6 +326,8 @@ mod tests {
             "--allow-bulk-delete --adopt",
             "-t a b",
             "-t -d",
+            "-t --status",
+            "--status -d",
             "--frobnicate",
             "--scan deep",
             "--color pink",

@@ -77,7 +77,7 @@ pub struct Config {
     pub grave_max: GraveMax,
     /// `MAX_DELETE`: another limit for the bulk guard.
     pub max_delete: Option<MaxDelete>,
-    /// `DEBUG=true`: log in detail to stderr.
+    /// `DEBUG=true`: log what goes over the wire, without the bytes of mail.
     pub debug: bool,
     /// What was ignored, and why; not errors.
     pub warnings: Vec<String>,

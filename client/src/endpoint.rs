@@ -84,7 +84,7 @@ pub struct Voice {
     pub tags: bool,
     /// As `--json`.
     pub json: bool,
-    /// `DEBUG=true` in the config.
+    /// `DEBUG=true` in the config: frames of the wire go into the log.
     pub debug: bool,
 }
 

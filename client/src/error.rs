@@ -15,13 +15,14 @@ use crate::connect::explain::{self, Explanation};
 use crate::connect::{Ending, StartError};
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::exit::Exit;
+use crate::hooks::Failed;
 use crate::session::SessionError;
 
 /// How many of the last lines of ssh's stderr are shown.
 const SAID: usize = 5;
 
 /// A failed run in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Failure {
     /// The exit code.
     pub exit: Exit,
@@ -101,6 +102,29 @@ impl Failure {
     /// Signals cannot be caught.
     pub fn signals(error: &io::Error) -> Self {
         Self::new(Exit::Bug, "Signals cannot be caught.").cause(error)
+    }
+
+    /// A hook stopped the run before anything was looked at.
+    pub fn hook(endpoint: &Endpoint, failed: &Failed) -> Self {
+        let Failed { hook, fault } = failed;
+        let causes = std::iter::once(format!("{}: {}", hook.shown(), fault.what));
+        let said = fault.said.iter().skip(fault.said.len().saturating_sub(SAID)).cloned();
+        let file = printable(hook.path.as_os_str().as_encoded_bytes());
+        Self {
+            causes: causes.chain(said).collect(),
+            ..Self::new(Exit::Refused, "A pre hook stopped the run; nothing was done.")
+        }
+        .hint(format!("try the hook by itself: {file} {} {} {} 0", hook.when.word(), hook.way, endpoint.name))
+    }
+
+    /// The record of past runs cannot be read.
+    pub fn runs(endpoint: &str, error: &io::Error) -> Self {
+        Self::new(Exit::Io, format!("The past runs of {endpoint} cannot be read.")).cause(error)
+    }
+
+    /// A signal came before the session began.
+    pub fn stopped(exit: Exit) -> Self {
+        Self::new(exit, "Stopped by a signal; nothing was done.").hint("run again")
     }
 
     /// The session ended with an error; `stopped` is the exit code of a caught signal, `heard` says

@@ -5,12 +5,12 @@
 use std::process::ExitCode;
 
 /// How a run ended, as the shell sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]
 pub enum Exit {
     /// Everything the direction asks for is done and durable on both hosts.
     Ok = 0,
-    /// Partly done: some messages or folders were left as they were. Run again.
+    /// Partly done: some messages or folders were left as they were, or a post hook failed. Run again.
     Partly = 1,
     /// The command line makes no sense; nothing was looked at.
     Usage = 2,
@@ -26,7 +26,7 @@ pub enum Exit {
     Locked = 75,
     /// The other end does not speak our language: another program, another version, or noise.
     Protocol = 76,
-    /// Refused: ssh authentication, a host key, or the server's policy.
+    /// Refused: ssh authentication, a host key, the server's policy, or a pre hook.
     Refused = 77,
     /// The config file, or the roots that it names, make no sense.
     Config = 78,
@@ -63,7 +63,7 @@ impl Exit {
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::Ok => "Everything is done and durable on both hosts.",
-            Self::Partly => "Some messages were left as they were; run again.",
+            Self::Partly => "Some messages were left as they were, or a post hook failed; run again.",
             Self::Usage => "The command line makes no sense.",
             Self::Guard => "A guard held steps back; say whether they were meant.",
             Self::Network => "The other host cannot be reached or was lost; try again.",
@@ -71,7 +71,7 @@ impl Exit {
             Self::Io => "Reading or writing failed on this host.",
             Self::Locked => "Another run holds the lock; try again.",
             Self::Protocol => "The other end does not speak our language.",
-            Self::Refused => "Authentication, host key or policy refused it.",
+            Self::Refused => "Authentication, host key, policy or a pre hook refused it.",
             Self::Config => "The config file makes no sense.",
             Self::Interrupted => "Stopped by an interrupt.",
             Self::Terminated => "Stopped by a request to terminate.",

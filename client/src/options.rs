@@ -5,7 +5,7 @@
 use smd_maildir::grave::GraveMax;
 
 /// Which way changes go: a policy of the planner, nothing more.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Direction {
     /// The client takes what changed at the server.
     Pull,
@@ -17,7 +17,7 @@ pub enum Direction {
 }
 
 /// How closely both hosts look at their mail.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
 pub enum Scan {
     /// Unchanged directories are not listed.
     #[default]

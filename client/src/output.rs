@@ -7,15 +7,17 @@ use std::env;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 
-use tracing_subscriber::EnvFilter;
+use jiff::tz::TimeZone;
 
 use crate::args::{Color, Command, Typed};
 use crate::endpoint::{Resolved, Voice};
 use crate::error::Failure;
 use crate::exit::Exit;
+use crate::log::frames;
+use crate::log::past::{self, Past};
 use crate::report::{Report, items, json, summary, tags, warnings};
 
-/// The variable that filters the log, for instance `SMD_LOG=debug`.
+/// The variable that filters what goes to stderr in detail, for instance `SMD_LOG=debug`.
 const LOG: &str = "SMD_LOG";
 
 /// Where and how a run talks.
@@ -45,16 +47,33 @@ impl Output {
     pub fn adjust(&mut self, resolved: &Resolved) {
         self.voice = resolved.voice.clone();
         self.verbose = resolved.options.verbose;
-        let filter = env::var(LOG).ok().or_else(|| self.voice.debug.then(|| "debug".to_owned()));
-        if let Some(filter) = filter {
-            let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("debug"));
-            let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(self.colored);
-            // A log that was started by someone else, such as a test, is as good.
-            let _ = log.try_init();
-        }
+        self.log(self.voice.debug);
         if !self.voice.quiet {
             resolved.warnings.iter().for_each(|warning| self.warn(warning, None));
         }
+    }
+
+    /// Starts the log on stderr when the environment asks for it, and the frames in the endpoint's log with `debug`.
+    pub fn log(&self, debug: bool) {
+        let filter = env::var(LOG).ok();
+        if filter.is_some() || debug {
+            frames::start(filter.as_deref(), self.colored);
+        }
+    }
+
+    /// Prints the last runs of an endpoint.
+    pub fn status(&self, endpoint: &str, runs: &[Past]) -> Exit {
+        if self.voice.json {
+            self.say(&format!("{}\n", past::value(endpoint, runs)));
+        } else {
+            self.say(&past::table(endpoint, runs, &TimeZone::system()));
+        }
+        Exit::Ok
+    }
+
+    /// Whether only errors are to be said.
+    pub fn quiet(&self) -> bool {
+        self.voice.quiet
     }
 
     /// Whether a progress bar is welcome. Lines that the server's stderr adds would tear it.

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::journal::Journal;
+
 /// How long a run may take before it shows a bar.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -46,11 +48,12 @@ impl Phase {
     }
 }
 
-/// Where the session tells how far it is. All methods take `&self` and may be called from any
+/// Where the session tells how far it is, and what it did. All methods take `&self` and may be called from any
 /// thread.
 #[derive(Debug)]
 pub struct Progress {
     bar: Option<Bar>,
+    journal: Journal,
 }
 
 #[derive(Debug)]
@@ -66,12 +69,22 @@ impl Progress {
     /// A bar if `wanted` and stderr is a terminal, otherwise nothing at all.
     pub fn new(wanted: bool) -> Self {
         let bar = (wanted && std::io::stderr().is_terminal()).then(Bar::start);
-        Self { bar }
+        Self { bar, journal: Journal::default() }
     }
 
     /// Never draws.
     pub fn hidden() -> Self {
-        Self { bar: None }
+        Self { bar: None, journal: Journal::default() }
+    }
+
+    /// Tells this journal what the session does.
+    pub fn telling(self, journal: &Journal) -> Self {
+        Self { journal: journal.clone(), ..self }
+    }
+
+    /// Where the session tells what it does.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// Enters a phase of `total` messages, or of an unknown number.
@@ -172,7 +185,7 @@ mod tests {
     #[test]
     fn a_bar_that_was_never_drawn_goes_away_at_once() {
         let since = Instant::now();
-        let mut progress = Progress { bar: Some(Bar::start()) };
+        let mut progress = Progress { bar: Some(Bar::start()), ..Progress::hidden() };
         progress.phase(Phase::Scan, Some(10));
         progress.at(5, 100);
         progress.finish();

@@ -14,13 +14,14 @@ pub mod warnings;
 
 use std::time::Duration;
 
+use smd_maildir::apply::Change;
 use smd_protocol::seeded;
 
 use crate::exit::Exit;
 use crate::options::Direction;
 
 /// What one run did; with `dry_run`, what it would do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Report {
     /// The endpoint's name.
     pub endpoint: String,
@@ -36,6 +37,9 @@ pub struct Report {
     pub roots: Vec<RootReport>,
     /// What could not be looked at or done; each leaves something as it was.
     pub troubles: Vec<Trouble>,
+    /// The files that came, moved or went on this host, in order, as post hooks were told; empty when there are no such hooks.
+    #[serde(skip)]
+    pub changed_here: Vec<Change>,
     /// What went over the wire.
     pub traffic: Traffic,
     /// From the start of the connection to the end of the session.
@@ -43,7 +47,7 @@ pub struct Report {
 }
 
 /// What was done in one root.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RootReport {
     /// The root as written in the config, or as typed.
     pub root: Vec<u8>,
@@ -70,7 +74,7 @@ pub struct RootReport {
 }
 
 /// Steps by kind, at one host.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counts {
     /// Messages whose bytes came over the wire.
     pub new: u64,
@@ -91,7 +95,7 @@ pub struct Counts {
 }
 
 /// Steps held back, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Held {
     /// Deletes and replacements held back by `--no-delete`.
     pub no_delete: u64,
@@ -104,7 +108,7 @@ pub struct Held {
 }
 
 /// A host of the pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Host {
     /// This host.
@@ -114,7 +118,7 @@ pub enum Host {
 }
 
 /// Why a root, or a part of its steps, was left alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Guard {
     /// The run would delete or replace too much; everything else was done.
     Bulk {
@@ -144,7 +148,7 @@ pub enum Guard {
 }
 
 /// Two messages that claimed one name; both are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Conflict {
     /// The folder.
     pub folder: Vec<u8>,
@@ -155,7 +159,7 @@ pub struct Conflict {
 }
 
 /// What an adopt found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Adopted {
     /// Messages that both hosts had already.
     pub matched: u64,
@@ -164,7 +168,7 @@ pub struct Adopted {
 }
 
 /// The kind of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// A message whose bytes come over the wire.
@@ -186,7 +190,7 @@ pub enum Kind {
 }
 
 /// Why a step was held back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// `--no-delete`.
@@ -200,7 +204,7 @@ pub enum Reason {
 }
 
 /// One step, planned or done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Item {
     /// Where the step is carried out: at the client it is a pull, at the server a push.
     pub host: Host,
@@ -217,7 +221,7 @@ pub struct Item {
 }
 
 /// Something that could not be looked at or done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Trouble {
     /// Where.
     pub host: Host,
@@ -228,7 +232,7 @@ pub struct Trouble {
 }
 
 /// What went over the wire.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Traffic {
     /// Bytes that the client wrote, after compression.
     pub sent: u64,

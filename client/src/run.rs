@@ -1,4 +1,4 @@
-//! One run from beginning to end: arguments, endpoint, connection, session, report, exit code.
+//! One run from beginning to end: arguments, endpoint, hooks, connection, session, report, exit code.
 //!
 //! Deliberately not here: any decision. Every room that is passed through has its own module; this
 //! is the corridor.
@@ -7,9 +7,10 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use jiff::Timestamp;
 use smd_maildir::fs::Disk;
 
 use crate::args::{self, Args, Command, Target, Typed};
@@ -19,9 +20,19 @@ use crate::endpoint::{self, Endpoint, Resolved};
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::home::SmdHome;
+use crate::hooks::feed::Format;
+use crate::hooks::untold::Untold;
+use crate::hooks::{self, Failed, Hook, Manner, When};
+use crate::journal::Journal;
+use crate::log::frames::Listening;
+use crate::log::past::{self, Past};
+use crate::log::{Log, text};
+use crate::looping::ask;
+use crate::looping::words::Answer;
 use crate::options::RunOptions;
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::report::{Host, Report, Trouble};
 use crate::session::{self, Line, SessionError};
 use crate::signals::Signals;
 
@@ -58,7 +69,6 @@ pub fn served(name: &OsStr) -> Option<ExitCode> {
 
 /// Up to the report. A failure brings the output along as it was adjusted by the config.
 fn run(which: Command, args: &Args, mut output: Output) -> Result<Exit, (Box<Failure>, Output)> {
-    let start = Instant::now();
     let home = match SmdHome::from_env() {
         Ok(home) => home,
         Err(error) => return Err((Box::new(Failure::endpoint(&args.target, which, error.into())), output)),
@@ -69,18 +79,166 @@ fn run(which: Command, args: &Args, mut output: Output) -> Result<Exit, (Box<Fai
             Err(error) => Err((Box::new(Failure::endpoint(&args.target, which, error.into())), output)),
         };
     }
+    if args.typed.status {
+        return past_runs(which, args, home, &output).map_err(|failure| (Box::new(failure), output));
+    }
     let resolved = match endpoint::resolve(args, which.direction(), home) {
         Ok(resolved) => resolved,
         Err(error) => return Err((Box::new(Failure::endpoint(&args.target, which, error)), output)),
     };
     output.adjust(&resolved);
-    match connected(&resolved, &output, session::run) {
-        Ok(mut report) => {
-            report.took = start.elapsed();
-            Ok(output.report(&report))
-        }
-        Err(failure) => Err((failure, output)),
+    // A loop that serves the endpoint does it in its open session.
+    match ask::run(args, &resolved) {
+        Some(Answer::Report(report)) => return Ok(output.report(&report)),
+        Some(Answer::Failure(failure)) => return Err((failure, output)),
+        Some(Answer::Declined(_)) | None => {}
     }
+    let signals = match Signals::catch() {
+        Ok(signals) => signals,
+        Err(error) => return Err((Box::new(Failure::signals(&error)), output)),
+    };
+    let run = perform(&resolved, &output, &signals.stop(), |progress| {
+        over_connection(&resolved, &signals, progress, session::run)
+    });
+    match run {
+        Ok(report) => Ok(output.report(&report)),
+        Err(failure) => {
+            let exit = signals.exit().unwrap_or(failure.exit);
+            Err((Box::new(Failure { exit, ..*failure }), output))
+        }
+    }
+}
+
+/// Shows the last runs. An endpoint that has had none must have a config, or its name is a slip of the pen.
+fn past_runs(which: Command, args: &Args, home: SmdHome, output: &Output) -> Result<Exit, Failure> {
+    let wrong = |error| Failure::endpoint(&args.target, which, error);
+    let read = |home: &SmdHome, name: &str| past::read(home, name).map_err(|error| Failure::runs(name, &error));
+    if let Target::Endpoint(name) = &args.target {
+        let runs = read(&home, name)?;
+        if runs.is_empty() {
+            endpoint::resolve(args, which.direction(), home).map_err(wrong)?;
+        }
+        return Ok(output.status(name, &runs));
+    }
+    let endpoint = endpoint::resolve(args, which.direction(), home).map_err(wrong)?.endpoint;
+    Ok(output.status(&endpoint.name, &read(&endpoint.home, &endpoint.name)?))
+}
+
+/// One run with all that belongs to it: hooks before and after, log, and the report. Every program that runs an
+/// endpoint does it by this; `session` is the part between the hooks, over whatever connection the program has. `stop` ends
+/// hooks too, and a run that was stopped has no hooks after it.
+///
+/// # Errors
+/// When a pre hook or the session failed, in words.
+pub fn perform(
+    resolved: &Resolved,
+    output: &Output,
+    stop: &AtomicBool,
+    session: impl FnOnce(&mut Progress) -> Result<Report, Box<Failure>>,
+) -> Result<Report, Box<Failure>> {
+    let Resolved { endpoint, options, voice, .. } = resolved;
+    let mut journal = Journal::default();
+    if !options.dry_run {
+        journal = journal.with_log(Log::new(&endpoint.home, &endpoint.name), &endpoint.server);
+    }
+    let listening = (voice.debug && !options.dry_run).then(|| Listening::to(&journal));
+    let when = Timestamp::now();
+    let start = Instant::now();
+    let result = between_hooks(resolved, output, &journal, stop, session);
+    drop(listening);
+    if journal.has_log() {
+        let direction = options.direction.word();
+        let past = match &result {
+            Ok(report) => {
+                text::report(report).iter().for_each(|line| journal.line(line));
+                Past::of_report(when, report)
+            }
+            Err(failure) => {
+                journal.line(&text::failure(direction, failure));
+                Past::of_failure(when, direction, start.elapsed().as_secs_f64(), failure)
+            }
+        };
+        let added = past::add(&endpoint.home, &endpoint.name, &past);
+        let broken =
+            journal.end_log().or_else(|| added.err().map(|error| format!("this run cannot be noted: {error}")));
+        if let Some(text) = broken.filter(|_| !output.quiet()) {
+            output.warn(&format!("{text}."), None);
+        }
+    }
+    result
+}
+
+fn between_hooks(
+    resolved: &Resolved,
+    output: &Output,
+    journal: &Journal,
+    stop: &AtomicBool,
+    session: impl FnOnce(&mut Progress) -> Result<Report, Box<Failure>>,
+) -> Result<Report, Box<Failure>> {
+    let Resolved { endpoint, options, .. } = resolved;
+    let find = |when| match options.dry_run {
+        true => Ok(Vec::new()),
+        false => hooks::find(&endpoint.home, when, options.direction),
+    };
+    let mut heard = |hook: &Hook, said: &[String]| {
+        said.iter().for_each(|line| journal.line(&format!("hook {}: {line}", hook.shown())));
+    };
+    let mut manner = Manner { endpoint: &endpoint.name, pass_on: options.verbose > 0, stop, heard: &mut heard };
+    find(When::Pre).and_then(|hooks| hooks::before(hooks, &mut manner)).map_err(|failed| {
+        Box::new(match stop.load(Ordering::Relaxed) {
+            true => Failure::stopped(Exit::Interrupted),
+            false => Failure::hook(endpoint, &failed),
+        })
+    })?;
+    let (after, unreadable) = match find(When::Post) {
+        Ok(hooks) => (hooks, None),
+        Err(failed) => (Vec::new(), Some(failed)),
+    };
+    let mut untold = Untold::new(&endpoint.home, &endpoint.name, options.direction);
+    match after.is_empty() {
+        false => journal.keep_changes(untold),
+        // Hooks that are gone need not be told.
+        true if unreadable.is_none() && !options.dry_run => untold.forget(),
+        true => {}
+    }
+
+    let mut progress = Progress::new(output.progress()).telling(journal);
+    let start = Instant::now();
+    let mut result = session(&mut progress);
+    progress.finish();
+    let took = start.elapsed();
+
+    let status = result.as_ref().map_or_else(|failure| failure.exit, Report::exit);
+    let mut failed: Vec<Failed> = unreadable.into_iter().collect();
+    let changes = journal.take_changes();
+    if (status != Exit::Ok || journal.has_changes()) && !stop.load(Ordering::Relaxed) {
+        journal.flush();
+        failed.extend(hooks::after(after, status.code(), &changes, Format::from_env(), &mut manner));
+        if failed.is_empty() && !stop.load(Ordering::Relaxed) {
+            journal.all_told();
+        }
+    }
+    match &mut result {
+        Ok(report) => {
+            report.took = took;
+            report.changed_here = changes;
+            report.troubles.extend(failed.iter().map(trouble));
+        }
+        // The run has its own error; these are told beside it.
+        Err(_) => failed.iter().for_each(|failed| {
+            let text = format!("the hook {} failed: {}", failed.hook.shown(), failed.fault.what);
+            journal.line(&text);
+            output.warn(&format!("{text}."), None);
+        }),
+    }
+    result
+}
+
+/// A hook that failed after a good run, as part of its report.
+fn trouble(failed: &Failed) -> Trouble {
+    let last = failed.fault.said.last().map(|line| format!("; it said: {line}")).unwrap_or_default();
+    let path = failed.hook.path.as_os_str().as_encoded_bytes().to_vec();
+    Trouble { host: Host::Client, path, text: format!("the hook failed, {}{last}", failed.fault.what) }
 }
 
 /// Connects, has this conversation, and explains what went wrong.
@@ -99,14 +257,29 @@ pub fn connected<T>(
         Arc<AtomicBool>,
     ) -> Result<T, SessionError>,
 ) -> Result<T, Box<Failure>> {
-    let Resolved { endpoint, options, .. } = resolved;
     let signals = Signals::catch().map_err(|error| Box::new(Failure::signals(&error)))?;
-    let mut progress = Progress::new(output.progress());
+    over_connection(resolved, &signals, &mut Progress::new(output.progress()), converse)
+}
+
+fn over_connection<T>(
+    resolved: &Resolved,
+    signals: &Signals,
+    progress: &mut Progress,
+    converse: impl FnOnce(
+        &Arc<Disk>,
+        &Endpoint,
+        &RunOptions,
+        Line,
+        &mut Progress,
+        Arc<AtomicBool>,
+    ) -> Result<T, SessionError>,
+) -> Result<T, Box<Failure>> {
+    let Resolved { endpoint, options, .. } = resolved;
     let (connection, link) =
         Connection::open(endpoint, options.verbose > 0).map_err(|error| Box::new(Failure::start(&error)))?;
     let killer = connection.killer();
     signals.cut_after_grace(move || killer.kill());
-    let result = converse(&Arc::new(Disk), endpoint, options, Line::over(link), &mut progress, signals.stop());
+    let result = converse(&Arc::new(Disk), endpoint, options, Line::over(link), progress, signals.stop());
     progress.finish();
     let ending = connection.finish();
     tracing::debug!(?ending, "the connection ended");

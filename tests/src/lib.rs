@@ -17,6 +17,7 @@
 pub mod agreement;
 pub mod busy;
 pub mod figures;
+pub mod looping;
 pub mod mail;
 pub mod memory;
 pub mod model;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use smd_tests::programs;
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
@@ -60,6 +61,45 @@ fn the_readme_gives_the_two_commands_and_every_exit_code() {
     }
     for code in [0, 1, 2, 3, 69, 70, 74, 75, 76, 77, 78, 130, 143] {
         assert!(readme.contains(&format!("| {code} |")), "the README does not explain exit code {code}");
+    }
+}
+
+#[test]
+fn man_pages_and_completions_are_those_of_the_programs() {
+    let output = Command::new(programs::path("papers")).arg("--check").output().expect("papers can be started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Where there is a `man` that formats (some systems have one that only says where the real one is).
+#[test]
+fn man_pages_are_formatted_without_a_warning_and_fit_a_terminal() {
+    let works = Command::new("groff").arg("--version").output().is_ok_and(|output| output.status.success());
+    for entry in fs::read_dir(root().join("docs/man")).expect("docs/man").flatten() {
+        let shown = entry.path();
+        let text = fs::read_to_string(&shown).expect("a page");
+        let parts = [".TH SMD\\-", "\n.SH NAME\n", "\n.SH SYNOPSIS\n", "\n.SH DESCRIPTION\n", "\n.SH SEE ALSO\n"];
+        assert!(parts.iter().all(|part| text.contains(part)), "{shown:?}");
+        if !works {
+            continue;
+        }
+        let options = ["-man", "-Tascii", "-ww", "-rLL=80n", "-P-c", "-P-b", "-P-u", "-P-o"];
+        let output = Command::new("groff").args(options).arg(&shown).output().expect("groff was there");
+        assert!(output.stderr.is_empty(), "{shown:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let page = String::from_utf8_lossy(&output.stdout);
+        assert!(page.lines().all(|line| line.len() <= 80), "{shown:?}:\n{page}");
+    }
+}
+
+#[test]
+fn every_key_of_the_config_is_explained_in_its_page() {
+    let page = fs::read_to_string(root().join("docs/man/smd-config.5")).expect("the page");
+    let template = fs::read_to_string(root().join("config.default.example")).expect("the template");
+    let keys = template.lines().filter_map(|line| line.trim_start_matches('#').split_once('='));
+    let keys: Vec<&str> =
+        keys.map(|(key, _)| key).filter(|key| key.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')).collect();
+    assert!(keys.len() >= 18, "{keys:?}");
+    for key in keys {
+        assert!(page.contains(&format!("\\fB{key}=")), "{key} is not in smd-config(5)");
     }
 }
 

@@ -83,7 +83,8 @@ fn why_held(item: &Item) -> &'static str {
     }
 }
 
-fn word(kind: Kind) -> &'static str {
+/// The word for a kind of step.
+pub(crate) fn word(kind: Kind) -> &'static str {
     match kind {
         Kind::New => "new",
         Kind::Copied => "copied",
@@ -98,7 +99,12 @@ fn word(kind: Kind) -> &'static str {
 
 /// Root and folder as one printable path.
 pub(super) fn place(root: &RootReport, folder: &[u8]) -> String {
-    let mut path = root.root.clone();
+    path(&root.root, folder)
+}
+
+/// As [`place`], for a root as written.
+pub(crate) fn path(root: &[u8], folder: &[u8]) -> String {
+    let mut path = root.to_vec();
     if !folder.is_empty() {
         path.push(b'/');
         path.extend_from_slice(folder);

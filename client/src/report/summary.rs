@@ -43,7 +43,7 @@ pub fn line(report: &Report, watched: bool) -> Option<String> {
 }
 
 /// The kinds that happened, each with its count.
-pub(super) fn words(counts: &Counts) -> Vec<String> {
+pub(crate) fn words(counts: &Counts) -> Vec<String> {
     let word = |number: u64, one: &str, many: &str| (number > 0).then(|| count(number, one, many));
     [
         word(counts.new, "new", "new"),
@@ -61,7 +61,7 @@ pub(super) fn words(counts: &Counts) -> Vec<String> {
 }
 
 /// A number with its noun.
-pub(super) fn count(number: u64, one: &str, many: &str) -> String {
+pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 

@@ -69,7 +69,7 @@ impl<F: Fs> Pair<F> {
                     unhandled.extend(component.names.iter().map(|name| name.folder.clone()));
                 }
                 steps_done += (done[0].len() + done[1].len()) as u64;
-                self.count(component, outcomes);
+                self.count(component, outcomes, progress.journal());
             }
             let last = later.is_empty();
             let pairs = now.iter().zip(&outcomes);
@@ -211,6 +211,7 @@ impl<F: Fs> Pair<F> {
             peer.drain(&mut || gauge.show(received + sent.load(Ordering::Relaxed), peer))?;
         }
         let here = self.local.install();
+        gauge.progress.journal().changed(self.local.take_changes());
         let mut there = vec![Outcome::Done; theirs.len()];
         let mut waiting = asks;
         while waiting {

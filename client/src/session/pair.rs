@@ -70,6 +70,7 @@ impl<F: Fs> Pair<F> {
         };
         let mut local = RootRun::open(home, StateSide::Client, label, settings, stop)?;
         local.set_grave_max(options.grave_max);
+        local.tell_changes();
         Ok(Self {
             index,
             direction: options.direction.into(),

@@ -9,6 +9,7 @@ use smd_protocol::wire::{self, ContentEnd, ContentStart, Failure, Frame, FromCli
 use smd_server::link::{Event, Inbox, Job, Outbox, ReadError, Ringer, SendError, Wording, send};
 
 use super::{Line, SessionError};
+use crate::log::frames::Brief;
 use crate::report::{Host, Trouble};
 
 /// How often the stop flag is looked at while waiting.
@@ -100,6 +101,7 @@ impl Peer {
     }
 
     pub(super) fn say(&self, message: &FromClient) -> Result<(), SessionError> {
+        tracing::debug!("-> {}", Brief(message));
         send(&*self.outbox, message).map_err(|error| self.send_error(&error))
     }
 
@@ -162,6 +164,7 @@ impl Peer {
                     if matches!(message, FromServer::Hello(_)) {
                         self.hello_bytes = self.before.1 + (preamble + wire::FRAME_HEAD + bytes.len()) as u64;
                     }
+                    tracing::debug!(bytes = bytes.len(), "<- {}", Brief(&message));
                     match message {
                         // The server tells of a change, and the client has begun the next run already.
                         FromServer::Ping | FromServer::Changed => since = Instant::now(),

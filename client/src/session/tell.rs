@@ -7,6 +7,7 @@ use smd_protocol::{Name, Outcome, Source, Step};
 
 use super::batch::Outcomes;
 use super::pair::Pair;
+use crate::journal::Journal;
 use crate::options::RunOptions;
 use crate::report::{Adopted, Conflict, Counts, Guard, Host, Item, Kind, Reason, Report, Trouble};
 
@@ -57,17 +58,21 @@ fn shown(step: &Step) -> Vec<u8> {
 
 impl<F: Fs> Pair<F> {
     /// Counts what became of a component's steps.
-    pub(super) fn count(&mut self, component: &Component, outcomes: &Outcomes) {
+    pub(super) fn count(&mut self, component: &Component, outcomes: &Outcomes, journal: &Journal) {
         for side in Side::BOTH {
             for (step, outcome) in component.part(side).open().iter().zip(&outcomes[side as usize]) {
+                let item = journal.has_log().then(|| self.item(side, step, None));
+                let tell = |why| item.iter().for_each(|item| journal.step(self.label(), item, why));
                 let text = match outcome {
                     Outcome::Done => {
+                        tell(None);
                         self.counts(side).count(kind(step));
                         continue;
                     }
                     Outcome::Changed(text) | Outcome::Failed(text) => text.clone(),
                     Outcome::NeedBytes => "its bytes were not to be had; run again".to_owned(),
                 };
+                tell(Some(&text));
                 // A folder that could not go was made again on the other host in the same run: nothing is left to do.
                 if let Step::RemoveFolder(folder) = step {
                     self.report.notes.push(format!("the folder {folder} stays on both hosts: {text}"));

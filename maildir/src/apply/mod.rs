@@ -13,6 +13,7 @@
 //! | `work` | what the steps share: expectations, names in `tmp/`, syncs |
 //! | `settle` | bytes that may not stay in the grave: the fresh uniq, and what a crash left |
 //! | `back` | what a grave gives back when a person asks |
+//! | `change` | paths of files that came, moved or went, for whoever indexes them |
 //! | `folders`, `listing` | where messages lie, by uniq |
 //! | `read` | opening a message to send it |
 //!
@@ -28,6 +29,7 @@ use crate::grave::{Grave, Record, Ticket, Why, record_of};
 use crate::root::Root;
 
 mod back;
+mod change;
 mod folders;
 mod incoming;
 mod listing;
@@ -44,6 +46,7 @@ mod tree;
 mod work;
 
 pub use back::Back;
+pub use change::Change;
 pub use incoming::{Incoming, Refused};
 pub use read::{Message, Messages, open_message};
 use stage::Staged;
@@ -199,6 +202,17 @@ impl<F: Fs> Applier<F> {
     /// The messages that got their bytes from a step since this was made.
     pub fn installed(&self) -> Vec<Installed> {
         self.work.installed.clone()
+    }
+
+    /// Takes note of every file that comes, moves or goes from now on.
+    pub fn tell_changes(&mut self) {
+        self.work.changes.get_or_insert_default();
+    }
+
+    /// The files that came, moved or went since this was asked before, in order; none unless [`Applier::tell_changes`]
+    /// was called.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        self.work.changes.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Names that a step is about to give to a message, with the last such step.

@@ -79,6 +79,7 @@ impl<F: Fs> Work<F> {
                     return Err(Stop::changed(&shown, "is renamed all the time"));
                 }
                 self.look_at_taken(name, spare, content, &ticket)?;
+                self.tell_removed(&name.folder, spare);
             }
         }
         Ok(())
@@ -123,6 +124,7 @@ impl<F: Fs> Work<F> {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
                 other => other.context("give back", &shown)?,
             }
+            self.tell_added(folder, &fresh);
             self.folders.note(&name, fresh);
             return Ok(());
         }
@@ -178,7 +180,11 @@ impl<F: Fs> Work<F> {
         }
         match taken {
             true => self.settle_fresh(&record.folder, &spot, ticket),
-            false => self.give_back(&record.folder, &spot, ticket),
+            false => {
+                self.give_back(&record.folder, &spot, ticket)?;
+                self.tell_added(&record.folder, &spot);
+                Ok(())
+            }
         }
     }
 }

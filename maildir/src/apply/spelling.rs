@@ -61,6 +61,7 @@ impl<F: Fs> Work<F> {
             self.know(from, entry);
         }
         self.installed.retain(|installed| installed.name != one.name);
+        self.untell(&one.name, &one.spot);
         match undone.context("undo", &shown) {
             Ok(()) => other_spelling(&shown),
             Err(error) => error.into(),

@@ -67,6 +67,7 @@ impl<F: Fs> Work<F> {
         self.folders.note(to, spot.clone());
         self.know(to, Some(entry(to, dress, *content)));
         self.installed.push(Installed { name: to.clone(), content: *content, stat: staged.stat });
+        self.tell_added(&to.folder, &spot);
         self.created.push(Created { step, name: to.clone(), spot, origin: Origin::Staged(*content) });
         Ok(())
     }
@@ -120,6 +121,7 @@ impl<F: Fs> Work<F> {
             }
             self.folders.note_gone(from, spot.place);
             self.folders.note(to, target.clone());
+            self.tell_moved((from, &spot), (to, &target));
             if from != to {
                 self.know(from, None);
                 self.created.push(Created {
@@ -290,6 +292,8 @@ impl<F: Fs> Work<F> {
         }
         self.installed.push(Installed { name: at.clone(), content: *content, stat: staged.stat });
         self.folders.note(at, spot.clone());
+        self.tell_removed(&at.folder, &spot);
+        self.tell_added(&at.folder, &spot);
         self.know(at, Some(Entry { uniq: at.uniq.clone(), place: spot.place, flags: spot.flags(), content: *content }));
         if is_dressed(&spot, dress.place, &dress.flags) {
             return Ok(());
@@ -301,6 +305,7 @@ impl<F: Fs> Work<F> {
             None => Err(Stop::changed(&shown, "got other flags meanwhile")),
             Some(()) => {
                 self.folders.note_gone(at, spot.place);
+                self.tell_moved((at, &spot), (at, &target));
                 self.folders.note(at, target);
                 self.know(at, Some(entry(at, dress, *content)));
                 Ok(())
@@ -392,6 +397,7 @@ impl<F: Fs> Work<F> {
                 Some(()) => {
                     self.folders.note_gone(name, spot.place);
                     self.look_at_taken(name, &spot, &expected.content, this)?;
+                    self.tell_removed(&name.folder, &spot);
                     self.know(name, None);
                     return Ok(());
                 }

@@ -11,7 +11,7 @@ use super::listing::Spot;
 use super::read::Messages;
 use super::stage::Staged;
 use super::stop::Stop;
-use super::{Expect, FEW, Installed};
+use super::{Change, Expect, FEW, Installed};
 use crate::error::{Context, Error, Trouble};
 use crate::fs::{Fs, Kind};
 use crate::grave::{Grave, file_safe};
@@ -35,6 +35,8 @@ pub(super) struct Work<F: Fs> {
     pub(super) created: Vec<Created>,
     pub(super) touched: BTreeSet<Folder>,
     pub(super) installed: Vec<Installed>,
+    /// Files that came, moved or went, if anybody wants to know.
+    pub(super) changes: Option<Vec<Change>>,
     /// `smd.OWNER.`
     own: Vec<u8>,
     /// `smd.OWNER.RUN.`
@@ -77,6 +79,7 @@ impl<F: Fs> Work<F> {
             created: Vec::new(),
             touched: BTreeSet::new(),
             installed: Vec::new(),
+            changes: None,
             own: own.into_bytes(),
             prefix: prefix.into_bytes(),
             staged: 0,

@@ -15,7 +15,7 @@ use smd_protocol::delta::Present;
 use smd_protocol::pack::{self, Part};
 use smd_protocol::{BaseId, Delta, Digest, Folder, Name, Outcome, Presence, Section, Snapshot, Step, seeded};
 
-use crate::apply::{Applier, open_message};
+use crate::apply::{Applier, Change, open_message};
 use crate::cache::Cache;
 use crate::error::{Context, Error, Trouble};
 use crate::exclude::Excludes;
@@ -89,6 +89,8 @@ pub struct RootRun<F: Fs> {
     look: Option<Look>,
     delta: Arc<Delta>,
     applier: Option<Applier<F>>,
+    /// Whether somebody wants to know which files change.
+    tells: bool,
     swept: BTreeSet<Folder>,
     /// Messages that steps of this run gave other names, in their order.
     renamed: Vec<(Name, Name)>,
@@ -147,6 +149,7 @@ impl<F: Fs> RootRun<F> {
             look: None,
             delta: Arc::default(),
             applier: None,
+            tells: false,
             swept: BTreeSet::new(),
             renamed: Vec::new(),
             restored: 0,
@@ -343,7 +346,11 @@ impl<F: Fs> RootRun<F> {
             }
             let (base, delta) = (self.base()?, self.delta.clone());
             let expect = move |name: &Name| Present { base: &base, delta: &delta }.entry(name).cloned();
-            self.applier = Some(Applier::new(root, grave, &self.owner, Box::new(expect)));
+            let mut applier = Applier::new(root, grave, &self.owner, Box::new(expect));
+            if self.tells {
+                applier.tell_changes();
+            }
+            self.applier = Some(applier);
         }
         Ok(self.applier.as_mut().expect("set above"))
     }
@@ -435,6 +442,16 @@ impl<F: Fs> RootRun<F> {
     /// The batch's applier, for contents that come in.
     pub fn applying(&mut self) -> Option<&mut Applier<F>> {
         self.applier.as_mut()
+    }
+
+    /// Takes note of the files that the run's steps bring, rename or take away.
+    pub fn tell_changes(&mut self) {
+        self.tells = true;
+    }
+
+    /// The files that came, moved or went since this was asked before; none unless [`RootRun::tell_changes`] was called.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        self.applier.as_mut().map(Applier::take_changes).unwrap_or_default()
     }
 
     /// Installs the batch. Gives the outcomes in the order of the steps.

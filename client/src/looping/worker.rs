@@ -1,0 +1,335 @@
+//! The thread of one endpoint: it runs, rests, is asked for things, and begins again; one thing at a time, so that runs of
+//! an endpoint never overlap.
+//!
+//! Deliberately not here: what is due when (`schedule`), and what is said about it (`herald`, `status`).
+
+use std::fs;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use smd_maildir::fs::Disk;
+use smd_protocol::names::printable;
+
+use super::board::Board;
+use super::desk::{Desk, Order};
+use super::herald::Herald;
+use super::schedule::{Passing, Rhythm, Schedule, Sight};
+use super::status::{self, Doing};
+use super::words::Answer;
+use crate::args::{Args, Command, Target, Typed};
+use crate::connect::Connection;
+use crate::endpoint::{self, Resolved};
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::home::SmdHome;
+use crate::options::{Direction, RunOptions};
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::report::{Host, Report};
+use crate::run::perform;
+use crate::session::{Line, Open, SessionError, Woken};
+
+/// What a worker is given.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The endpoint.
+    pub(super) name: String,
+    /// Where its config lies.
+    pub(super) home: SmdHome,
+    /// When it is due.
+    pub(super) rhythm: Rhythm,
+    /// Keep a session and watch.
+    pub(super) watch: bool,
+    /// As typed.
+    pub(super) verbose: u8,
+    /// Where orders come from.
+    pub(super) desk: Arc<Desk>,
+    /// Where to write how it fares.
+    pub(super) board: Arc<Board>,
+    /// Who says it.
+    pub(super) herald: Arc<Herald>,
+}
+
+/// The thread's own.
+pub(super) struct Worker {
+    place: Place,
+    schedule: Schedule,
+    output: Output,
+    fs: Arc<Disk>,
+    loaded: Option<Loaded>,
+    session: Option<Session>,
+    /// The session has rested since its last run.
+    rested: bool,
+    /// What was said about what cannot be watched.
+    unwatched: Vec<String>,
+}
+
+/// A config as it was read.
+struct Loaded {
+    text: Vec<u8>,
+    resolved: Resolved,
+}
+
+struct Session {
+    open: Open<Disk>,
+    connection: Connection,
+}
+
+impl Worker {
+    /// One that has done nothing yet.
+    pub(super) fn new(place: Place) -> Self {
+        let schedule = Schedule::new(place.rhythm, Instant::now());
+        let output = Output::new(&Typed { quiet: true, ..Typed::default() });
+        Self {
+            place,
+            schedule,
+            output,
+            fs: Arc::new(Disk),
+            loaded: None,
+            session: None,
+            rested: false,
+            unwatched: Vec::new(),
+        }
+    }
+
+    /// Works until it is stopped.
+    pub(super) fn work(mut self) {
+        while !self.place.desk.stopped() {
+            if let Some(order) = self.place.desk.take() {
+                self.obey(order);
+            } else if let Some(direction) = self.schedule.due(Instant::now(), self.sight()) {
+                let verbose = self.place.verbose.saturating_sub(1);
+                let _ =
+                    self.run(|config| RunOptions { direction, verbose: config.verbose.max(verbose), ..config.clone() });
+            } else {
+                self.pause();
+            }
+        }
+        self.close();
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Now => self.schedule.poke(),
+            Order::Reload(rhythm) => {
+                self.loaded = None;
+                self.close();
+                self.schedule.change(rhythm);
+                self.schedule.poke();
+            }
+            // Where the loop fails, a person's own program may do better: it has a terminal to ask on.
+            Order::Run(_, answer) if self.session.is_none() && self.schedule.failing() => {
+                let _ = answer.send(Answer::Declined("the last run failed".to_owned()));
+            }
+            Order::Run(wish, answer) => {
+                let stale = self.session.is_some();
+                let mut result = self.run(|config| wish.options(config));
+                // Nobody knew that the open connection was dead; the person's own program would make a new one.
+                if stale && matches!(&result, Err(failure) if failure.exit == Exit::Network) {
+                    result = self.run(|config| wish.options(config));
+                }
+                // Whoever asked may be gone.
+                let _ = match result {
+                    Ok(report) => answer.send(Answer::Report(Box::new(report))),
+                    Err(_) if self.place.desk.stopped() => Ok(()),
+                    Err(failure) => answer.send(Answer::Failure(failure)),
+                };
+            }
+        }
+    }
+
+    /// One run with these options, and what follows from it.
+    fn run(&mut self, options: impl FnOnce(&RunOptions) -> RunOptions) -> Result<Report, Box<Failure>> {
+        self.place.board.note(&self.place.name, |one| one.doing = Doing::Working);
+        let mut direction = Direction::Sync;
+        let result = self.load().and_then(|mut resolved| {
+            resolved.options = options(&resolved.options);
+            direction = resolved.options.direction;
+            let (output, stop) = (self.output.clone(), self.place.desk.stop_flag());
+            perform(&resolved, &output, &stop, |progress| self.converse(&resolved, progress))
+        });
+        match &result {
+            Ok(report) => self.ran(report, direction),
+            Err(failure) => self.failed(failure),
+        }
+        if !self.place.watch {
+            self.close();
+        }
+        result
+    }
+
+    fn ran(&mut self, report: &Report, direction: Direction) {
+        self.place.board.note(&self.place.name, |one| one.ran(report));
+        if report.dry_run {
+            return;
+        }
+        self.place.herald.report(&self.place.name, report);
+        match report.exit() {
+            Exit::Partly => self.schedule.left(direction, Instant::now(), jitter()),
+            _ => self.schedule.done(direction, Instant::now()),
+        }
+    }
+
+    fn failed(&mut self, failure: &Failure) {
+        if self.place.desk.stopped() {
+            return;
+        }
+        tracing::debug!(endpoint = self.place.name, heading = failure.heading, "failed");
+        self.place.board.note(&self.place.name, |one| one.failed(failure));
+        self.place.herald.failure(&self.place.name, failure);
+        let passing = if failure.exit.try_again() { Passing::Itself } else { Passing::ByPerson };
+        self.schedule.failed(passing, Instant::now(), jitter());
+    }
+
+    /// The endpoint as its config says now. A session of another config is closed.
+    fn load(&mut self) -> Result<Resolved, Box<Failure>> {
+        // What cannot be read is told when it is resolved.
+        let text = fs::read(self.place.home.config_file(&self.place.name)).unwrap_or_default();
+        if let Some(loaded) = self.loaded.as_ref().filter(|loaded| loaded.text == text) {
+            return Ok(loaded.resolved.clone());
+        }
+        self.close();
+        self.loaded = None;
+        let args = Args { target: Target::Endpoint(self.place.name.clone()), typed: Typed::default() };
+        let resolved = endpoint::resolve(&args, Direction::Sync, self.place.home.clone())
+            .map_err(|error| Box::new(Failure::endpoint(&args.target, Command::Sync, error)))?;
+        resolved.warnings.iter().for_each(|warning| self.place.herald.remark(&self.place.name, warning));
+        self.output.log(resolved.voice.debug);
+        self.loaded = Some(Loaded { text, resolved: resolved.clone() });
+        Ok(resolved)
+    }
+
+    /// The part of a run that needs the other host.
+    fn converse(&mut self, resolved: &Resolved, progress: &mut Progress) -> Result<Report, Box<Failure>> {
+        if self.session.as_ref().is_some_and(|session| session.open.is_over()) {
+            self.close();
+        }
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => self.connect(resolved)?,
+        };
+        match session.open.run(&resolved.options, progress) {
+            Ok(report) => {
+                self.session = Some(session);
+                self.rested = false;
+                Ok(report)
+            }
+            Err(error) => Err(self.broken(resolved, session, error)),
+        }
+    }
+
+    fn connect(&self, resolved: &Resolved) -> Result<Session, Box<Failure>> {
+        let (connection, link) = Connection::open(&resolved.endpoint, self.place.verbose > 1)
+            .map_err(|error| Box::new(Failure::start(&error)))?;
+        self.place.desk.connected(Some(connection.killer()));
+        let line = Line::over(link);
+        let open = Open::new(Arc::clone(&self.fs), resolved.endpoint.clone(), line, self.place.desk.stop_flag());
+        Ok(Session { open, connection })
+    }
+
+    /// Why a session ended, in words.
+    fn broken(&self, resolved: &Resolved, session: Session, error: SessionError) -> Box<Failure> {
+        let Session { open, connection } = session;
+        drop(open);
+        // A link that fell silent would keep its child for long.
+        if matches!(&error, SessionError::Lost { source: Some(why), .. } if why.kind() == io::ErrorKind::TimedOut) {
+            connection.killer().kill();
+        }
+        let ending = connection.finish();
+        self.place.desk.connected(None);
+        let stopped = self.place.desk.stopped().then_some(Exit::Terminated);
+        Box::new(Failure::session(&resolved.endpoint, error, &ending, stopped, self.place.verbose > 1))
+    }
+
+    fn close(&mut self) {
+        if let Some(Session { open, connection }) = self.session.take() {
+            if let Err(error) = open.close() {
+                tracing::debug!(%error, "the goodbye was not heard");
+            }
+            connection.finish();
+            self.place.desk.connected(None);
+        }
+    }
+
+    /// Whether both hosts are seen.
+    fn sight(&self) -> Sight {
+        match &self.session {
+            Some(session) if !session.open.is_over() && session.open.unwatched().is_empty() => Sight::Watching,
+            _ => Sight::Blind,
+        }
+    }
+
+    /// Rests in the session, or waits without one, until something may be due.
+    fn pause(&mut self) {
+        // What is watched is known when a rest has begun, and only then how long it may be.
+        if self.session.is_some() && !self.rested {
+            self.rest(Some(Instant::now()));
+            self.rested = true;
+            return;
+        }
+        let sight = self.sight();
+        let until = self.schedule.wait(sight);
+        let doing = match sight {
+            _ if self.schedule.failing() => Doing::Retrying,
+            Sight::Watching => Doing::Watching,
+            Sight::Blind => Doing::Waiting,
+        };
+        let next = until.map(|until| status::now() + until.saturating_duration_since(Instant::now()).as_secs());
+        let unwatched = self.name_unwatched();
+        self.place.board.note(&self.place.name, |one| {
+            (one.doing, one.next, one.unwatched) = (doing, next, unwatched);
+        });
+        match self.session {
+            Some(_) => self.rest(until),
+            None => self.place.desk.wait(until),
+        }
+    }
+
+    fn rest(&mut self, until: Option<Instant>) {
+        let Some(mut session) = self.session.take() else { return };
+        match session.open.rest(until, self.place.desk.waker()) {
+            Ok(woken) => {
+                self.session = Some(session);
+                if matches!(woken, Woken::Here | Woken::There) {
+                    self.schedule.see();
+                }
+            }
+            Err(error) => {
+                let Some(loaded) = &self.loaded else { return };
+                let failure = self.broken(&loaded.resolved, session, error);
+                self.failed(&failure);
+            }
+        }
+    }
+
+    /// What cannot be watched, in words, said when it is another than before.
+    fn name_unwatched(&mut self) -> Vec<String> {
+        let Some(session) = &self.session else { return self.unwatched.clone() };
+        let mut names: Vec<String> = session
+            .open
+            .unwatched()
+            .iter()
+            .map(|trouble| {
+                let host = if trouble.host == Host::Client { "this host" } else { "the server" };
+                format!("{} at {host}: {}", printable(&trouble.path), printable(trouble.text.as_bytes()))
+            })
+            .collect();
+        if session.open.is_over() && names.is_empty() {
+            names.push("the server cannot watch: it has an older version".to_owned());
+        }
+        if names != self.unwatched {
+            names.iter().filter(|name| !self.unwatched.contains(name)).for_each(|name| {
+                self.place.herald.remark(&self.place.name, &format!("not watched, synced by the minutes: {name}"));
+            });
+            self.unwatched.clone_from(&names);
+        }
+        names
+    }
+}
+
+/// A random number from 0 to 1; no secret depends on it.
+fn jitter() -> f64 {
+    RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64
+}

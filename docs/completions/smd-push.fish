@@ -1,0 +1,21 @@
+complete -c smd-push -l scan -d 'How closely to look: quick, stat or full' -r -f -a "quick\t'Unchanged directories are not listed'
+stat\t'Every file\'s stamps are compared'
+full\t'Every file is read'"
+complete -c smd-push -s e -l rsh -d 'What to run instead of ssh, with its options' -r
+complete -c smd-push -l remote-command -d 'Where smd-server is on the other host' -r
+complete -c smd-push -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c smd-push -s d -l dry-run -d 'Show what would be done; change nothing'
+complete -c smd-push -s n -l no-delete -d 'Hold back deletions and replacements'
+complete -c smd-push -s v -l verbose -d 'Name every message, and pass on what ssh says'
+complete -c smd-push -s q -l quiet -d 'Print errors and tripped guards only'
+complete -c smd-push -s s -l show-tags -d 'Print the statistics as one machine line'
+complete -c smd-push -l json -d 'Print the report as one JSON object'
+complete -c smd-push -l allow-bulk-delete -d 'The many deletions were meant'
+complete -c smd-push -l adopt -d 'Forget the base, unite both, delete nothing'
+complete -c smd-push -l adopt-other-headers -d 'Adopt although most headers differ'
+complete -c smd-push -l status -d 'Show the last runs of ENDPOINT, and end'
+complete -c smd-push -s t -l template-only -d 'Write a config file to edit, and end'
+complete -c smd-push -s V -l version -d 'Print the version'
+complete -c smd-push -s h -l help -d 'Print help'

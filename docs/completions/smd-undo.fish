@@ -1,0 +1,11 @@
+complete -c smd-undo -s f -l folder -d 'Only messages of such folders; * and ? match, . is the root itself' -r
+complete -c smd-undo -l root -d 'Only the grave of this root, known or not; as DIRECTORY' -r -F
+complete -c smd-undo -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c smd-undo -s l -l list -d 'Show the messages of RUN; change nothing'
+complete -c smd-undo -s v -l verbose -d 'Name every message'
+complete -c smd-undo -s q -l quiet -d 'Print errors only'
+complete -c smd-undo -l json -d 'Print one JSON object'
+complete -c smd-undo -s V -l version -d 'Print the version'
+complete -c smd-undo -s h -l help -d 'Print help'

@@ -1,0 +1,41 @@
+//! The table of all man pages. A new command gets a row and a text, and `papers` writes its page and its completions.
+
+use smd_client::Command;
+use smd_client::exit::Exit;
+
+/// One man page.
+pub(crate) struct Page {
+    /// The page's name: that of the command, or of the format.
+    pub(crate) name: &'static str,
+    /// Its section: 1, 5 or 8.
+    pub(crate) section: &'static str,
+    /// One line, for a page without a command.
+    pub(crate) about: &'static str,
+    /// The command line, for a command that has one.
+    pub(crate) command: Option<clap::Command>,
+    /// What is said beside options and exit codes, in the markup of `markup`.
+    pub(crate) text: &'static str,
+}
+
+/// All of them.
+pub(crate) fn all() -> Vec<Page> {
+    let command = |name, command, text| Page { name, section: "1", about: "", command: Some(command), text };
+    let other = |name, section, about, text| Page { name, section, about, command: None, text };
+    let run = |which: Command, text| command(which.name(), smd_client::args::command(which), text);
+    vec![
+        run(Command::Pull, include_str!("text/smd-pull.txt")),
+        run(Command::Push, include_str!("text/smd-push.txt")),
+        run(Command::Sync, include_str!("text/smd-sync.txt")),
+        command("smd-loop", smd_client::looping::args::command(), include_str!("text/smd-loop.txt")),
+        command("smd-undo", smd_tools::undo::args::command(), include_str!("text/smd-undo.txt")),
+        command("smd-verify", smd_tools::verify::args::command(), include_str!("text/smd-verify.txt")),
+        other("smd-server", "1", "The far end of smd-sync, which ssh runs.", include_str!("text/smd-server.txt")),
+        other("smd-config", "5", "The config file of an endpoint of smd-sync.", include_str!("text/smd-config.txt")),
+        other("smd-loop", "5", "What smd-loop runs, and how often.", include_str!("text/smd-loop.5.txt")),
+    ]
+}
+
+/// Exit codes with their meaning, for the pages of runs.
+pub(crate) fn exits() -> impl Iterator<Item = (u8, &'static str)> {
+    Exit::ALL.into_iter().map(|exit| (exit.code(), exit.sentence()))
+}
