@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use smd_maildir::fs::Disk;
+use smd_protocol::seeded;
 
 use crate::args::{self, Args, Command, Target, Typed};
 use crate::config::template;
@@ -211,7 +212,8 @@ fn between_hooks(
     let status = result.as_ref().map_or_else(|failure| failure.exit, Report::exit);
     let mut failed: Vec<Failed> = unreadable.into_iter().collect();
     let changes = journal.take_changes();
-    if (status != Exit::Ok || journal.has_changes()) && !stop.load(Ordering::Relaxed) {
+    let called = status != Exit::Ok || journal.has_changes() || seeded::is("hooks-after-every-run");
+    if called && !stop.load(Ordering::Relaxed) {
         journal.flush();
         failed.extend(hooks::after(after, status.code(), &changes, Format::from_env(), &mut manner));
         if failed.is_empty() && !stop.load(Ordering::Relaxed) {

@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{Access, access};
 use smd_maildir::apply::Change;
+use smd_protocol::seeded;
 
 use crate::home::SmdHome;
 use crate::options::Direction;
@@ -130,7 +131,10 @@ pub fn find(home: &SmdHome, when: When, direction: Direction) -> Result<Vec<Hook
 /// # Errors
 /// When one does not end well.
 pub fn before(hooks: Vec<Hook>, manner: &mut Manner<'_>) -> Result<(), Failed> {
-    hooks.into_iter().try_for_each(|hook| run(hook, 0, None, manner))
+    hooks.into_iter().try_for_each(|hook| match run(hook, 0, None, manner) {
+        Err(_) if seeded::is("pre-hook-stops-nothing") => Ok(()),
+        ended => ended,
+    })
 }
 
 /// Runs hooks after a run that ended with `status`, all of them unless stopped, and gives those that failed.

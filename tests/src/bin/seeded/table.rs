@@ -178,6 +178,14 @@ pub(super) const TABLE: &[Seed] = &[
     seed("pull-changes-the-server", 17, "a run that may only fetch deletes at the server",
         whole("options", "a_pull_changes_nothing_at_the_server_and_a_push_nothing_here")),
 
+    // Hooks.
+    seed("hooks-after-every-run", 10, "an indexer that renames what it finds is started by its own renames, for ever",
+        whole("hooks", "an_indexer_that_renames_what_it_finds_does_not_feed_itself_for_ever")),
+    seed("pre-hook-stops-nothing", 14, "mail is synchronised although the user's own program forbade it",
+        whole("hooks", "a_pre_hook_that_fails_stops_the_run_and_nothing_is_changed")),
+    seed("changes-are-forgotten", 12, "after a run that was killed, an index lacks the messages that it had brought",
+        whole("hooks", "what_a_killed_run_changed_is_told_after_the_next")),
+
     // Wire and roots.
     seed("new-bytes-are-not-told", 11, "an edited message never gets to the other host",
         model(FEW)),
