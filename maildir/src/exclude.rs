@@ -2,16 +2,23 @@
 //! paths as a config file writes them.
 //!
 //! Both hosts evaluate the same patterns on folder paths below the root, so they agree without
-//! asking. Deliberately not here: what "left alone" means to a base (the planner forgets such
+//! asking. Where folders have two names, a folder is left alone when the patterns for either name say so, and so is what
+//! lies below it by that name; only the client can ask both ([`Excludes::with`]).
+//!
+//! Deliberately not here: what "left alone" means to a base (the planner forgets such
 //! folders), and where the patterns come from.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use smd_protocol::Folder;
 use smd_protocol::names::printable;
+
+use crate::root::Naming;
 
 /// A root's prefix as written in a config, and the patterns that are matched below it.
 pub type ExcludePair = (Vec<u8>, Vec<Vec<u8>>);
@@ -45,6 +52,25 @@ pub enum ExcludeError {
 pub struct Excludes {
     pairs: Vec<Compiled>,
     fingerprint: String,
+    other: Option<Other>,
+}
+
+/// By which names folders are asked about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Names {
+    /// Those of this host's disk.
+    Local,
+    /// Those of the wire and of bases.
+    Canonical,
+}
+
+/// The other name of each folder, and its patterns.
+#[derive(Clone, Debug)]
+struct Other {
+    naming: Arc<dyn Naming>,
+    pairs: Vec<Compiled>,
+    /// By which names is asked; the patterns here are for the others.
+    asked: Names,
 }
 
 #[derive(Clone, Debug)]
@@ -67,18 +93,43 @@ impl Excludes {
         }
         let used = pairs.iter().filter(|(_, patterns)| !patterns.is_empty());
         let compiled = used.clone().map(|(prefix, patterns)| compile(prefix, patterns)).collect::<Result<_, _>>()?;
-        Ok(Self { pairs: compiled, fingerprint: used.map(text).collect() })
+        Ok(Self { pairs: compiled, fingerprint: used.map(text).collect(), other: None })
     }
 
-    /// Whether a folder, its components joined by `/`, is left alone. The root itself (empty) never
-    /// is; what lies below an excluded folder always is.
-    pub fn excludes(&self, folder: &[u8]) -> bool {
-        self.pairs.iter().any(|pair| pair.excludes(folder))
+    /// The matcher of a root whose folders have two names: `self` and `local` are the patterns for each, and the matcher
+    /// is asked by the `asked` ones. Both ways to ask have the same fingerprint and the same answers.
+    #[must_use]
+    pub fn with(self, local: Self, naming: Arc<dyn Naming>, asked: Names) -> Self {
+        let fingerprint = match local.is_empty() {
+            true => self.fingerprint.clone(),
+            false => format!("{}|{}", self.fingerprint, local.fingerprint),
+        };
+        let (pairs, others) = match asked {
+            Names::Local => (local.pairs, self.pairs),
+            Names::Canonical => (self.pairs, local.pairs),
+        };
+        Self { pairs, fingerprint, other: Some(Other { naming, pairs: others, asked }) }
+    }
+
+    /// Whether a folder is left alone. The root itself (empty) never is; what lies below an excluded folder always is.
+    pub fn excludes(&self, folder: &Folder) -> bool {
+        self.prunes(folder) || self.excludes_by_other_name(folder)
+    }
+
+    /// Whether a folder is left alone because of a name that it was not asked about by.
+    pub fn excludes_by_other_name(&self, folder: &Folder) -> bool {
+        self.other.as_ref().is_some_and(|other| other.excludes(&self.pairs, folder))
+    }
+
+    /// Whether everything at and below this directory is left alone, by the name by which it is asked about: no other
+    /// name is looked at, so a directory that is no folder needs none.
+    pub fn prunes(&self, dir: &Folder) -> bool {
+        matches(&self.pairs, dir)
     }
 
     /// Whether there is no pattern at all.
     pub fn is_empty(&self) -> bool {
-        self.pairs.is_empty()
+        self.pairs.is_empty() && self.other.as_ref().is_none_or(|other| other.pairs.is_empty())
     }
 
     /// A text that is equal exactly when prefixes and patterns are. Empty without patterns; one
@@ -95,6 +146,46 @@ impl PartialEq for Excludes {
 }
 
 impl Eq for Excludes {}
+
+impl Other {
+    /// Whether the other name excludes it. A name that cannot be translated excludes nothing.
+    fn excludes(&self, own: &[Compiled], folder: &Folder) -> bool {
+        if own.is_empty() && self.pairs.is_empty() {
+            return false;
+        }
+        match self.asked {
+            Names::Canonical => self.below_local(&self.pairs, folder),
+            Names::Local => self
+                .naming
+                .canonical(folder)
+                .is_ok_and(|canonical| matches(&self.pairs, &canonical) || self.below_local(own, &canonical)),
+        }
+    }
+
+    /// Whether local patterns exclude this folder, or one above it by canonical names.
+    fn below_local(&self, local: &[Compiled], canonical: &Folder) -> bool {
+        !local.is_empty()
+            && canonical.and_above().any(|folder| self.naming.local(&folder).is_ok_and(|path| matches(local, &path)))
+    }
+}
+
+fn matches(pairs: &[Compiled], folder: &Folder) -> bool {
+    pairs.iter().any(|pair| pair.excludes(folder.as_bytes()))
+}
+
+/// A pattern, for a pair with an empty prefix, that means this folder and what is below it. None for one that no pattern
+/// can name.
+pub fn pattern_for(folder: &Folder) -> Option<Vec<u8>> {
+    let text = str::from_utf8(folder.as_bytes()).ok().filter(|text| !text.is_empty())?;
+    let mut pattern = String::from("/");
+    for letter in text.chars() {
+        if matches!(letter, '\\' | '*' | '?' | '[' | ']' | '{' | '}' | ',' | '!') {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+    (pattern.len() <= PATTERN_LEN_MAX).then(|| pattern.into_bytes())
+}
 
 impl Compiled {
     fn excludes(&self, folder: &[u8]) -> bool {
@@ -159,11 +250,16 @@ mod tests {
     fn check(prefix: &str, patterns: &str, excluded: &[&str], kept: &[&str]) {
         let matcher = excludes(prefix, patterns);
         for folder in excluded {
-            assert!(matcher.excludes(folder.as_bytes()), "{patterns} must exclude {folder}");
+            assert!(has(&matcher, folder.as_bytes()), "{patterns} must exclude {folder}");
         }
         for folder in kept {
-            assert!(!matcher.excludes(folder.as_bytes()), "{patterns} must keep {folder}");
+            assert!(!has(&matcher, folder.as_bytes()), "{patterns} must keep {folder}");
         }
+    }
+
+    #[track_caller]
+    fn has(matcher: &Excludes, folder: &[u8]) -> bool {
+        matcher.excludes(&Folder::parse(folder).expect("a folder"))
     }
 
     #[test]
@@ -200,7 +296,7 @@ mod tests {
     #[test]
     fn odd_bytes_are_matched_by_question_marks_and_stars() {
         let matcher = excludes("M", "M/?x|M/y*");
-        assert!(matcher.excludes(b"\xffx") && matcher.excludes(b"y\xfe\n"));
+        assert!(has(&matcher, b"\xffx") && has(&matcher, b"y\xfe\n"));
         assert!(matches!(Excludes::new(&[(Vec::new(), vec![b"\xff".to_vec()])]), Err(ExcludeError::NotUtf8(_))));
     }
 
@@ -208,7 +304,67 @@ mod tests {
     fn either_side_excludes_for_both() {
         let pair = |prefix: &str, pattern: &str| (prefix.as_bytes().to_vec(), vec![pattern.as_bytes().to_vec()]);
         let both = Excludes::new(&[pair("Mail", "Mail/a"), pair("srv/mail", "srv/mail/b")]).expect("they compile");
-        assert!(both.excludes(b"a") && both.excludes(b"b") && !both.excludes(b"c"));
+        assert!(has(&both, b"a") && has(&both, b"b") && !has(&both, b"c"));
+    }
+
+    /// Local names are canonical ones in reverse, by components; `x` has none.
+    #[derive(Debug)]
+    struct Reverse;
+
+    impl Naming for Reverse {
+        fn canonical(&self, local: &Folder) -> Result<Folder, String> {
+            let mut all: Vec<&[u8]> = local.components().collect();
+            all.reverse();
+            if all == [b"x"] { Err("x".to_owned()) } else { Folder::from_components(all).map_err(|e| e.to_string()) }
+        }
+
+        fn local(&self, canonical: &Folder) -> Result<Folder, String> {
+            self.canonical(canonical)
+        }
+
+        fn fingerprint(&self) -> &str {
+            "reverse"
+        }
+    }
+
+    #[test]
+    fn a_folder_with_two_names_is_left_alone_by_either_and_both_ways_to_ask_agree() {
+        let one = |prefix: &str, patterns: &str| {
+            if patterns.is_empty() { Excludes::default() } else { excludes(prefix, patterns) }
+        };
+        for (canonical, local) in [("", "L/a"), ("C/a", ""), ("C/a", "L/b"), ("C/b/a", "L/c"), ("C/*|!C/a", "")] {
+            let with = |asked| one("C", canonical).with(one("L", local), Arc::new(Reverse), asked);
+            let (wire, disk) = (with(Names::Canonical), with(Names::Local));
+            assert_eq!(wire.fingerprint(), disk.fingerprint());
+            let mut left_alone = 0;
+            for name in ["", "a", "b", "a/b", "b/a", "a/b/c", "c/b/a", "b/c/a", "c"] {
+                let name = Folder::parse(name.as_bytes()).expect("a folder");
+                let path = Reverse.local(&name).expect("has one");
+                assert_eq!(wire.excludes(&name), disk.excludes(&path), "{canonical} {local}: {name}");
+                left_alone += usize::from(wire.excludes(&name));
+            }
+            assert!(left_alone > 0, "{canonical} {local}");
+        }
+        let disk = excludes("C", "C/*").with(Excludes::default(), Arc::new(Reverse), Names::Local);
+        assert!(has(&disk, b"a/b") && !has(&disk, b"x"), "without a name nothing is excluded by it");
+        assert!(!disk.prunes(&Folder::parse(b"a").expect("a folder")), "only the names asked by cut off what is below");
+    }
+
+    #[test]
+    fn a_pattern_can_name_one_folder_whatever_is_in_its_name() {
+        for name in ["a", "a b ", "!x", "#x", "a*?[b]{c,d}\\", ".a/b c", "a\nb"] {
+            let folder = Folder::parse(name.as_bytes()).expect("a folder");
+            let pattern = pattern_for(&folder).expect("has one");
+            let matcher = Excludes::new(&[(Vec::new(), vec![pattern])]).expect("it compiles");
+            assert!(matcher.excludes(&folder) && has(&matcher, format!("{name}/z").as_bytes()), "{name:?}");
+            for other in ["x", "ab", &format!("{name}x"), &format!("z/{name}"), "a*b", "c", ".a"] {
+                assert!(other == name || !has(&matcher, other.as_bytes()), "{name:?} {other}");
+            }
+        }
+        assert_eq!(
+            (pattern_for(&Folder::root()), pattern_for(&Folder::parse(b"\xff").expect("a folder"))),
+            (None, None)
+        );
     }
 
     #[test]

@@ -82,6 +82,7 @@ fn failure(error: &RunError) -> Failure {
         RunError::Lock(LockError::Io(error)) | RunError::Io(error) | RunError::Store(StoreError::Io(error)) => {
             Failure::Io { path: printable(&error.path), text: error.to_string() }
         }
+        RunError::Naming(text) => Failure::Config(text.clone()),
         RunError::Store(error) => Failure::Io { path: "the state".to_owned(), text: error.to_string() },
     }
 }
@@ -279,6 +280,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
                 path,
                 key: &offer.path,
                 excludes,
+                naming: None,
+                local_excludes: Excludes::default(),
                 // A client may ask for more, but not empty a grave in which other clients' messages rest too.
                 grave_days: hello.grave_days.max(if seeded::is("client-empties-the-grave") {
                     0

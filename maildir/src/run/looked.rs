@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smd_protocol::names::printable;
 use smd_protocol::{Delta, FolderDelta, Presence};
 
-use super::{RootRun, RunError, skipped};
+use super::{RootRun, RunError, naming, skipped};
 use crate::error::{Context, Trouble};
 use crate::fs::Fs;
 use crate::home::Access;
@@ -48,13 +48,15 @@ impl<F: Fs> RootRun<F> {
             self.delta = Arc::new(Delta { folders });
             return Ok(Looked { suspicious: Some("is missing".to_owned()), ..Looked::default() });
         };
+        let root = root.named(self.naming.clone());
         self.root = Some(root.clone());
+        let disk = root.on_disk();
         let skip = skipped(&*self.fs, &self.home);
         // Sections that were dropped make no folder clean: then every one is compared.
         let base_id = self.chosen.filter(|_| self.dropped.is_empty());
         let dry_run = self.home.access() == Access::ReadOnly;
-        let excludes = self.excludes.clone();
-        let scanner = Scanner { root: &root, excludes: &excludes, skip_dirs: &skip, depth, dry_run, on_read };
+        let excludes = self.disk_excludes.clone();
+        let scanner = Scanner { root: &disk, excludes: &excludes, skip_dirs: &skip, depth, dry_run, on_read };
         let mut cache = std::mem::replace(&mut self.cache, crate::cache::Cache::none(self.fs.clone()));
         let key = crate::home::stem(&shown);
         let notes = super::restored::read(&self.home, &key)?;
@@ -64,7 +66,11 @@ impl<F: Fs> RootRun<F> {
         open.iter().for_each(|folder| cache.expect_newer(folder));
         let mut held = None;
         let scanned: Result<Look, RunError> = scanner.scan(&cache, base_id, || {
-            held = Some(self.base()?);
+            let base = self.base()?;
+            held = Some(match &self.naming {
+                None => base,
+                Some(naming) => Arc::new(naming::to_local(&**naming, &base)?),
+            });
             Ok(&**held.as_ref().expect("set above"))
         });
         self.cache = cache;
@@ -73,17 +79,28 @@ impl<F: Fs> RootRun<F> {
             look.set_restored(self.restored);
         }
         let suspicious = self.suspicion(&look);
-        self.delta = Arc::new(std::mem::take(&mut look.delta));
-        let looked = Looked {
+        let looked = self.looked(&mut look, suspicious);
+        self.look = Some(look);
+        looked
+    }
+
+    /// Takes from a look what the other host is told, by the names that it knows.
+    fn looked(&mut self, look: &mut Look, suspicious: Option<String>) -> Result<Looked, RunError> {
+        let (mut delta, mut put_back) = (std::mem::take(&mut look.delta), look.put_back.clone());
+        if let Some(naming) = &self.naming {
+            delta.folders = naming::all_to_canonical(&**naming, delta.folders)?.into_iter().collect();
+            let found = put_back.into_iter().map(|folder| (folder, ()));
+            put_back = naming::all_to_canonical(&**naming, found)?.into_iter().map(|(folder, ())| folder).collect();
+        }
+        self.delta = Arc::new(delta);
+        Ok(Looked {
             absent: false,
             incomplete: look.incomplete,
-            put_back: look.put_back.clone(),
+            put_back,
             suspicious,
             troubles: std::mem::take(&mut look.troubles),
             messages: look.messages_seen,
-        };
-        self.look = Some(look);
-        Ok(looked)
+        })
     }
 
     /// Why this may not be the root that the base was made of.

@@ -58,7 +58,7 @@ impl<F: Fs> Work<'_, F> {
         }
         whole.complete = base.folders.keys().all(|folder| {
             (!self.gone.contains(folder) && !self.unknown.contains(folder) && !self.is_absent(folder))
-                || self.scanner.excludes.excludes(folder.as_bytes())
+                || self.scanner.excludes.excludes(folder)
         });
         // One that equals the base may have been put back or not: nothing of it is missing.
         let put_back: BTreeSet<Folder> =

@@ -15,6 +15,9 @@
 //! | `settle` | after a commit: which folders are clean now |
 //! | `stamps` | when a stamp proves something |
 //!
+//! A scan is about one disk and speaks of folders by their paths on it, in everything that it is given and gives: the
+//! directories above a folder may have no other name. `run` translates.
+//!
 //! Deliberately not here: what a difference leads to (`smd_protocol::reconcile`), and the judgement whether a
 //! root that is empty or another directory than before may be believed; the look tells the identity.
 

@@ -129,7 +129,10 @@ impl<F: Fs> Walk<'_, '_, F> {
     fn dir(&mut self, dir: &F::Dir, folder: &Folder, own: DirStamp, moment: Mtime, trusted: bool) -> io::Result<()> {
         let fs = &*self.scanner.root.fs;
         let mut seen = DirSeen { own, settled: stamps::proves([&own], moment), cur: None, new: None, trusted, moment };
-        for place in [Place::New, Place::Cur] {
+        // One that is left alone by its other name is no folder to us, but those below it may be.
+        let places =
+            if self.scanner.excludes.excludes_by_other_name(folder) { &[][..] } else { &[Place::New, Place::Cur] };
+        for &place in places {
             let Some(stat) = if_there(fs.stat(dir, place.dir()))? else { continue };
             match (stat.kind, place) {
                 (Kind::Dir, Place::New) => seen.new = Some(stat.into()),
@@ -205,7 +208,7 @@ impl<F: Fs> Walk<'_, '_, F> {
                 return Met::Seen;
             }
         };
-        if self.scanner.excludes.excludes(folder.as_bytes()) {
+        if self.scanner.excludes.prunes(&folder) {
             return Met::Seen;
         }
         let fs = &*self.scanner.root.fs;

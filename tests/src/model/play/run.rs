@@ -53,6 +53,8 @@ impl World {
                 label: b"Maildir".to_vec(),
                 exclude_pairs: Vec::new(),
                 excludes: Excludes::default(),
+                naming: None,
+                local_excludes: Excludes::default(),
             }],
             transport: Transport::Local,
             home: SmdHome::new(STATE, "/home"),
