@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ignore::Match;
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use ignore::gitignore::{Gitignore, GitignoreBuilder, Glob};
 use smd_protocol::Folder;
 use smd_protocol::names::printable;
 
@@ -77,6 +77,8 @@ struct Other {
 struct Compiled {
     prefix: Vec<u8>,
     matcher: Gitignore,
+    /// The patterns as the matcher has them.
+    lines: Vec<String>,
 }
 
 impl Excludes {
@@ -124,7 +126,21 @@ impl Excludes {
     /// Whether everything at and below this directory is left alone, by the name by which it is asked about: no other
     /// name is looked at, so a directory that is no folder needs none.
     pub fn prunes(&self, dir: &Folder) -> bool {
-        matches(&self.pairs, dir)
+        find(&self.pairs, dir).is_some()
+    }
+
+    /// The pattern because of which a folder is left alone, in words of [`Excludes::patterns`].
+    pub fn why(&self, folder: &Folder) -> Option<String> {
+        let found = find(&self.pairs, folder);
+        let found = found.or_else(|| self.other.as_ref().and_then(|other| other.find(&self.pairs, folder)));
+        found.map(|glob| spelled(glob.original()))
+    }
+
+    /// All patterns, as a config writes them, but those that take back.
+    pub fn patterns(&self) -> impl Iterator<Item = String> {
+        let others = self.other.iter().flat_map(|other| &other.pairs);
+        let lines = self.pairs.iter().chain(others).flat_map(|pair| &pair.lines);
+        lines.filter(|line| !line.starts_with('!')).map(|line| spelled(line))
     }
 
     /// Whether there is no pattern at all.
@@ -150,27 +166,33 @@ impl Eq for Excludes {}
 impl Other {
     /// Whether the other name excludes it. A name that cannot be translated excludes nothing.
     fn excludes(&self, own: &[Compiled], folder: &Folder) -> bool {
-        if own.is_empty() && self.pairs.is_empty() {
-            return false;
-        }
+        !(own.is_empty() && self.pairs.is_empty()) && self.find(own, folder).is_some()
+    }
+
+    fn find<'a>(&'a self, own: &'a [Compiled], folder: &Folder) -> Option<&'a Glob> {
         match self.asked {
             Names::Canonical => self.below_local(&self.pairs, folder),
-            Names::Local => self
-                .naming
-                .canonical(folder)
-                .is_ok_and(|canonical| matches(&self.pairs, &canonical) || self.below_local(own, &canonical)),
+            Names::Local => {
+                let canonical = self.naming.canonical(folder).ok()?;
+                find(&self.pairs, &canonical).or_else(|| self.below_local(own, &canonical))
+            }
         }
     }
 
-    /// Whether local patterns exclude this folder, or one above it by canonical names.
-    fn below_local(&self, local: &[Compiled], canonical: &Folder) -> bool {
-        !local.is_empty()
-            && canonical.and_above().any(|folder| self.naming.local(&folder).is_ok_and(|path| matches(local, &path)))
+    /// The local pattern that excludes this folder, or one above it by canonical names.
+    fn below_local<'a>(&self, local: &'a [Compiled], canonical: &Folder) -> Option<&'a Glob> {
+        let mut above = canonical.and_above().filter(|_| !local.is_empty());
+        above.find_map(|folder| find(local, &self.naming.local(&folder).ok()?))
     }
 }
 
-fn matches(pairs: &[Compiled], folder: &Folder) -> bool {
-    pairs.iter().any(|pair| pair.excludes(folder.as_bytes()))
+fn find<'a>(pairs: &'a [Compiled], folder: &Folder) -> Option<&'a Glob> {
+    pairs.iter().find_map(|pair| pair.find(folder.as_bytes()))
+}
+
+/// A pattern as a config writes it.
+fn spelled(line: &str) -> String {
+    printable(line.replace("\\ ", "%20").as_bytes())
 }
 
 /// A pattern, for a pair with an empty prefix, that means this folder and what is below it. None for one that no pattern
@@ -188,16 +210,19 @@ pub fn pattern_for(folder: &Folder) -> Option<Vec<u8>> {
 }
 
 impl Compiled {
-    fn excludes(&self, folder: &[u8]) -> bool {
+    fn find(&self, folder: &[u8]) -> Option<&Glob> {
         // Parents first: nothing is taken back below an excluded folder, as in git. The prefix alone
         // is never asked about, because it is the root.
         let mut path = self.prefix.clone();
-        folder.split(|&byte| byte == b'/').filter(|component| !component.is_empty()).any(|component| {
+        folder.split(|&byte| byte == b'/').filter(|component| !component.is_empty()).find_map(|component| {
             if !path.is_empty() {
                 path.push(b'/');
             }
             path.extend_from_slice(component);
-            matches!(self.matcher.matched(Path::new(OsStr::from_bytes(&path)), true), Match::Ignore(_))
+            match self.matcher.matched(Path::new(OsStr::from_bytes(&path)), true) {
+                Match::Ignore(glob) => Some(glob),
+                Match::None | Match::Whitelist(_) => None,
+            }
         })
     }
 }
@@ -207,15 +232,18 @@ fn compile(prefix: &[u8], patterns: &[Vec<u8>]) -> Result<Compiled, ExcludeError
     let mut builder = GitignoreBuilder::new(".");
     // git takes an unclosed class literally; here it is more likely a slip, and worth saying.
     builder.allow_unclosed_class(false);
+    let mut lines = Vec::new();
     for pattern in patterns {
         let text = str::from_utf8(pattern).map_err(|_| ExcludeError::NotUtf8(printable(pattern)))?;
         let wrong = |why: ignore::Error| ExcludeError::Syntax { pattern: printable(pattern), why: why.to_string() };
-        builder.add_line(None, &as_line(text)).map_err(wrong)?;
+        let line = as_line(text);
+        builder.add_line(None, &line).map_err(wrong)?;
+        lines.push(line);
     }
     let all = patterns.iter().map(|pattern| printable(pattern)).collect::<Vec<_>>().join(" ");
     let matcher = builder.build().map_err(|why| ExcludeError::Syntax { pattern: all, why: why.to_string() })?;
     let prefix = prefix.split(|&byte| byte == b'/').filter(|part| !part.is_empty() && *part != b".");
-    Ok(Compiled { prefix: prefix.collect::<Vec<_>>().join(&b'/'), matcher })
+    Ok(Compiled { prefix: prefix.collect::<Vec<_>>().join(&b'/'), matcher, lines })
 }
 
 /// A pattern as a line of a `.gitignore`, where a `#` in front and blanks at the end would be lost.
@@ -348,6 +376,22 @@ mod tests {
         let disk = excludes("C", "C/*").with(Excludes::default(), Arc::new(Reverse), Names::Local);
         assert!(has(&disk, b"a/b") && !has(&disk, b"x"), "without a name nothing is excluded by it");
         assert!(!disk.prunes(&Folder::parse(b"a").expect("a folder")), "only the names asked by cut off what is below");
+    }
+
+    #[test]
+    fn the_pattern_that_excludes_is_named_as_it_was_written() {
+        let with = |asked| excludes("C", "C/a b|z").with(excludes("L", "L/c|!L/d"), Arc::new(Reverse), asked);
+        let (wire, disk) = (with(Names::Canonical), with(Names::Local));
+        let why = |matcher: &Excludes, folder: &str| matcher.why(&Folder::parse(folder.as_bytes()).expect("a folder"));
+        assert_eq!(
+            (why(&wire, "a b/q"), why(&disk, "q/a b")),
+            (Some("C/a%20b".to_owned()), Some("C/a%20b".to_owned()))
+        );
+        assert_eq!(
+            (why(&wire, "q/c"), why(&disk, "c/q"), why(&disk, "d")),
+            (Some("L/c".to_owned()), Some("L/c".to_owned()), None)
+        );
+        assert_eq!(wire.patterns().collect::<Vec<_>>(), ["C/a%20b", "z", "L/c"]);
     }
 
     #[test]

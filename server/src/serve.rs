@@ -37,6 +37,8 @@ use crate::roots;
 const LOCK_WAIT_MS: u64 = 30_000;
 /// Days that messages rest in this host's grave at least.
 const GRAVE_DAYS_LEAST: u32 = 7;
+/// What is said of this program: advice for a person.
+const VERSION: &str = concat!("version=", env!("CARGO_PKG_VERSION"));
 /// Steps in one batch.
 const STEPS_MAX: usize = 2_000_000;
 /// Parts of one change of the base.
@@ -263,6 +265,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if self.hello.is_some() || hello.roots.is_empty() || hello.roots.len() > wire::ROOTS_MAX {
             return Err(protocol("a second Hello, or one without roots"));
         }
+        if hello.depth == Depth::Folders && !hello.dry_run {
+            return Err(protocol("a run that looks at no message"));
+        }
         let label = |text: &str| Label::parse(text.as_bytes()).map_err(|error| protocol(error.to_string()));
         let (client, pair) = (label(&hello.client)?, label(&hello.pair)?);
         let peer = Label::derive(format!("{client}.{pair}").as_bytes());
@@ -295,7 +300,10 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             answers.push(RootAnswer { ids: run.ids(), counter: run.counter(), damaged: run.damaged().to_vec() });
             self.roots.push(Active { run, steps: Vec::new(), fetch: Vec::new(), begun: None, parts: Vec::new() });
         }
-        send(&self.outbox, &FromServer::Hello(ServerHello { features: Vec::new(), roots: answers.clone() }))?;
+        send(
+            &self.outbox,
+            &FromServer::Hello(ServerHello { features: vec![VERSION.to_owned()], roots: answers.clone() }),
+        )?;
         if hello.compress {
             self.outbox.compress()?;
         }

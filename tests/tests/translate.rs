@@ -294,3 +294,44 @@ fn a_program_of_the_persons_translates_as_the_one_that_is_built_in() {
     pair.sync(&[]).ok();
     pair.assert_equal(nodots);
 }
+
+#[test]
+fn the_config_is_checked_by_what_a_run_would_make_of_it_and_changes_nothing() {
+    let mut pair = Pair::new(
+        "nodots",
+        "EXCLUDE_LOCAL='Mail/Drafts Mail/Work/2024'\nEXCLUDE_REMOTE='Maildir/.Junk Maildir/.nothing'",
+    );
+    pair.us.make_folder("Work");
+    pair.us.make_folder("Drafts");
+    pair.us.make_folder("Notes");
+    std::os::unix::fs::symlink("/etc", pair.world.client().home.join("Mail/elsewhere")).expect("a symlink");
+    let state = Stamps::below(&pair.world.client().smd_home());
+    let stamps = pair.stamps();
+    let checked = pair.run("smd-check-conf", &["--json"]).ok().json();
+    let row = |here: &str| {
+        let rows = checked["roots"][0]["folders"].as_array().expect("folders").iter();
+        let row = rows.filter(|row| row["here"] == here).collect::<Vec<_>>();
+        assert_eq!(row.len(), 1, "{here}: {checked:#}");
+        let text = |key: &str| row[0][key].as_str().unwrap_or("-").to_owned();
+        (text("there"), text("state"), text("because"))
+    };
+    let is = |there: &str, state: &str, because: &str| (there.to_owned(), state.to_owned(), because.to_owned());
+    assert_eq!(row("Work"), is(".Work", "both", "-"));
+    assert_eq!(row("Notes"), is(".Notes", "only-here", "-"));
+    assert_eq!(row("Lists/a b"), is(".Lists.a b", "only-there", "-"));
+    assert_eq!(row("Drafts"), is("-", "left-alone", "Mail/Drafts"));
+    assert_eq!(row("Work/2024"), is(".Work.2024", "left-alone", "Mail/Work/2024"));
+    assert_eq!(checked["idle_patterns"], serde_json::json!(["Maildir/.nothing"]), "{checked:#}");
+    assert_eq!(checked["client_version"], checked["server_version"]);
+    let listing = pair.run("smd-check-conf", &[]).ok();
+    let listing = listing.says("A run would work").says("Mail/elsewhere is a symlink").says("no folder matches");
+    assert!(listing.stdout.lines().all(|line| line.chars().count() <= 80), "{listing}");
+    pair.assert_unchanged(&stamps);
+
+    pair.us.make_folder("a.b");
+    pair.run("smd-check-conf", &[]).exits(78).says("Mail/a.b of this host has no name").says("EXCLUDE_LOCAL=Mail/a.b");
+    fs::remove_dir_all(pair.world.client().home.join("Mail/a.b")).expect("removes");
+    state.assert_unchanged(&pair.world.client().smd_home());
+    pair.configure("TRANSLATOR_LR='smd-translate -m nodot'\nTRANSLATOR_RL=cat", "");
+    pair.run("smd-check-conf", &[]).exits(78).says("line 6").says("there is no mode `nodot`");
+}

@@ -2,7 +2,7 @@
 //!
 //! The rooms: `peer` (talking to the server), `pair` (one root at both hosts: looks and plan), `batch`
 //! (steps and contents, both ways), `agree` (the new base), `tell` (what the report says of it), `verify` (both
-//! looks without a base, for `smd-verify`).
+//! looks without a base, for `smd-verify` and `smd-check-conf`).
 //! [`run`] is the order in which they are used.
 //!
 //! Deliberately not here: what happens to a message (`smd_protocol::reconcile`), how it happens on a disk
@@ -33,7 +33,7 @@ use peer::{Peer, unexpected};
 
 pub use crate::session_error::SessionError;
 pub use peer::Words;
-pub use verify::{BothSides, OneSide, both_sides};
+pub use verify::{BothFolders, BothSides, OneSide, both_folders, both_sides};
 
 use crate::connect::Link;
 use crate::endpoint::Endpoint;

@@ -11,7 +11,7 @@ use smd_maildir::run::{RootRun, RunError, Settings};
 use smd_protocol::names::printable;
 use smd_protocol::pack::Unpacker;
 use smd_protocol::reconcile::{HostView, Input, Limit, Plan, Policy, Stop, reconcile};
-use smd_protocol::wire::{FromServer, RootAnswer, RootOffer};
+use smd_protocol::wire::{Depth, FromServer, RootAnswer, RootOffer};
 use smd_protocol::{Delta, Digest, Folder, Name, Snapshot};
 
 use super::SessionError;
@@ -28,6 +28,8 @@ const LOCK_WAIT_MS: u64 = 30_000;
 pub(super) struct Pair<F: Fs> {
     pub(super) index: u16,
     pub(super) direction: smd_protocol::reconcile::Direction,
+    /// Looks so closely, whatever the options say.
+    pub(super) depth: Option<Depth>,
     pub(super) local: RootRun<F>,
     remote: Vec<u8>,
     label: Vec<u8>,
@@ -82,6 +84,7 @@ impl<F: Fs> Pair<F> {
         Ok(Self {
             index,
             direction: options.direction.into(),
+            depth: None,
             local,
             remote: root.remote.clone(),
             label: root.label.clone(),
@@ -135,7 +138,7 @@ impl<F: Fs> Pair<F> {
 
     /// Looks at this host's root.
     pub(super) fn look(&mut self, options: &RunOptions, peer: &Peer, progress: &Progress) -> Result<(), SessionError> {
-        let depth = options.scan.into();
+        let depth = self.depth.unwrap_or(options.scan.into());
         let read = std::sync::atomic::AtomicU64::new(0);
         let stop = peer.stop_flag();
         let on_read = |_: u64| {

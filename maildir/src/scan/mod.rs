@@ -140,6 +140,10 @@ impl<F: Fs> Scanner<'_, F> {
             stat_scan: if depth == Depth::Quick { cache.whole().stat_scan } else { Some(now) },
             restored: cache.whole().restored,
         };
+        if depth == Depth::Folders {
+            let walked = walk::walk(self, &walk::Known::new())?;
+            return Ok(rounds::Work::new(self, cache, walked, depth, false).folders_alone(whole));
+        }
         let same_walk = depth == Depth::Quick && whole.excludes == cache.whole().excludes;
         let known =
             if same_walk { cache.dirs().iter().map(|(f, d)| (f.clone(), d.own)).collect() } else { walk::Known::new() };
