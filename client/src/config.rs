@@ -22,6 +22,7 @@ use smd_protocol::names::printable;
 use crate::address::{Destination, os_string};
 use crate::home::SmdHome;
 use crate::options::MaxDelete;
+use crate::translate::{self, Translation, lines::Said};
 use lines::{Line, Lines};
 use mailboxes::MailboxPair;
 
@@ -59,6 +60,8 @@ pub struct Config {
     pub client: Option<String>,
     /// `MAILBOX`, `MAILBOX_LOCAL`, `MAILBOX_REMOTE`.
     pub mailboxes: Vec<MailboxPair>,
+    /// `TRANSLATOR_LR` and `TRANSLATOR_RL`, when they translate anything.
+    pub translation: Option<Translation>,
     /// `EXCLUDE`: patterns for the paths of either side.
     pub exclude: Vec<Vec<u8>>,
     /// `EXCLUDE_LOCAL`: patterns for paths as written for this host.
@@ -133,13 +136,13 @@ impl Config {
         let lines = Lines::parse(text, home).map_err(|error| at(error.number, error.text))?;
         let reader = Reader { file, lines: &lines, home };
         reader.check_keys()?;
-        reader.check_translators()?;
         let mut warnings = Vec::new();
         let options = reader.options(&mut warnings)?;
         Ok(Self {
             server: reader.server()?,
             client: reader.client()?,
             mailboxes: reader.mailboxes()?,
+            translation: reader.translation()?,
             exclude: reader.patterns("EXCLUDE"),
             exclude_local: reader.patterns("EXCLUDE_LOCAL"),
             exclude_remote: reader.patterns("EXCLUDE_REMOTE"),
@@ -185,23 +188,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn check_translators(&self) -> Result<(), ConfigError> {
-        for key in ["TRANSLATOR_LR", "TRANSLATOR_RL"] {
-            let Some(line) = self.set(key) else { continue };
-            let words: Vec<&[u8]> = line.value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect();
-            let program = words[0].rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-            let identity = match (program, &words[1..]) {
-                (b"cat", []) => true,
-                (b"smd-translate", options) => {
-                    *options == [b"-m", b"cat".as_slice()] || *options == [b"-m", b"move".as_slice()]
-                }
-                _ => false,
-            };
-            if !identity {
-                return Err(self.wrong(line, format!("folder translators are not supported yet ({key})")));
-            }
-        }
-        Ok(())
+    fn translation(&self) -> Result<Option<Translation>, ConfigError> {
+        let said = |key: &str| self.set(key).map(|line| Said { number: line.number, value: &line.value });
+        translate::lines::translation(said("TRANSLATOR_LR"), said("TRANSLATOR_RL"))
+            .map_err(|(line, text)| ConfigError::Line { file: self.file.to_owned(), line, text })
     }
 
     fn options(&self, warnings: &mut Vec<String>) -> Result<opts::Opts, ConfigError> {
@@ -353,12 +343,13 @@ mod tests {
     }
 
     #[test]
-    fn a_real_translator_is_refused_for_now() {
-        wrong(
-            "SERVERNAME=h\nMAILBOX=M\nTRANSLATOR_LR='smd-translate -m oimap-dovecot -d LR $MAILBOX'\n",
-            "line 3: folder translators",
-        );
-        wrong("SERVERNAME=h\nMAILBOX=M\nTRANSLATOR_RL='sed s/a/b/'\n", "line 3: folder translators");
+    fn translators_are_taken_in_pairs_and_a_mistake_is_told_by_line() {
+        let with =
+            |lr: &str, rl: &str| format!("SERVERNAME=h\nMAILBOX=M\nTRANSLATOR_LR='{lr}'\nTRANSLATOR_RL='{rl}'\n");
+        let config = good(&with("smd-translate -m nodots -d LR default", "smd-translate -m nodots -d RL default"));
+        assert_eq!(config.translation.expect("a translation").lines, [3, 4]);
+        wrong(&with("smd-translate -m nodots", ""), "c, line 3: TRANSLATOR_LR is set");
+        wrong(&with("cat", "smd-translate -m nodots"), "c, line 4: TRANSLATOR_RL is `nodots`");
     }
 
     #[test]

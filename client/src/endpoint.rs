@@ -9,9 +9,11 @@ pub mod overlap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use smd_maildir::exclude::{ExcludeError, ExcludePair, Excludes};
 use smd_maildir::grave::GraveMax;
+use smd_maildir::root::Naming;
 use smd_protocol::Digest;
 use smd_protocol::names::printable;
 
@@ -20,6 +22,7 @@ use crate::args::{Args, Target, Typed};
 use crate::config::{Config, ConfigError, GRAVE_DAYS};
 use crate::home::{NoHome, SmdHome};
 use crate::options::{Direction, RunOptions, Scan};
+use crate::translate::{RootNaming, Roots};
 use overlap::Overlap;
 
 /// What is started to reach another host.
@@ -57,6 +60,10 @@ pub struct RootPair {
     pub exclude_pairs: Vec<ExcludePair>,
     /// The matcher of `exclude_pairs`.
     pub excludes: Excludes,
+    /// How folders are called on this host, when they have other names at the server.
+    pub naming: Option<Arc<dyn Naming>>,
+    /// The matcher for names on this host, where these are others: then `excludes` is for the server's alone.
+    pub local_excludes: Excludes,
 }
 
 /// How the server is started.
@@ -195,11 +202,23 @@ fn configured(
     let typed = config.options.clone().under(typed);
     let file = home.config_file(name);
     let roots = config.mailboxes.iter().map(|pair| {
-        let exclude_pairs = exclude_pairs(&config, &pair.local, &pair.remote_written);
-        let excludes =
-            Excludes::new(&exclude_pairs).map_err(|source| EndpointError::Exclude { file: file.clone(), source })?;
-        let local = pair.local_path(home.user());
-        Ok(RootPair { local, remote: pair.remote.clone(), label: label(&pair.local), exclude_pairs, excludes })
+        let matcher = |pairs: &[ExcludePair]| {
+            Excludes::new(pairs).map_err(|source| EndpointError::Exclude { file: file.clone(), source })
+        };
+        let (exclude_pairs, local_pairs) = exclude_pairs(&config, &pair.local, &pair.remote_written);
+        let naming = config.translation.clone().map(|translation| -> Arc<dyn Naming> {
+            let roots = Roots { local: pair.local.clone(), remote: pair.remote_written.clone() };
+            Arc::new(RootNaming::new(translation, roots))
+        });
+        Ok(RootPair {
+            local: pair.local_path(home.user()),
+            remote: pair.remote.clone(),
+            label: label(&pair.local),
+            excludes: matcher(&exclude_pairs)?,
+            exclude_pairs,
+            naming,
+            local_excludes: matcher(&local_pairs)?,
+        })
     });
     let roots = roots.collect::<Result<Vec<_>, EndpointError>>()?;
     overlap::check(&roots.iter().map(|root| root.local.clone()).collect::<Vec<_>>())?;
@@ -251,7 +270,15 @@ fn voice(typed: &Typed) -> Voice {
 
 fn plain_root(typed: &Path, local: PathBuf, remote: Vec<u8>) -> RootPair {
     let label = typed.as_os_str().as_bytes().to_vec();
-    RootPair { local, remote, label, exclude_pairs: Vec::new(), excludes: Excludes::default() }
+    RootPair {
+        local,
+        remote,
+        label,
+        exclude_pairs: Vec::new(),
+        excludes: Excludes::default(),
+        naming: None,
+        local_excludes: Excludes::default(),
+    }
 }
 
 /// The home directory itself is written as an empty path; texts need a word for it.
@@ -259,14 +286,21 @@ fn label(written: &[u8]) -> Vec<u8> {
     if written.is_empty() { b".".to_vec() } else { written.to_vec() }
 }
 
-/// `EXCLUDE` goes for the paths of either side. Where both sides write one path, all patterns are one
-/// list, so that a `!pattern` of one key can take back what another key excludes.
-fn exclude_pairs(config: &Config, local: &[u8], remote: &[u8]) -> Vec<ExcludePair> {
+/// What both hosts match, and what this host matches alone. `EXCLUDE` goes for the paths of either side. Where both sides
+/// write one path, all patterns are one list, so that a `!pattern` of one key can take back what another key excludes.
+/// Where folders have other names at the server, only this host can match its own.
+fn exclude_pairs(config: &Config, local: &[u8], remote: &[u8]) -> (Vec<ExcludePair>, Vec<ExcludePair>) {
     let both = |own: &Vec<Vec<u8>>| [config.exclude.as_slice(), own].concat();
-    if local == remote {
-        return vec![(local.to_vec(), [both(&config.exclude_local), config.exclude_remote.clone()].concat())];
+    let ours = || (local.to_vec(), both(&config.exclude_local));
+    let theirs = || (remote.to_vec(), both(&config.exclude_remote));
+    if config.translation.is_some() {
+        return (vec![theirs()], vec![ours()]);
     }
-    vec![(local.to_vec(), both(&config.exclude_local)), (remote.to_vec(), both(&config.exclude_remote))]
+    if local == remote {
+        let all = [both(&config.exclude_local), config.exclude_remote.clone()].concat();
+        return (vec![(local.to_vec(), all)], Vec::new());
+    }
+    (vec![ours(), theirs()], Vec::new())
 }
 
 fn rsh_words(text: &OsStr) -> Result<Vec<OsString>, EndpointError> {
@@ -332,8 +366,10 @@ mod tests {
         assert_eq!((endpoint.name.as_str(), endpoint.server.as_str()), ("work", "host"));
         assert_eq!(endpoint.roots[0].local, dir.path().join("Mail"));
         assert_eq!(endpoint.roots[1].remote, b"old");
-        assert!(endpoint.roots[0].excludes.excludes(b".a") && endpoint.roots[0].excludes.excludes(b".b"));
-        assert!(!endpoint.roots[1].excludes.excludes(b".a"));
+        let excludes = |root: usize, folder: &str| {
+            endpoint.roots[root].excludes.excludes(&smd_protocol::Folder::parse(folder.as_bytes()).expect("a folder"))
+        };
+        assert!(excludes(0, ".a") && excludes(0, ".b") && !excludes(1, ".a"));
         assert!(resolved.options.no_delete);
         assert_eq!((resolved.options.verbose, resolved.options.grave_days), (1, 9));
         let Transport::Rsh { rsh, destination, command } = &endpoint.transport else {

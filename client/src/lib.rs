@@ -31,6 +31,7 @@ pub mod run;
 pub mod session;
 pub mod session_error;
 pub mod signals;
+pub mod translate;
 
 pub use args::Command;
 pub use run::main_impl;

@@ -2,7 +2,11 @@
 //!
 //! Here a path off the wire becomes a path on disk: a [`Folder`] is walked component by component from
 //! the held root, never following a symlink, so nothing outside the root can be reached.
+//!
+//! Where folders have other names on this host than on the wire, a root has a [`Naming`] and is spoken to by canonical
+//! names; [`Root::on_disk`] is the same root, spoken to by the names of its own disk.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,6 +45,27 @@ pub struct Mount {
     pub identity: Option<Identity>,
 }
 
+/// How folders are called on this host (local) and on the wire and in every base (canonical: the server's names).
+///
+/// Whatever it gives was translated back, and came out as it went in: so no two folders have one name. An error is a whole
+/// sentence for the person: which folder, which translator, what to do.
+pub trait Naming: Send + Sync + fmt::Debug {
+    /// The canonical name of a folder that has this path below the root on this host.
+    ///
+    /// # Errors
+    /// When it has none.
+    fn canonical(&self, local: &Folder) -> Result<Folder, String>;
+
+    /// The path below the root on this host of a folder with this canonical name.
+    ///
+    /// # Errors
+    /// When it has none.
+    fn local(&self, canonical: &Folder) -> Result<Folder, String>;
+
+    /// A text that is another when names may be translated otherwise: then the base is of no use. Never empty.
+    fn fingerprint(&self) -> &str;
+}
+
 /// A root, held open for a run.
 pub struct Root<F: Fs> {
     /// The file system.
@@ -49,11 +74,13 @@ pub struct Root<F: Fs> {
     pub dir: F::Dir,
     /// Where the operator said it is; for messages only.
     pub path: PathBuf,
+    /// How folders are called here, when that is not their canonical name.
+    naming: Option<Arc<dyn Naming>>,
 }
 
 impl<F: Fs> Clone for Root<F> {
     fn clone(&self) -> Self {
-        Self { fs: self.fs.clone(), dir: self.dir.clone(), path: self.path.clone() }
+        Self { fs: self.fs.clone(), dir: self.dir.clone(), path: self.path.clone(), naming: self.naming.clone() }
     }
 }
 
@@ -77,6 +104,10 @@ impl<F: Fs> FolderDirs<F> {
     }
 }
 
+fn unnamed(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
+}
+
 /// Turns "there is none" into a value; every other error stays one.
 ///
 /// # Errors
@@ -96,7 +127,41 @@ impl<F: Fs> Root<F> {
     /// As the system says; `NotFound` when there is none.
     pub fn open(fs: Arc<F>, path: &Path) -> io::Result<Self> {
         let dir = fs.open_root(path)?;
-        Ok(Self { fs, dir, path: path.to_path_buf() })
+        Ok(Self { fs, dir, path: path.to_path_buf(), naming: None })
+    }
+
+    /// The root, spoken to by canonical names from here on.
+    #[must_use]
+    pub fn named(self, naming: Option<Arc<dyn Naming>>) -> Self {
+        Self { naming, ..self }
+    }
+
+    /// The root, spoken to by the names of its own disk.
+    #[must_use]
+    pub fn on_disk(&self) -> Self {
+        self.clone().named(None)
+    }
+
+    /// The path of a folder below the root on this host.
+    ///
+    /// # Errors
+    /// `InvalidInput` when there is none: never `NotFound`, which would be an absence.
+    pub fn local(&self, folder: &Folder) -> io::Result<Folder> {
+        match &self.naming {
+            None => Ok(folder.clone()),
+            Some(naming) => naming.local(folder).map_err(unnamed),
+        }
+    }
+
+    /// The name, in the terms in which this root is spoken to, of a folder with this path below the root.
+    ///
+    /// # Errors
+    /// `InvalidInput` when there is none.
+    pub fn canonical(&self, local: &Folder) -> io::Result<Folder> {
+        match &self.naming {
+            None => Ok(local.clone()),
+            Some(naming) => naming.canonical(local).map_err(unnamed),
+        }
     }
 
     /// Opens the directory of a folder, component by component.
@@ -104,8 +169,16 @@ impl<F: Fs> Root<F> {
     /// # Errors
     /// `NotFound` when a component is missing; `ENOTDIR` or `ELOOP` when one is a file or a symlink.
     pub fn folder_dir(&self, folder: &Folder) -> io::Result<F::Dir> {
+        self.local_dir(&self.local(folder)?)
+    }
+
+    /// As [`Root::folder_dir`], by the path on this host.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn local_dir(&self, local: &Folder) -> io::Result<F::Dir> {
         let mut dir = self.dir.clone();
-        for component in folder.components() {
+        for component in local.components() {
             dir = self.fs.open_dir(&dir, component)?;
         }
         Ok(dir)
@@ -122,11 +195,18 @@ impl<F: Fs> Root<F> {
         Ok(FolderDirs { dir, cur, new })
     }
 
-    /// A path for a person: the root's path with the folder and, if given, more behind it.
-    pub fn shown(&self, folder: &Folder, below: &[u8]) -> Vec<u8> {
+    /// The root's own path, for a person.
+    pub fn shown_root(&self) -> Vec<u8> {
         use std::os::unix::ffi::OsStrExt;
-        let mut path = self.path.as_os_str().as_bytes().to_vec();
-        for part in folder.components().chain(below.split(|&b| b == b'/')).filter(|p| !p.is_empty()) {
+        self.path.as_os_str().as_bytes().to_vec()
+    }
+
+    /// A path for a person: the root's path with the folder's on this host and, if given, more behind it.
+    pub fn shown(&self, folder: &Folder, below: &[u8]) -> Vec<u8> {
+        let mut path = self.shown_root();
+        // What has no name here is called as the other host calls it.
+        let local = self.local(folder).unwrap_or_else(|_| folder.clone());
+        for part in local.components().chain(below.split(|&b| b == b'/')).filter(|p| !p.is_empty()) {
             path.push(b'/');
             path.extend_from_slice(part);
         }

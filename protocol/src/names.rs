@@ -120,6 +120,16 @@ impl Folder {
         &self.0
     }
 
+    /// This folder, and those above it up to the root, which is only given for itself.
+    pub fn and_above(&self) -> impl Iterator<Item = Self> {
+        let mut next = Some(&self.0[..]);
+        std::iter::from_fn(move || {
+            let path = next?;
+            next = path.iter().rposition(|&b| b == b'/').map(|slash| &path[..slash]);
+            Some(Self(path.into()))
+        })
+    }
+
     /// Whether this is the root itself.
     pub fn is_root(&self) -> bool {
         self.0.is_empty()
@@ -347,6 +357,12 @@ mod tests {
         }
         assert_eq!(Folder::parse(b"a/b").expect("good").components().count(), 2);
         assert_eq!(Folder::root().components().count(), 0);
+        let above =
+            |path: &[u8]| Folder::parse(path).expect("good").and_above().map(|f| f.to_string()).collect::<Vec<_>>();
+        assert_eq!(
+            (above(b"a/b/c"), above(b"")),
+            (vec!["a/b/c".to_owned(), "a/b".to_owned(), "a".to_owned()], vec![".".to_owned()])
+        );
         assert_eq!(Folder::root().child(b"x").expect("good").as_bytes(), b"x");
     }
 

@@ -55,6 +55,8 @@ pub enum Depth {
     Stat,
     /// Every file is read.
     Full,
+    /// Only which folders there are, and no message: in a dry run, for a person who looks at a config.
+    Folders,
 }
 
 /// The bases that a host can be at.
@@ -133,7 +135,7 @@ pub struct RootAnswer {
 /// The server's first message.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ServerHello {
-    /// Named features that the server has.
+    /// Named features that the server has. `version=…` says which version of the program it is.
     pub features: Vec<String>,
     /// One answer for each root that was offered.
     pub roots: Vec<RootAnswer>,

@@ -39,6 +39,8 @@ use crate::watch::Rest;
 const LOCK_WAIT_MS: u64 = 30_000;
 /// Days that messages rest in this host's grave at least.
 const GRAVE_DAYS_LEAST: u32 = 7;
+/// What is said of this program: advice for a person.
+const VERSION: &str = concat!("version=", env!("CARGO_PKG_VERSION"));
 /// Steps in one batch.
 const STEPS_MAX: usize = 2_000_000;
 /// Parts of one change of the base.
@@ -84,6 +86,7 @@ fn failure(error: &RunError) -> Failure {
         RunError::Lock(LockError::Io(error)) | RunError::Io(error) | RunError::Store(StoreError::Io(error)) => {
             Failure::Io { path: printable(&error.path), text: error.to_string() }
         }
+        RunError::Naming(text) => Failure::Config(text.clone()),
         RunError::Store(error) => Failure::Io { path: "the state".to_owned(), text: error.to_string() },
     }
 }
@@ -329,6 +332,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if self.hello.is_some() || hello.roots.is_empty() || hello.roots.len() > wire::ROOTS_MAX {
             return Err(protocol("a second Hello, or one without roots"));
         }
+        if hello.depth == Depth::Folders && !hello.dry_run {
+            return Err(protocol("a run that looks at no message"));
+        }
         let label = |text: &str| Label::parse(text.as_bytes()).map_err(|error| protocol(error.to_string()));
         let (client, pair) = (label(&hello.client)?, label(&hello.pair)?);
         let peer = Label::derive(format!("{client}.{pair}").as_bytes());
@@ -346,6 +352,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
                 path,
                 key: &offer.path,
                 excludes,
+                naming: None,
+                local_excludes: Excludes::default(),
                 // A client may ask for more, but not empty a grave in which other clients' messages rest too.
                 grave_days: hello.grave_days.max(if seeded::is("client-empties-the-grave") {
                     0
@@ -382,7 +390,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         {
             self.rest = Some(Rest::new(self.fs.clone(), ringer.clone()));
         }
-        self.rest.iter().map(|_| wire::WATCH.to_owned()).collect()
+        let watches = self.rest.iter().map(|_| wire::WATCH.to_owned());
+        std::iter::once(VERSION.to_owned()).chain(watches).collect()
     }
 
     /// The run is over, and the session stays.

@@ -1,9 +1,11 @@
-//! What a person runs by hand, once: `smd-undo` and `smd-verify`.
+//! What a person runs by hand, once: `smd-check-conf`, `smd-translate`, `smd-undo` and `smd-verify`.
 //!
 //! Each program has a room of its own: its arguments, what it does, and what it says. Config, connection, session
 //! and exit codes are those of `smd-client`.
 //!
 //! Deliberately not here: anything that a run needs, and anything that touches a mailbox (`smd-maildir`).
 
+pub mod check_conf;
+pub mod translate;
 pub mod undo;
 pub mod verify;

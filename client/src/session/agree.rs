@@ -102,6 +102,8 @@ mod tests {
             label: b"mail".to_vec(),
             exclude_pairs: Vec::new(),
             excludes: Excludes::default(),
+            naming: None,
+            local_excludes: Excludes::default(),
         };
         let label = Label::derive(b"peer");
         let mut pair = Pair::open(0, &root, &home, &label, "me", &RunOptions::default(), &|| false).expect("opens");

@@ -2,7 +2,7 @@
 //!
 //! The rooms: `peer` (talking to the server), `pair` (one root at both hosts: looks and plan), `batch`
 //! (steps and contents, both ways), `agree` (the new base), `tell` (what the report says of it), `verify` (both
-//! looks without a base, for `smd-verify`).
+//! looks without a base, for `smd-verify` and `smd-check-conf`),
 //! `open` (run after run over one connection). `converse` is the order in which they are used.
 //!
 //! Deliberately not here: what happens to a message (`smd_protocol::reconcile`), how it happens on a disk
@@ -35,7 +35,7 @@ use peer::unexpected;
 pub use crate::session_error::SessionError;
 pub use open::{Open, Waker, Woken};
 pub use peer::Words;
-pub use verify::{BothSides, OneSide, both_sides};
+pub use verify::{BothFolders, BothSides, OneSide, both_folders, both_sides};
 
 use crate::connect::Link;
 use crate::endpoint::Endpoint;
@@ -210,6 +210,7 @@ impl From<RunError> for SessionError {
             RunError::Lock(LockError::Io(error)) | RunError::Io(error) | RunError::Store(StoreError::Io(error)) => {
                 io(error)
             }
+            RunError::Naming(text) => SessionError::Config { text },
             RunError::Store(error) => {
                 let text = error.to_string();
                 SessionError::Io { host: Host::Client, path: "the state".into(), source: std::io::Error::other(text) }

@@ -1,17 +1,18 @@
 //! One root at both hosts: the two looks, and the plan.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
+use smd_maildir::exclude::{ExcludePair, Excludes, PATTERNS_MAX, pattern_for};
 use smd_maildir::fs::Fs;
 use smd_maildir::home::{Home, Label, Side as StateSide};
 use smd_maildir::run::{RootRun, RunError, Settings};
 use smd_protocol::names::printable;
 use smd_protocol::pack::Unpacker;
 use smd_protocol::reconcile::{HostView, Input, Limit, Plan, Policy, Stop, reconcile};
-use smd_protocol::wire::{FromServer, RootAnswer, RootOffer};
-use smd_protocol::{Delta, Digest, Name, Snapshot};
+use smd_protocol::wire::{Depth, FromServer, RootAnswer, RootOffer};
+use smd_protocol::{Delta, Digest, Folder, Name, Snapshot};
 
 use super::SessionError;
 use super::peer::{Peer, trouble, unexpected};
@@ -27,10 +28,17 @@ const LOCK_WAIT_MS: u64 = 30_000;
 pub(super) struct Pair<F: Fs> {
     pub(super) index: u16,
     pub(super) direction: smd_protocol::reconcile::Direction,
+    /// Looks so closely, whatever the options say.
+    pub(super) depth: Option<Depth>,
     pub(super) local: RootRun<F>,
     remote: Vec<u8>,
     label: Vec<u8>,
-    exclude_pairs: Vec<smd_maildir::exclude::ExcludePair>,
+    /// Which folders the server is told to leave alone.
+    exclude_pairs: Vec<ExcludePair>,
+    /// The matcher of `exclude_pairs`; none where it is just that of this host.
+    offered: Option<Excludes>,
+    /// Folders that the server told of and that are left alone by their names on this host.
+    left_out: BTreeSet<Folder>,
     /// The highest counter of a base that either host used.
     pub(super) counter: u64,
     pub(super) base: Arc<Snapshot>,
@@ -64,6 +72,8 @@ impl<F: Fs> Pair<F> {
             path: &root.local,
             key: root.local.as_os_str().as_bytes(),
             excludes: root.excludes.clone(),
+            naming: root.naming.clone(),
+            local_excludes: root.local_excludes.clone(),
             grave_days: options.grave_days,
             owner: client,
             lock_wait_ms: LOCK_WAIT_MS,
@@ -71,13 +81,19 @@ impl<F: Fs> Pair<F> {
         let mut local = RootRun::open(home, StateSide::Client, label, settings, stop)?;
         local.set_grave_max(options.grave_max);
         local.tell_changes();
+        let exclude_pairs = with_left_out(&root.exclude_pairs, &local.left_out()?);
+        // What was remembered makes no pattern that cannot be compiled; should it, the server says so.
+        let offered = root.naming.as_ref().and_then(|_| Excludes::new(&exclude_pairs).ok());
         Ok(Self {
             index,
             direction: options.direction.into(),
+            depth: None,
             local,
             remote: root.remote.clone(),
             label: root.label.clone(),
-            exclude_pairs: root.exclude_pairs.clone(),
+            exclude_pairs,
+            offered,
+            left_out: BTreeSet::new(),
             counter: 0,
             base: Arc::default(),
             ours: HostView::default(),
@@ -126,7 +142,7 @@ impl<F: Fs> Pair<F> {
 
     /// Looks at this host's root.
     pub(super) fn look(&mut self, options: &RunOptions, peer: &Peer, progress: &Progress) -> Result<(), SessionError> {
-        let depth = options.scan.into();
+        let depth = self.depth.unwrap_or(options.scan.into());
         let read = std::sync::atomic::AtomicU64::new(0);
         let stop = peer.stop_flag();
         let on_read = |_: u64| {
@@ -159,12 +175,16 @@ impl<F: Fs> Pair<F> {
     pub(super) fn hear_look(&mut self, peer: &mut Peer) -> Result<(), SessionError> {
         let mut unpacker = Unpacker::default();
         let mut base = None;
-        let mut put_back = std::collections::BTreeSet::new();
+        let mut put_back = BTreeSet::new();
         loop {
             match peer.hear_message()? {
                 FromServer::Delta { root, parts } if root == self.index => {
                     if base.is_none() {
-                        base = Some(self.local.base()?);
+                        // Of the base that the server counts on, which knows nothing of names on this host.
+                        base = Some(match &self.offered {
+                            None => self.local.base()?,
+                            Some(offered) => Arc::new(self.local.base_under(offered)?),
+                        });
                     }
                     let base = base.as_ref().expect("set above");
                     for part in parts {
@@ -175,8 +195,13 @@ impl<F: Fs> Pair<F> {
                 }
                 FromServer::PutBack { root, folders } if root == self.index => put_back.extend(folders),
                 FromServer::Looked { root, looked } if root == self.index => {
-                    let delta =
+                    let mut delta =
                         unpacker.finish().map_err(|error| SessionError::Protocol { text: error.to_string() })?;
+                    let told = delta.folders.keys().chain(&put_back);
+                    self.left_out = told.filter(|folder| self.local.leaves_out(folder)).cloned().collect();
+                    delta.folders.retain(|folder, _| !self.left_out.contains(folder));
+                    put_back.retain(|folder| !self.left_out.contains(folder));
+                    self.local.check_names(delta.folders.keys().chain(&put_back))?;
                     if let Some(text) = looked.unusable {
                         self.unusable = true;
                         self.troubles.push(Trouble { host: Host::Server, path: self.remote.clone(), text });
@@ -281,8 +306,19 @@ impl<F: Fs> Pair<F> {
 
     /// Lets go of the root and keeps what was learnt.
     pub(super) fn finish(&mut self, options: &RunOptions) {
+        if !self.left_out.is_empty() {
+            self.local.remember_left_out(&self.left_out);
+        }
         self.local.finish(options.scan.into());
     }
+}
+
+/// Adds patterns for these folders, as many as the server takes: for others it tells more than it needs to.
+fn with_left_out(pairs: &[ExcludePair], folders: &BTreeSet<Folder>) -> Vec<ExcludePair> {
+    let room = PATTERNS_MAX.saturating_sub(pairs.iter().map(|(_, patterns)| patterns.len()).sum());
+    let patterns: Vec<Vec<u8>> = folders.iter().filter_map(pattern_for).take(room).collect();
+    let more = (!patterns.is_empty()).then(|| (Vec::new(), patterns));
+    pairs.iter().cloned().chain(more).collect()
 }
 
 fn limit(max: Option<MaxDelete>) -> Limit {

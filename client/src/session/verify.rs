@@ -1,7 +1,7 @@
-//! What both hosts hold, read from the first byte to the last: no base, no cache, no change.
+//! What both hosts hold, read from the first byte to the last, or only which folders: no base, no cache, no change.
 //!
 //! This is a dry run that offers no base, so that each host tells everything that it has as if all of it were new,
-//! with a look that reads every file.
+//! with a look that reads every file, or none.
 //!
 //! Deliberately not here: the comparison, and what is said of it (`smd-tools`).
 
@@ -12,14 +12,14 @@ use std::sync::atomic::AtomicBool;
 use smd_maildir::fs::Fs;
 use smd_maildir::home::{Access, Home, Label, client_id};
 use smd_maildir::run::RunError;
-use smd_protocol::wire::{ClientHello, FromClient, FromServer, Ids, RootOffer};
+use smd_protocol::wire::{ClientHello, Depth, FromClient, FromServer, Ids, RootOffer};
 use smd_protocol::{Delta, Snapshot};
 
 use super::pair::Pair;
 use super::peer::{Peer, unexpected};
 use super::{Line, MACHINE_ID, SessionError};
 use crate::endpoint::Endpoint;
-use crate::options::{RunOptions, Scan};
+use crate::options::RunOptions;
 use crate::progress::{Phase, Progress};
 use crate::report::Trouble;
 
@@ -47,6 +47,38 @@ pub struct BothSides {
     pub troubles: Vec<Trouble>,
 }
 
+/// Which folders both hosts have, by their own names, those that are left alone among them.
+#[derive(Clone, Debug, Default)]
+pub struct BothFolders {
+    /// Of each root, in the order of the endpoint. The snapshots hold no messages.
+    pub roots: Vec<BothSides>,
+    /// The version of the program at the server, if it says.
+    pub server_version: Option<String>,
+}
+
+/// Lists both hosts' folders and changes nothing on either. Nothing is translated or left alone.
+///
+/// # Errors
+/// When the session cannot be brought to its end.
+pub fn both_folders<F: Fs>(
+    fs: &Arc<F>,
+    endpoint: &Endpoint,
+    options: &RunOptions,
+    line: Line,
+    progress: &mut Progress,
+    stop: Arc<AtomicBool>,
+) -> Result<BothFolders, SessionError> {
+    let mut endpoint = endpoint.clone();
+    for root in &mut endpoint.roots {
+        (root.naming, root.exclude_pairs) = (None, Vec::new());
+        (root.excludes, root.local_excludes) = Default::default();
+    }
+    let (mut pairs, features) = look_at_both(fs, &endpoint, options, Depth::Folders, line, progress, stop)?;
+    let roots = pairs.iter_mut().map(Pair::sides).collect();
+    let version = features.iter().find_map(|feature| feature.strip_prefix("version="));
+    Ok(BothFolders { roots, server_version: version.map(str::to_owned) })
+}
+
 /// Reads both hosts' roots and changes nothing on either.
 ///
 /// # Errors
@@ -59,8 +91,22 @@ pub fn both_sides<F: Fs>(
     progress: &mut Progress,
     stop: Arc<AtomicBool>,
 ) -> Result<Vec<BothSides>, SessionError> {
+    let (mut pairs, _) = look_at_both(fs, endpoint, options, Depth::Full, line, progress, stop)?;
+    pairs.iter_mut().map(|pair| pair.both_sides(endpoint)).collect()
+}
+
+/// Looks without a base. Gives the roots and what the server says of itself.
+fn look_at_both<F: Fs>(
+    fs: &Arc<F>,
+    endpoint: &Endpoint,
+    options: &RunOptions,
+    depth: Depth,
+    line: Line,
+    progress: &mut Progress,
+    stop: Arc<AtomicBool>,
+) -> Result<(Vec<Pair<F>>, Vec<String>), SessionError> {
     let local = line.local;
-    let options = RunOptions { dry_run: true, scan: Scan::Full, ..options.clone() };
+    let options = RunOptions { dry_run: true, ..options.clone() };
     let mut peer = Peer::new(line, stop);
     progress.phase(Phase::Connect, None);
     let home = Home::open(fs.clone(), endpoint.home.path(), Access::ReadOnly).map_err(RunError::from)?;
@@ -70,6 +116,7 @@ pub fn both_sides<F: Fs>(
     for (index, root) in (0u16..).zip(&endpoint.roots) {
         let mut pair = Pair::open(index, root, &home, &label, id.id.as_str(), &options, &|| peer.stopped())?;
         pair.give_up_base()?;
+        pair.depth = Some(depth);
         pairs.push(pair);
     }
     let baseless = |pair: &Pair<F>| RootOffer { ids: Ids::default(), damaged: Vec::new(), ..pair.offer() };
@@ -79,7 +126,7 @@ pub fn both_sides<F: Fs>(
         pair: label.as_str().to_owned(),
         direction: options.direction.into(),
         dry_run: true,
-        depth: options.scan.into(),
+        depth,
         compress: !local,
         grave_days: options.grave_days,
         roots: pairs.iter().map(baseless).collect(),
@@ -100,16 +147,20 @@ pub fn both_sides<F: Fs>(
         pair.hear_look(&mut peer)?;
     }
     progress.phase(Phase::Compare, None);
-    let both = pairs.iter_mut().map(|pair| pair.both_sides(endpoint)).collect::<Result<Vec<_>, _>>()?;
     peer.say(&FromClient::Bye)?;
     peer.drain(&mut || {})?;
-    Ok(both)
+    Ok((pairs, hello.features))
 }
 
 impl<F: Fs> Pair<F> {
     /// What was found; a root that neither host has is a slip of the pen.
     fn both_sides(&mut self, endpoint: &Endpoint) -> Result<BothSides, SessionError> {
         self.refuse_absent(endpoint, &RunOptions::default())?;
+        Ok(self.sides())
+    }
+
+    /// What was found.
+    fn sides(&mut self) -> BothSides {
         let whole = |delta: &mut Delta| {
             let mut snapshot = Snapshot::default();
             snapshot.apply(&std::mem::take(delta));
@@ -126,6 +177,6 @@ impl<F: Fs> Pair<F> {
             incomplete: self.theirs.incomplete || self.unusable,
         };
         let troubles = std::mem::take(&mut self.troubles);
-        Ok(BothSides { root: self.label().to_vec(), client, server, troubles })
+        BothSides { root: self.label().to_vec(), client, server, troubles }
     }
 }

@@ -5,6 +5,8 @@
 //! same bytes, under whatever flags, is that message; one that holds other bytes keeps its name, and what comes back gets
 //! the fresh uniq, as in every clash.
 //!
+//! The index of a grave names folders by their paths on this host, so this is done with a root that has no naming.
+//!
 //! Deliberately not here: which ones (`smd-tools`), and the root's lock, under which this is done.
 
 use std::io;
@@ -174,7 +176,7 @@ impl<F: Fs> Work<F> {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(Back::IsThere),
             other => {
                 other.context("bring back", &shown)?;
-                self.folders.dirty.insert((record.folder.clone(), None));
+                self.folders.mark(&record.folder, None);
                 Ok(Back::Returned)
             }
         }

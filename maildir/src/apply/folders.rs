@@ -16,8 +16,15 @@ const HELD: usize = 64;
 /// How often a message that is renamed meanwhile is looked for.
 const TRIES: usize = 5;
 
-/// What a sync at the end of a batch is about: the folder's own directory, `cur` or `new`.
-pub(super) type Part = (Folder, Option<Place>);
+/// What a sync at the end of a batch is about: a directory itself, or its `cur` or `new`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Part {
+    /// The directory, by its path on this host.
+    pub(super) local: Folder,
+    pub(super) place: Option<Place>,
+    /// The folder that it is. None above a folder, where it may be none and have no other name.
+    pub(super) folder: Option<Folder>,
+}
 
 /// See the module's text.
 pub(super) struct Folders<F: Fs> {
@@ -29,7 +36,7 @@ pub(super) struct Folders<F: Fs> {
     /// Uniqs that the batch is about: nothing else of a listing is kept.
     wanted: HashMap<Folder, HashSet<Box<[u8]>>>,
     /// Directories that changed and are not durable yet.
-    pub(super) dirty: BTreeSet<Part>,
+    dirty: BTreeSet<Part>,
 }
 
 #[derive(Default)]
@@ -57,6 +64,29 @@ impl<F: Fs> Folders<F> {
         self.tmps.clear();
         self.lists.clear();
         self.wanted.clear();
+    }
+
+    /// Takes note that a part of a folder changed.
+    pub(super) fn mark(&mut self, folder: &Folder, place: Option<Place>) {
+        // What has no path here cannot be opened either, so nothing changed in it.
+        if let Ok(local) = self.root.local(folder) {
+            self.dirty.insert(Part { local, place, folder: Some(folder.clone()) });
+        }
+    }
+
+    /// Takes note that a directory changed, by its path on this host.
+    pub(super) fn mark_local(&mut self, local: &Folder) {
+        self.dirty.insert(Part { local: local.clone(), place: None, folder: None });
+    }
+
+    /// What changed and is not durable yet.
+    pub(super) fn dirty(&self) -> &BTreeSet<Part> {
+        &self.dirty
+    }
+
+    /// Gives what changed, to be made durable.
+    pub(super) fn take_dirty(&mut self) -> BTreeSet<Part> {
+        std::mem::take(&mut self.dirty)
     }
 
     /// Names that will be looked for.
@@ -127,6 +157,12 @@ impl<F: Fs> Folders<F> {
 
     /// Opens a directory in a folder's own, made when it is missing.
     pub(super) fn ensure(&mut self, folder: &Folder, at: &F::Dir, name: &[u8]) -> io::Result<F::Dir> {
+        let local = self.root.local(folder)?;
+        self.ensure_local(&local, at, name)
+    }
+
+    /// As [`Folders::ensure`], by the path on this host.
+    pub(super) fn ensure_local(&mut self, local: &Folder, at: &F::Dir, name: &[u8]) -> io::Result<F::Dir> {
         let fs = &self.root.fs;
         if let Some(dir) = if_there(fs.open_dir(at, name))? {
             return Ok(dir);
@@ -135,7 +171,7 @@ impl<F: Fs> Folders<F> {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
             _ => {}
         }
-        self.dirty.insert((folder.clone(), None));
+        self.dirty.insert(Part { local: local.clone(), place: None, folder: None });
         fs.open_dir(at, name)
     }
 
@@ -210,7 +246,7 @@ impl<F: Fs> Folders<F> {
 
     /// Takes note that a message lies here now.
     pub(super) fn note(&mut self, name: &Name, spot: Spot) {
-        self.dirty.insert((name.folder.clone(), Some(spot.place)));
+        self.mark(&name.folder, Some(spot.place));
         if let Some(list) = self.lists.get_mut(&name.folder) {
             list.missed.remove(name.uniq.as_bytes());
             list.spots.insert(name.uniq.as_bytes().into(), vec![spot]);
@@ -219,7 +255,7 @@ impl<F: Fs> Folders<F> {
 
     /// Takes note that a message was taken away from here.
     pub(super) fn note_gone(&mut self, name: &Name, place: Place) {
-        self.dirty.insert((name.folder.clone(), Some(place)));
+        self.mark(&name.folder, Some(place));
         if let Some(list) = self.lists.get_mut(&name.folder) {
             list.spots.remove(name.uniq.as_bytes());
             list.missed.insert(name.uniq.as_bytes().into());

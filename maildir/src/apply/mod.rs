@@ -194,7 +194,7 @@ impl<F: Fs> Applier<F> {
         }
     }
 
-    /// The folders that were changed since this was made.
+    /// The directories that were changed since this was made, by their paths on this host.
     pub fn touched(&self) -> BTreeSet<Folder> {
         self.work.touched()
     }

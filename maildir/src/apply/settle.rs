@@ -73,7 +73,7 @@ impl<F: Fs> Work<F> {
         let record = record_of(Why::Deleted, name, spare.place, &spare.file, *content);
         for ticket in self.grave.announce(vec![record]).context("write the grave for", &shown)? {
             if if_there(self.grave.take(&ticket, &dir, &spare.file)).context("bury", &shown)?.is_some() {
-                self.folders.dirty.insert((name.folder.clone(), Some(spare.place)));
+                self.folders.mark(&name.folder, Some(spare.place));
                 if !self.has_file(name, main).unwrap_or(false) {
                     self.give_back(&name.folder, spare, &ticket)?;
                     return Err(Stop::changed(&shown, "is renamed all the time"));
@@ -156,7 +156,9 @@ impl<F: Fs> Work<F> {
     }
 
     fn settle_leftover(&mut self, ticket: &Ticket, record: &Record) -> Result<(), Stop> {
-        let shown = self.root.shown(&record.folder, &record.file);
+        let shown = self.root.on_disk().shown(&record.folder, &record.file);
+        let folder = self.root.canonical(&record.folder).context("settle in the grave what was", &shown)?;
+        let record = &Record { folder, ..record.clone() };
         let found = self.taken_content(ticket).context("read in the grave what was", &shown)?;
         let (Some(content), Some(place)) = (record.content, record.place) else {
             return Ok(self.grave.keep(ticket).context("bury", &shown)?);

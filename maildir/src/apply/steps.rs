@@ -90,7 +90,7 @@ impl<F: Fs> Work<F> {
             let Some(expected) = self.expected(from) else { return Err(Stop::changed(&shown, "was not there before")) };
             if from == to && is_dressed(&spot, dress.place, &dress.flags) {
                 self.know(to, Some(entry(to, dress, expected.content)));
-                self.folders.dirty.insert((to.folder.clone(), Some(spot.place)));
+                self.folders.mark(&to.folder, Some(spot.place));
                 return Ok(());
             }
             if !is_dressed(&spot, expected.place, &expected.flags) && !seeded::is("overwrites-flags") {
@@ -363,7 +363,7 @@ impl<F: Fs> Work<F> {
         displaced: io::Result<Content>,
     ) -> Stop {
         let shown = self.shown(at);
-        self.folders.dirty.insert((at.folder.clone(), Some(spot.place)));
+        self.folders.mark(&at.folder, Some(spot.place));
         let swapped =
             self.folders.place(&at.folder, spot.place).and_then(|dir| self.grave.swap(ticket, &dir, &spot.file));
         let ours = swapped.is_ok() && self.taken_content(ticket).is_ok_and(|found| found == *content);

@@ -42,10 +42,11 @@ impl<F: Fs> Work<F> {
     /// Makes a folder with its three directories, and what is missing above.
     pub(super) fn make_folder(&mut self, folder: &Folder) -> Result<(), Stop> {
         let shown = self.root.shown(folder, b"");
+        let local = self.root.local(folder).context("make the folder", &shown)?;
         let mut dir = self.root.dir.clone();
         let mut above = Folder::root();
-        for component in folder.components() {
-            let below = self.folders.ensure(&above, &dir, component).context("make the folder", &shown)?;
+        for component in local.components() {
+            let below = self.folders.ensure_local(&above, &dir, component).context("make the folder", &shown)?;
             // A file system that knows the name by another spelling would give us another folder's mail.
             if !self.is_listed(&dir, component).context("list", &shown)? {
                 let _ = self.fs().remove_dir(&dir, component);
@@ -59,7 +60,7 @@ impl<F: Fs> Work<F> {
         }
         self.folders.release(folder);
         for place in [Place::New, Place::Cur] {
-            self.folders.dirty.insert((folder.clone(), Some(place)));
+            self.folders.mark(folder, Some(place));
         }
         Ok(())
     }
@@ -73,7 +74,8 @@ impl<F: Fs> Work<F> {
     /// Removes a folder in which no message and no unknown file is left. Its sub-folders stay, and so does its directory then.
     pub(super) fn remove_folder(&mut self, folder: &Folder) -> Result<(), Stop> {
         let shown = self.root.shown(folder, b"");
-        let Some(above) = parent(folder) else {
+        let local = self.root.local(folder).context("remove", &shown)?;
+        let Some(above) = parent(&local).filter(|_| !folder.is_root()) else {
             return Err(Stop::failed(
                 &shown,
                 "is the root, which is never removed",
@@ -99,7 +101,7 @@ impl<F: Fs> Work<F> {
         };
         let rubbish = self.look_into_tmp(&dir, &shown)?;
         self.folders.release(folder);
-        self.folders.dirty.insert((folder.clone(), None));
+        self.folders.mark(folder, None);
         if let Some(tmp) = if_there(self.fs().open_dir(&dir, b"tmp")).context("open", &shown)? {
             for file in rubbish {
                 if_there(self.fs().unlink(&tmp, &file)).context("remove", &shown)?;
@@ -116,14 +118,14 @@ impl<F: Fs> Work<F> {
         }
         self.bury_controls(folder, &dir, &controls)?;
         if !has_others {
-            let name = folder.components().last().expect("not the root");
-            let above_dir = self.root.folder_dir(&above).context("open", &shown)?;
+            let name = local.components().last().expect("not the root");
+            let above_dir = self.root.local_dir(&above).context("open", &shown)?;
             match if_there(self.fs().remove_dir(&above_dir, name)) {
                 // What came meanwhile stays, and its directory with it.
                 Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => {}
                 other => drop(other.context("remove", &shown)?),
             }
-            self.folders.dirty.insert((above, None));
+            self.folders.mark_local(&above);
         }
         Ok(())
     }

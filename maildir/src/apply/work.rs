@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use smd_protocol::{Content, Entry, Folder, Name, Place, seeded};
 
-use super::folders::Folders;
+use super::folders::{Folders, Part};
 use super::listing::Spot;
 use super::read::Messages;
 use super::stage::Staged;
@@ -33,6 +33,7 @@ pub(super) struct Work<F: Fs> {
     known: HashMap<Name, Option<Entry>>,
     /// Names created in this batch, to be read back.
     pub(super) created: Vec<Created>,
+    /// Directories that earlier batches changed, by their paths on this host.
     pub(super) touched: BTreeSet<Folder>,
     pub(super) installed: Vec<Installed>,
     /// Files that came, moved or went, if anybody wants to know.
@@ -168,7 +169,7 @@ impl<F: Fs> Work<F> {
         self.fs().sync_file(&file).context("sync", self.shown(name))?;
         let entry = Entry { uniq: name.uniq.clone(), place: spot.place, flags: spot.flags(), content: *content };
         self.know(name, Some(entry));
-        self.folders.dirty.insert((name.folder.clone(), Some(spot.place)));
+        self.folders.mark(&name.folder, Some(spot.place));
         Ok(true)
     }
 
@@ -213,9 +214,18 @@ impl<F: Fs> Work<F> {
         Ok(())
     }
 
-    /// The folders that changed since the start.
+    /// The directories that changed since the start, by their paths on this host.
     pub(super) fn touched(&self) -> BTreeSet<Folder> {
-        self.touched.iter().chain(self.folders.dirty.iter().map(|(folder, _)| folder)).cloned().collect()
+        self.touched.iter().chain(self.folders.dirty().iter().map(|part| &part.local)).cloned().collect()
+    }
+
+    /// A directory that changed: of a folder the held one, since that is the one that changed.
+    fn changed_dir(&mut self, disk: &Root<F>, part: &Part) -> io::Result<F::Dir> {
+        match (&part.folder, part.place) {
+            (Some(folder), Some(place)) => self.folders.place(folder, place),
+            (Some(folder), None) => self.folders.dir(folder),
+            (None, _) => disk.local_dir(&part.local),
+        }
     }
 
     /// Makes the changed directories and the grave durable.
@@ -224,15 +234,13 @@ impl<F: Fs> Work<F> {
         if seeded::is("skips-sync-of-names") {
             return Ok(());
         }
-        let dirty = std::mem::take(&mut self.folders.dirty);
+        let dirty = self.folders.take_dirty();
+        let disk = self.root.on_disk();
         let few = dirty.len() <= FEW;
         let mut devices = BTreeSet::new();
-        for (folder, place) in dirty {
-            let dir = match place {
-                Some(place) => self.folders.place(&folder, place),
-                None => self.folders.dir(&folder),
-            };
-            let shown = self.root.shown(&folder, place.map_or(&b""[..], Place::dir));
+        for part in dirty {
+            let dir = self.changed_dir(&disk, &part);
+            let shown = disk.shown(&part.local, part.place.map_or(&b""[..], Place::dir));
             // A removed directory needs no sync; the one above it is dirty too.
             let Some(dir) = if_there(dir).context("open", &shown)? else { continue };
             if few || !self.fs().habits(&dir).context("sync", &shown)?.trusted {

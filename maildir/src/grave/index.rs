@@ -54,7 +54,7 @@ impl Why {
 pub struct Record {
     /// Why it was buried.
     pub why: Why,
-    /// The folder it was in.
+    /// The folder it was in; in the index of a grave by its path on this host.
     pub folder: Folder,
     /// The directory it was in; none is the folder's own.
     pub place: Option<Place>,

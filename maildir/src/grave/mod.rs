@@ -238,6 +238,9 @@ impl<F: Fs> Grave<F> {
             let n = self.shared.next.fetch_add(1, Ordering::Relaxed);
             (Ticket { id: format!("{time}.{}.{}-{n:x}", self.shared.run, self.shared.nonce) }, record)
         };
+        // By its path on this host: the grave is one for all peers of the root, who may call the folder otherwise.
+        let on_disk = |record: Record| Ok(Record { folder: self.shared.root.local(&record.folder)?, ..record });
+        let records: Vec<Record> = records.into_iter().map(on_disk).collect::<io::Result<_>>()?;
         let numbered: Vec<_> = records.into_iter().map(number).collect();
         let mut opened = self.opened();
         let result = index::append(self.fs(), &dir, &numbered, !opened.appended);

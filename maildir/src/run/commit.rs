@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use smd_protocol::{BaseId, Delta, Folder, Name, seeded};
 
-use super::{RootRun, RunError, skipped};
+use super::{RootRun, RunError, naming, skipped};
 use crate::apply::{Applier, Installed, Messages};
 use crate::error::{Context, Error};
 use crate::fs::Fs;
@@ -33,7 +33,7 @@ impl<F: Fs> RootRun<F> {
     }
 
     fn make_durable(&self, root: &Root<F>) -> Result<(), Error> {
-        let shown = root.shown(&Folder::root(), b"");
+        let shown = root.shown_root();
         if let Some(all) = self.trusted_parts(root).context("look at", &shown)? {
             return all.iter().try_for_each(|dir| self.fs.sync_fs(dir)).context("sync", &shown);
         }
@@ -93,7 +93,7 @@ impl<F: Fs> RootRun<F> {
     fn trusted_parts(&self, root: &Root<F>) -> std::io::Result<Option<Vec<F::Dir>>> {
         let mut dirs = vec![root.dir.clone()];
         for mount in self.look.iter().flat_map(|look| &look.mounts) {
-            let held = root.folder(&mount.folder)?;
+            let held = root.on_disk().folder(&mount.folder)?;
             dirs.extend([Some(held.dir), held.cur, held.new].into_iter().flatten());
         }
         let mut devices = BTreeSet::new();
@@ -113,13 +113,14 @@ impl<F: Fs> RootRun<F> {
     fn meta(&self) -> Result<Meta, Error> {
         let identity = match &self.root {
             Some(root) => {
-                let stat = self.fs.stat_dir(&root.dir).context("look at", root.shown(&Folder::root(), b""))?;
+                let stat = self.fs.stat_dir(&root.dir).context("look at", root.shown_root())?;
                 Some(Identity { ino: stat.ino, btime: stat.btime })
             }
             None => self.store.meta().identity,
         };
         let mounts = self.look.as_ref().map(|look| look.mounts.clone()).unwrap_or_default();
-        Ok(Meta { identity, excludes: self.excludes.fingerprint().to_owned(), mounts })
+        let translator = self.naming.as_ref().map_or_else(String::new, |naming| naming.fingerprint().to_owned());
+        Ok(Meta { identity, excludes: self.excludes.fingerprint().to_owned(), translator, mounts })
     }
 
     /// Makes the prepared base the current one, durably.
@@ -145,6 +146,39 @@ impl<F: Fs> RootRun<F> {
         }
         self.distrusted = !seeded::is("trusts-itself-after-a-difference");
         Ok(())
+    }
+
+    /// Brings the cache up to date with what was committed. Here names are those of the disk.
+    fn remember_commit(
+        &mut self,
+        root: &Root<F>,
+        id: BaseId,
+        depth: Depth,
+        touched: &BTreeSet<Folder>,
+        installed: Vec<Installed>,
+    ) -> Result<(), RunError> {
+        let base = match &self.naming {
+            None => self.store.snapshot()?.clone(),
+            Some(naming) => naming::to_local(&**naming, self.store.snapshot()?)?,
+        };
+        let installed = installed.into_iter().map(|one| {
+            let folder = root.local(&one.name.folder)?;
+            Ok(Installed { name: Name { folder, ..one.name }, ..one })
+        });
+        let installed = installed.collect::<std::io::Result<Vec<Installed>>>().context("look at", root.shown_root())?;
+        let Some(look) = &mut self.look else { return Ok(()) };
+        look.set_restored(self.restored);
+        let skip = skipped(&*self.fs, &self.home);
+        let scanner = Scanner {
+            root: &root.on_disk(),
+            excludes: &self.disk_excludes,
+            skip_dirs: &skip,
+            depth,
+            dry_run: false,
+            on_read: &|_| true,
+        };
+        let done = Committed { touched, base: &base, id, installed: &installed };
+        Ok(scanner.after_commit(&mut self.cache, look, &done).context("look at", root.shown_root())?)
     }
 
     /// Ends the run: lets go of the root, and keeps in the cache what was learnt, so that the next run finds
@@ -175,34 +209,16 @@ impl<F: Fs> RootRun<F> {
         if let Err(error) = self.note_root() {
             tracing::warn!(%error, "where the root lies was not noted");
         }
-        let Some(root) = &self.root else { return };
+        let Some(root) = self.root.clone() else { return };
         let result = match (self.committed, self.store.ids().current) {
-            (true, Some(id)) => match (self.store.snapshot(), &mut self.look) {
-                (Ok(base), Some(look)) => {
-                    look.set_restored(self.restored);
-                    let skip = skipped(&*self.fs, &self.home);
-                    let scanner = Scanner {
-                        root,
-                        excludes: &self.excludes,
-                        skip_dirs: &skip,
-                        depth,
-                        dry_run: false,
-                        on_read: &|_| true,
-                    };
-                    scanner.after_commit(
-                        &mut self.cache,
-                        look,
-                        &Committed { touched: &touched, base, id, installed: &installed },
-                    )
-                }
-                (Ok(_), None) => Ok(()),
-                (Err(error), _) => {
-                    tracing::warn!(%error, "the base cannot be read back");
-                    Ok(())
-                }
-            },
+            (true, Some(id)) => {
+                self.remember_commit(&root, id, depth, &touched, installed).map_err(|error| error.to_string())
+            }
             // Folders that this run changed without a commit are dirty by their own stamps.
-            _ => self.look.as_ref().map_or(Ok(()), |look| look.remember(&mut self.cache)),
+            _ => self
+                .look
+                .as_ref()
+                .map_or(Ok(()), |look| look.remember(&mut self.cache).map_err(|error| error.to_string())),
         };
         if let Err(error) = result {
             tracing::warn!(%error, "the cache was not written");
@@ -233,7 +249,7 @@ impl<F: Fs> RootRun<F> {
         if ids.current.is_none() || ids.next.is_some() || self.excludes.fingerprint() == self.store.meta().excludes {
             return Ok(());
         }
-        if self.store.snapshot()?.folders.keys().any(|folder| self.excludes.excludes(folder.as_bytes())) {
+        if self.store.snapshot()?.folders.keys().any(|folder| self.excludes.excludes(folder)) {
             return Ok(());
         }
         let meta = Meta { excludes: self.excludes.fingerprint().to_owned(), ..self.store.meta().clone() };

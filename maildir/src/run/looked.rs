@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smd_protocol::names::printable;
 use smd_protocol::{Delta, FolderDelta, Presence};
 
-use super::{RootRun, RunError, skipped};
+use super::{RootRun, RunError, naming, skipped};
 use crate::error::{Context, Trouble};
 use crate::fs::Fs;
 use crate::home::Access;
@@ -49,13 +49,15 @@ impl<F: Fs> RootRun<F> {
             self.delta = Arc::new(Delta { folders });
             return Ok(Looked { suspicious: Some("is missing".to_owned()), ..Looked::default() });
         };
+        let root = root.named(self.naming.clone());
         self.root = Some(root.clone());
+        let disk = root.on_disk();
         let skip = skipped(&*self.fs, &self.home);
         // Sections that were dropped make no folder clean: then every one is compared.
         let base_id = self.chosen.filter(|_| self.dropped.is_empty());
         let dry_run = self.home.access() == Access::ReadOnly;
-        let excludes = self.excludes.clone();
-        let scanner = Scanner { root: &root, excludes: &excludes, skip_dirs: &skip, depth, dry_run, on_read };
+        let excludes = self.disk_excludes.clone();
+        let scanner = Scanner { root: &disk, excludes: &excludes, skip_dirs: &skip, depth, dry_run, on_read };
         let mut cache = std::mem::replace(&mut self.cache, crate::cache::Cache::none(self.fs.clone()));
         let key = crate::home::stem(&shown);
         let notes = super::restored::read(&self.home, &key)?;
@@ -65,7 +67,11 @@ impl<F: Fs> RootRun<F> {
         open.iter().for_each(|folder| cache.expect_newer(folder));
         let mut held = None;
         let scanned: Result<Look, RunError> = scanner.scan(&cache, base_id, || {
-            held = Some(self.base()?);
+            let base = self.base()?;
+            held = Some(match &self.naming {
+                None => base,
+                Some(naming) => Arc::new(naming::to_local(&**naming, &base)?),
+            });
             Ok(&**held.as_ref().expect("set above"))
         });
         self.cache = cache;
@@ -74,20 +80,32 @@ impl<F: Fs> RootRun<F> {
             look.set_restored(self.restored);
         }
         let suspicious = self.suspicion(&look);
-        self.delta = Arc::new(std::mem::take(&mut look.delta));
-        let looked = Looked {
-            absent: false,
-            incomplete: look.incomplete,
-            put_back: look.put_back.clone(),
-            suspicious,
-            troubles: std::mem::take(&mut look.troubles),
-            messages: look.messages_seen,
-        };
+        let looked = self.looked(&mut look, suspicious);
         self.look = Some(look);
+        let looked = looked?;
         if !looked.put_back.is_empty() && !dry_run {
             self.note_restored_early(&root)?;
         }
         Ok(looked)
+    }
+
+    /// Takes from a look what the other host is told, by the names that it knows.
+    fn looked(&mut self, look: &mut Look, suspicious: Option<String>) -> Result<Looked, RunError> {
+        let (mut delta, mut put_back) = (std::mem::take(&mut look.delta), look.put_back.clone());
+        if let Some(naming) = &self.naming {
+            delta.folders = naming::all_to_canonical(&**naming, delta.folders)?.into_iter().collect();
+            let found = put_back.into_iter().map(|folder| (folder, ()));
+            put_back = naming::all_to_canonical(&**naming, found)?.into_iter().map(|(folder, ())| folder).collect();
+        }
+        self.delta = Arc::new(delta);
+        Ok(Looked {
+            absent: false,
+            incomplete: look.incomplete,
+            put_back,
+            suspicious,
+            troubles: std::mem::take(&mut look.troubles),
+            messages: look.messages_seen,
+        })
     }
 
     /// Notes folders that were put back as soon as that is seen: the stamps that tell are in a cache that a crash may take.

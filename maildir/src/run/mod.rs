@@ -5,6 +5,10 @@
 //! staged bytes before names (`apply`), names before state ([`RootRun::prepare`]), state before the
 //! commit ([`RootRun::commit`]).
 //!
+//! Where folders have other names on this host than on the wire, this is the boundary: a scan speaks of the disk, by local
+//! names ([`RootRun::look`], [`RootRun::finish`]), and so do the index of the grave and the notes of folders put back, which
+//! all peers of a root share; base, delta and steps have canonical names.
+//!
 //! Deliberately not here: the wire, and which steps are taken.
 
 use std::collections::BTreeSet;
@@ -18,19 +22,21 @@ use smd_protocol::{BaseId, Delta, Digest, Folder, Name, Outcome, Presence, Secti
 use crate::apply::{Applier, Change, open_message};
 use crate::cache::Cache;
 use crate::error::{Context, Error, Trouble};
-use crate::exclude::Excludes;
+use crate::exclude::{Excludes, Names};
 use crate::fs::Fs;
 use crate::grave::{Grave, GraveMax};
 use crate::hash;
 use crate::home::{Home, Label, Side, stem};
 use crate::lock::{self, Guard, LockError, Wait};
-use crate::root::Root;
+use crate::root::{Naming, Root};
 use crate::scan::{Depth, Look};
 use crate::store::{Ids, Store, StoreError};
 use crate::watch::Ground;
 
 mod commit;
+mod left_out;
 mod looked;
+mod naming;
 mod restored;
 #[cfg(test)]
 mod tests;
@@ -46,6 +52,9 @@ pub enum RunError {
     /// The base cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A folder has no name at the other host, or none here: a sentence for the person. Nothing was changed.
+    #[error("{0}")]
+    Naming(String),
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] Error),
@@ -57,8 +66,12 @@ pub struct Settings<'a> {
     pub path: &'a Path,
     /// The root's name in state files: its path as configured.
     pub key: &'a [u8],
-    /// Folders that are left alone.
+    /// Folders that are left alone, by canonical names.
     pub excludes: Excludes,
+    /// How folders are called on this host, when that is not their canonical name.
+    pub naming: Option<Arc<dyn Naming>>,
+    /// Folders that are left alone, by the names on this host; without a `naming` there is no need of it.
+    pub local_excludes: Excludes,
     /// Days that messages rest in the grave.
     pub grave_days: u32,
     /// The client's id: part of the names of staged files.
@@ -72,7 +85,11 @@ pub struct RootRun<F: Fs> {
     fs: Arc<F>,
     home: Home<F>,
     path: PathBuf,
+    naming: Option<Arc<dyn Naming>>,
+    /// Asked by canonical names.
     excludes: Excludes,
+    /// The same, asked by local names.
+    disk_excludes: Excludes,
     grave_days: u32,
     grave_max: GraveMax,
     owner: String,
@@ -124,9 +141,14 @@ impl<F: Fs> RootRun<F> {
         let stem = stem(settings.key);
         let state_lock = lock::state_lock(&pair, &stem, &Wait { ms: settings.lock_wait_ms, stop })?;
         let mut store = Store::open(&pair, settings.key)?;
-        if store.damaged().len() > smd_protocol::wire::DAMAGED_MAX {
+        let translator = settings.naming.as_ref().map_or("", |naming| naming.fingerprint());
+        if store.damaged().len() > smd_protocol::wire::DAMAGED_MAX || !store.is_made_under(translator) {
             store.forget();
         }
+        let asked = |names| match &settings.naming {
+            Some(naming) => settings.excludes.clone().with(settings.local_excludes.clone(), naming.clone(), names),
+            None => settings.excludes.clone(),
+        };
         let cache = match &pair.dir {
             Some(dir) => Cache::open(pair.fs.clone(), dir, format!("{stem}.db.txt.stat").as_bytes()),
             None => Cache::none(pair.fs.clone()),
@@ -135,7 +157,9 @@ impl<F: Fs> RootRun<F> {
             fs: pair.fs.clone(),
             home: home.clone(),
             path: settings.path.to_path_buf(),
-            excludes: settings.excludes,
+            excludes: asked(Names::Canonical),
+            disk_excludes: asked(Names::Local),
+            naming: settings.naming,
             grave_days: settings.grave_days,
             grave_max: GraveMax::default(),
             owner: settings.owner.to_owned(),
@@ -231,16 +255,25 @@ impl<F: Fs> RootRun<F> {
         if let Some(base) = &self.base {
             return Ok(base.clone());
         }
+        let excludes = self.excludes.clone();
+        let base = Arc::new(self.base_under(&excludes)?);
+        self.base = Some(base.clone());
+        Ok(base)
+    }
+
+    /// The base as it counts for somebody who leaves these folders alone.
+    ///
+    /// # Errors
+    /// As [`RootRun::base`].
+    pub fn base_under(&mut self, excludes: &Excludes) -> Result<Snapshot, RunError> {
         let mut snapshot = self.store.snapshot()?.clone();
-        snapshot.folders.retain(|folder, _| !self.excludes.excludes(folder.as_bytes()));
+        snapshot.folders.retain(|folder, _| !excludes.excludes(folder));
         for folder in &self.dropped {
             if let Some(section) = snapshot.folders.get_mut(folder) {
                 *section = Section::new(Vec::new(), true);
             }
         }
-        let base = Arc::new(snapshot);
-        self.base = Some(base.clone());
-        Ok(base)
+        Ok(snapshot)
     }
 
     /// Whether a section is still being adopted, or must be: then a run without changes has work all the same.
@@ -259,7 +292,7 @@ impl<F: Fs> RootRun<F> {
         let mut changes = Delta::default();
         if self.excludes.fingerprint() != self.store.meta().excludes {
             for (folder, section) in
-                self.store.snapshot()?.folders.iter().filter(|(folder, _)| self.excludes.excludes(folder.as_bytes()))
+                self.store.snapshot()?.folders.iter().filter(|(folder, _)| self.excludes.excludes(folder))
             {
                 let change = changes.folders.entry(folder.clone()).or_default();
                 change.presence = Presence::Removed;
@@ -375,7 +408,7 @@ impl<F: Fs> RootRun<F> {
             Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(e).context("make", shown)?,
             _ => self.fs.sync_dir(&at).context("sync", parent.as_os_str().as_bytes())?,
         }
-        let root = Root::open(self.fs.clone(), &self.path).context("open", shown)?;
+        let root = Root::open(self.fs.clone(), &self.path).context("open", shown)?.named(self.naming.clone());
         self.root = Some(root.clone());
         Ok(root)
     }

@@ -29,6 +29,8 @@ impl World {
             path: &path,
             key: b"mail",
             excludes: Excludes::default(),
+            naming: None,
+            local_excludes: Excludes::default(),
             grave_days: 7,
             owner: "me",
             lock_wait_ms: 0,

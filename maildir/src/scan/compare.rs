@@ -26,6 +26,14 @@ impl<F: Fs> Work<'_, F> {
         self.look(Delta::default(), kept, whole)
     }
 
+    /// The look at which folders there are. It proves nothing of any message, so nothing counts as gone.
+    pub(super) fn folders_alone(self, whole: Whole) -> Look {
+        let folders = self.walked.dirs.iter().filter(|(_, seen)| seen.is_folder());
+        let added = |_| FolderDelta { presence: Presence::Added, ..FolderDelta::default() };
+        let delta = Delta { folders: folders.map(|(folder, seen)| (folder.clone(), added(seen))).collect() };
+        Look { incomplete: true, ..self.look(delta, BTreeMap::new(), whole) }
+    }
+
     /// Compares what was found with the base.
     pub(super) fn compare(mut self, base: &Snapshot, mut whole: Whole) -> Look {
         let mut delta = Delta::default();
@@ -58,7 +66,7 @@ impl<F: Fs> Work<'_, F> {
         }
         whole.complete = base.folders.keys().all(|folder| {
             (!self.gone.contains(folder) && !self.unknown.contains(folder) && !self.is_absent(folder))
-                || self.scanner.excludes.excludes(folder.as_bytes())
+                || self.scanner.excludes.excludes(folder)
         });
         // One that equals the base may have been put back or not: nothing of it is missing.
         let put_back: BTreeSet<Folder> =

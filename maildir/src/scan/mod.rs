@@ -15,6 +15,9 @@
 //! | `settle` | after a commit: which folders are clean now |
 //! | `stamps` | when a stamp proves something |
 //!
+//! A scan is about one disk and speaks of folders by their paths on it, in everything that it is given and gives: the
+//! directories above a folder may have no other name. `run` translates.
+//!
 //! Deliberately not here: what a difference leads to (`smd_protocol::reconcile`), and the judgement whether a
 //! root that is empty or another directory than before may be believed; the look tells the identity.
 
@@ -137,6 +140,10 @@ impl<F: Fs> Scanner<'_, F> {
             stat_scan: if depth == Depth::Quick { cache.whole().stat_scan } else { Some(now) },
             restored: cache.whole().restored,
         };
+        if depth == Depth::Folders {
+            let walked = walk::walk(self, &walk::Known::new())?;
+            return Ok(rounds::Work::new(self, cache, walked, depth, false).folders_alone(whole));
+        }
         let same_walk = depth == Depth::Quick && whole.excludes == cache.whole().excludes;
         let known =
             if same_walk { cache.dirs().iter().map(|(f, d)| (f.clone(), d.own)).collect() } else { walk::Known::new() };

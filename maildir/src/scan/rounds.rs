@@ -171,7 +171,7 @@ impl<'a, F: Fs> Work<'a, F> {
     pub(super) fn is_absent(&self, folder: &Folder) -> bool {
         !self.walked.dirs.get(folder).is_some_and(DirSeen::is_folder)
             && !self.is_unknown(folder)
-            && !self.scanner.excludes.excludes(folder.as_bytes())
+            && !self.scanner.excludes.excludes(folder)
     }
 
     fn something_is_missing(&self, base: &Snapshot) -> bool {

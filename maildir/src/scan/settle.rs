@@ -87,7 +87,7 @@ impl<F: Fs> Scanner<'_, F> {
         // By what is kept: a folder that went while it was listed again is not in it as a folder, and the next look must not
         // find everything clean and all there.
         look.whole.complete = done.base.folders.keys().all(|folder| {
-            self.excludes.excludes(folder.as_bytes())
+            self.excludes.excludes(folder)
                 || kept.get(folder).is_some_and(|state| state.record.is_folder() && !walked.unknown(folder))
         });
         look.kept = kept;

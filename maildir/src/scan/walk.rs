@@ -12,7 +12,7 @@ use smd_protocol::delta::Mtime;
 use smd_protocol::names::GRAVE_DIR;
 use smd_protocol::snapshot::Place;
 
-use super::{Scanner, stamps};
+use super::{Depth, Scanner, stamps};
 use crate::cache::DirStamp;
 use crate::error::{Context, Error, Trouble};
 use crate::fs::{Fs, Kind};
@@ -129,7 +129,10 @@ impl<F: Fs> Walk<'_, '_, F> {
     fn dir(&mut self, dir: &F::Dir, folder: &Folder, own: DirStamp, moment: Mtime, trusted: bool) -> io::Result<()> {
         let fs = &*self.scanner.root.fs;
         let mut seen = DirSeen { own, settled: stamps::proves([&own], moment), cur: None, new: None, trusted, moment };
-        for place in [Place::New, Place::Cur] {
+        // One that is left alone by its other name is no folder to us, but those below it may be.
+        let places =
+            if self.scanner.excludes.excludes_by_other_name(folder) { &[][..] } else { &[Place::New, Place::Cur] };
+        for &place in places {
             let Some(stat) = if_there(fs.stat(dir, place.dir()))? else { continue };
             match (stat.kind, place) {
                 (Kind::Dir, Place::New) => seen.new = Some(stat.into()),
@@ -144,7 +147,7 @@ impl<F: Fs> Walk<'_, '_, F> {
             Some(Some(known)) if trusted && *known == own => {
                 self.children.get(folder.as_bytes()).cloned().unwrap_or_default()
             }
-            _ => self.list(dir)?,
+            _ => self.list(dir, folder)?,
         };
         for name in children {
             match self.child(dir, folder, &name, own.dev, trusted) {
@@ -173,9 +176,9 @@ impl<F: Fs> Walk<'_, '_, F> {
         }
     }
 
-    fn list(&self, dir: &F::Dir) -> io::Result<Vec<Vec<u8>>> {
+    fn list(&mut self, dir: &F::Dir, folder: &Folder) -> io::Result<Vec<Vec<u8>>> {
         let fs = &*self.scanner.root.fs;
-        let (mut dirs, mut unclear) = (Vec::new(), Vec::new());
+        let (mut dirs, mut unclear, mut links) = (Vec::new(), Vec::new(), Vec::new());
         fs.list(dir, &mut |name, kind, _| {
             if matches!(name, b"cur" | b"new" | b"tmp") || name == GRAVE_DIR {
                 return;
@@ -183,9 +186,17 @@ impl<F: Fs> Walk<'_, '_, F> {
             match kind {
                 Kind::Dir => dirs.push(name.to_vec()),
                 Kind::Unknown => unclear.push(name.to_vec()),
-                Kind::File | Kind::Symlink | Kind::Other => {}
+                Kind::Symlink => links.push(name.to_vec()),
+                Kind::File | Kind::Other => {}
             }
         })?;
+        // An ordinary run need not say so each time.
+        if self.scanner.depth == Depth::Folders {
+            for name in links {
+                let path = self.scanner.root.shown(folder, &name);
+                self.found.troubles.push(Trouble { path, text: "is a symlink, which is not followed".to_owned() });
+            }
+        }
         for name in unclear {
             if if_there(fs.stat(dir, &name))?.is_some_and(|stat| stat.kind == Kind::Dir) {
                 dirs.push(name);
@@ -205,7 +216,7 @@ impl<F: Fs> Walk<'_, '_, F> {
                 return Met::Seen;
             }
         };
-        if self.scanner.excludes.excludes(folder.as_bytes()) {
+        if self.scanner.excludes.prunes(&folder) {
             return Met::Seen;
         }
         let fs = &*self.scanner.root.fs;

@@ -10,9 +10,9 @@ use super::Meta;
 use super::text::{self, put};
 
 /// The version that we write.
-pub(super) const VERSION: u64 = 2;
+pub(super) const VERSION: u64 = 3;
 
-/// The oldest that we read. It differs in that no `mount` says which directory was mounted.
+/// The oldest that we read. In 1 no `mount` says which directory was mounted; before 3 there is no `translator`.
 const OLDEST: u64 = 1;
 
 const MAGIC: &[u8] = b"smd-db ";
@@ -161,14 +161,14 @@ mod tests {
         let good = put_header(b"/m", &Meta::default(), None, &[]);
         assert!(matches!(read_header(&good), Head::Good(_)));
         let mut flipped = good.clone();
-        flipped[MAGIC.len()] = b'3';
+        flipped[MAGIC.len()] = b'4';
         assert!(matches!(read_header(&flipped), Head::Bad(_)));
         let body = b"whatever it holds";
-        let claim = format!("3 {}", body.len());
+        let claim = format!("4 {}", body.len());
         let later = format!("smd-db {claim} {:016x}\n", text::checksum(&[claim.as_bytes(), body]));
         let later = [later.as_bytes(), body, b"and more"].concat();
-        assert!(matches!(read_header(&later), Head::Newer(3)));
-        assert!(matches!(read_header(b"smd-db 2\n"), Head::Bad(_)));
+        assert!(matches!(read_header(&later), Head::Newer(4)));
+        assert!(matches!(read_header(b"smd-db 3\n"), Head::Bad(_)));
         assert!(matches!(read_header(b"smd-db 0\n"), Head::Bad(_)));
         assert!(matches!(read_header(b""), Head::Bad(_)));
     }

@@ -25,6 +25,7 @@ pub use crate::root::{Identity, Mount};
 
 mod begun;
 mod header;
+mod left_out;
 mod tail;
 pub(crate) mod text;
 mod write;
@@ -45,7 +46,9 @@ pub struct Meta {
     pub identity: Option<Identity>,
     /// A fingerprint of the excludes under which the base was made.
     pub excludes: String,
-    /// Folders that were mount points and held mail.
+    /// A fingerprint of the translator under which the base was made; empty without one.
+    pub translator: String,
+    /// Folders that were mount points and held mail, by their paths on this host.
     pub mounts: Vec<Mount>,
 }
 
@@ -340,6 +343,18 @@ impl<F: Fs> Store<F> {
     /// What is recorded of the root beside its entries, with the current base.
     pub fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    /// Whether all bases here were made under this translator.
+    pub fn is_made_under(&self, translator: &str) -> bool {
+        let current = self.ids.current.is_none() || self.meta.translator == translator;
+        let next = self.next.as_ref().and_then(|next| text::meta_of(&next.payload));
+        let next = match (&self.next, next) {
+            (None, _) => true,
+            (Some(_), Some(meta)) => meta.translator == translator,
+            (Some(_), None) => self.meta.translator == translator,
+        };
+        current && next
     }
 
     /// How many messages the current base holds.

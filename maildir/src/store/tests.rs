@@ -188,7 +188,7 @@ fn one_new_mail_appends_a_few_hundred_bytes() {
     let mut store = world.open();
     step(&mut store, 1, &format!("big: {many}|: +a"));
     let len = world.bytes().len();
-    assert!(world.bytes().starts_with(b"smd-db 2 ") && store.on_disk == world.open().on_disk);
+    assert!(world.bytes().starts_with(b"smd-db 3 ") && store.on_disk == world.open().on_disk);
     let mut store = world.open();
     step(&mut store, 2, ": +b");
     assert!(world.bytes().len() - len < 400);
@@ -268,8 +268,9 @@ fn a_note_of_what_a_batch_brings_counts_for_its_base_alone() {
 fn the_description_of_the_root_is_kept_with_the_base() {
     let world = World::new();
     let identity = Some(Identity { ino: 7, btime: None });
-    let one = Meta { identity, excludes: "x".to_owned(), mounts: vec![Mount { folder: folder("a"), identity }] };
-    let two = Meta { excludes: "y".to_owned(), ..one.clone() };
+    let mounts = vec![Mount { folder: folder("a"), identity }];
+    let one = Meta { identity, excludes: "x".to_owned(), translator: "t".to_owned(), mounts };
+    let two = Meta { excludes: "y".to_owned(), translator: "u".to_owned(), ..one.clone() };
     let mut store = world.open();
     store.note(&two).expect("nothing to note with");
     assert!(!world.file("").exists());
@@ -288,6 +289,23 @@ fn the_description_of_the_root_is_kept_with_the_base() {
     store.commit(id).expect("commits");
     assert_eq!(world.open().meta(), &two);
     assert!(world.open().committed.is_empty());
+}
+
+#[test]
+fn under_which_translator_a_base_was_made_is_known_before_and_after_its_commit() {
+    let world = World::new();
+    let of = |translator: &str| Meta { translator: translator.to_owned(), ..Meta::default() };
+    let all = |store: &Store<Disk>| ["", "t", "u"].map(|translator| store.is_made_under(translator));
+    assert_eq!(all(&world.open()), [true; 3], "there is no base");
+    let mut store = world.open();
+    let id = store.write_next(1, &changes(": +a"), &of("t")).expect("writes");
+    assert_eq!((all(&store), all(&world.open())), ([false, true, false], [false, true, false]));
+    store.commit(id).expect("commits");
+    assert_eq!((all(&store), all(&world.open())), ([false, true, false], [false, true, false]));
+    store.write_next(2, &changes(": +b"), &of("t")).expect("writes");
+    assert_eq!(all(&world.open()), [false, true, false]);
+    store.write_next(2, &changes(": +b"), &of("u")).expect("writes");
+    assert_eq!(all(&world.open()), [false; 3], "one of each");
 }
 
 #[test]
@@ -316,7 +334,7 @@ fn a_file_of_version_1_is_read_and_rewritten_by_the_next_commit() {
     assert_eq!((store.lost(), store.ids().current, store.meta()), (None, Some(id), &meta));
     let id = store.write_next(3, &changes(": +c"), &meta).expect("writes");
     store.commit(id).expect("commits");
-    assert!(world.bytes().starts_with(b"smd-db 2 "));
+    assert!(world.bytes().starts_with(b"smd-db 3 "));
     assert_eq!(world.open().ids().current, Some(id));
 }
 
@@ -324,11 +342,11 @@ fn a_file_of_version_1_is_read_and_rewritten_by_the_next_commit() {
 fn a_later_version_is_neither_read_nor_overwritten() {
     let world = World::new();
     let body = b"of later days";
-    let claim = format!("3 {}", body.len());
+    let claim = format!("4 {}", body.len());
     let file = format!("smd-db {claim} {:016x}\nof later days", text::checksum(&[claim.as_bytes(), body]));
     world.put(file.as_bytes());
     let opened = Store::open(&world.pair(Access::ReadWrite), b"/m");
-    assert!(matches!(opened, Err(StoreError::Newer { version: 3, .. })));
+    assert!(matches!(opened, Err(StoreError::Newer { version: 4, .. })));
     assert_eq!(world.bytes(), file.as_bytes());
 }
 

@@ -189,7 +189,8 @@ fn read_identity(text: &[u8]) -> Option<Option<Identity>> {
     Some(Some(Identity { ino: number(ino)?, btime: if born == b"-" { None } else { Some(read_stamp(born)?) } }))
 }
 
-/// The lines that describe the root as it was: `identity`, `excludes`, and a `mount` for each mount point.
+/// The lines that describe the root as it was: `identity`, `excludes`, `translator` if there was one, and a `mount` for
+/// each mount point.
 pub(super) fn put_meta(out: &mut Vec<u8>, meta: &Meta) {
     out.extend_from_slice(b"identity ");
     put_identity(out, meta.identity.as_ref());
@@ -200,6 +201,11 @@ pub(super) fn put_meta(out: &mut Vec<u8>, meta: &Meta) {
         word(out, meta.excludes.as_bytes());
     }
     out.push(b'\n');
+    if !meta.translator.is_empty() {
+        out.extend_from_slice(b"translator ");
+        word(out, meta.translator.as_bytes());
+        out.push(b'\n');
+    }
     for mount in &meta.mounts {
         out.extend_from_slice(b"mount ");
         put_folder(out, &mount.folder);
@@ -240,12 +246,19 @@ pub(super) fn read_meta(lines: &mut Lines<'_>) -> Option<Meta> {
         [b' ', escaped @ ..] => String::from_utf8(unescape(escaped)?).ok()?,
         _ => return None,
     };
+    let translator = match lines.peek().and_then(|line| line.strip_prefix(b"translator ")) {
+        Some(escaped) => String::from_utf8(unescape(escaped)?).ok()?,
+        None => String::new(),
+    };
+    if !translator.is_empty() {
+        lines.next();
+    }
     let mut mounts = Vec::new();
     while let Some(mount) = lines.peek().and_then(|line| line.strip_prefix(b"mount ")) {
         mounts.push(read_mount(mount)?);
         lines.next();
     }
-    Some(Meta { identity, excludes, mounts })
+    Some(Meta { identity, excludes, translator, mounts })
 }
 
 fn read_stamp(text: &[u8]) -> Option<Mtime> {
@@ -422,6 +435,7 @@ mod tests {
             Meta {
                 identity: Some(Identity { ino: u64::MAX, btime: Some(Mtime { sec: -5, nsec: 7 }) }),
                 excludes: "a b\n%é".to_owned(),
+                translator: "x y\n".to_owned(),
                 mounts: vec![
                     Mount { folder: Folder::root(), identity: None },
                     Mount { folder: folder(b"a b/c"), identity: Some(Identity { ino: 3, btime: None }) },

@@ -147,7 +147,7 @@ pub struct Case {
     pub clients: u8,
     /// What users do.
     pub habit: Habit,
-    /// One of a few kinds of file system.
+    /// One of a few kinds of file system; from 8 on folders have other names at the clients.
     pub disk: u8,
     /// What happens.
     pub events: Vec<Event>,
@@ -207,7 +207,7 @@ impl Case {
         // In half of the cases users act on one host at a time, so that it is known what the end must be.
         let alone = dice.below(2) == 0;
         let habit = [Habit::Tidy, Habit::Named, Habit::Few][dice.below(3)];
-        let disk = dice.below(8) as u8;
+        let disk = dice.below(8) as u8 + if seed % 4 == 3 { 8 } else { 0 };
         let odd = dice.below(4) == 0;
         let mut events = Vec::new();
         for _ in 0..2 + dice.below(2) {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use smd_protocol::delta::Mtime;
 
 use super::act;
-use super::mail::{Bytes, ROOT, STATE};
+use super::mail::{Bytes, ROOT, STATE, folder_path};
 use crate::memory::{Fault, Grain, How, Memory, Restore, Settings, Tree};
 use crate::rng::Rng;
 
@@ -26,6 +26,8 @@ pub struct Host {
     armed: Arc<Mutex<Option<act::Fault>>>,
     crashes: Arc<AtomicU64>,
     seed: u64,
+    /// Whether its folders have other names than the server's (`boxes`).
+    pub boxed: bool,
 }
 
 /// What a run's fault came to.
@@ -70,9 +72,10 @@ impl Host {
             armed: Arc::default(),
             crashes: Arc::default(),
             seed: seed ^ ((at as u64) << 56),
+            boxed: kind & 8 != 0 && at > 0,
         };
         for dir in ["cur", "new", "tmp"] {
-            host.make_dirs(&format!("{ROOT}/{dir}"));
+            host.make_dirs(&format!("{}/{dir}", folder_path(&host, "")));
         }
         // The id is not left to chance, so that a case is the same every time.
         host.make_dirs(STATE);

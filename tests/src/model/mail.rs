@@ -11,6 +11,7 @@ use std::sync::Arc;
 use smd_maildir::fs::Kind;
 use smd_protocol::delta::Mtime;
 
+use super::boxes;
 use super::host::Host;
 
 /// The bytes of a message.
@@ -50,6 +51,8 @@ pub fn parse(bytes: &[u8]) -> Option<(u8, u32)> {
 pub struct Mail {
     /// One of [`FOLDERS`], or what a rename made of it.
     pub folder: String,
+    /// The directory of that folder.
+    pub dir: String,
     /// `cur` or `new`.
     pub place: &'static str,
     /// The whole file name.
@@ -76,13 +79,19 @@ impl Mail {
 
     /// Where it is.
     pub fn path(&self) -> String {
-        format!("{}/{}/{}", folder_path(&self.folder), self.place, self.file)
+        format!("{}/{}/{}", self.dir, self.place, self.file)
     }
 }
 
-/// A folder's directory.
-pub fn folder_path(folder: &str) -> String {
-    if folder.is_empty() { ROOT.to_owned() } else { format!("{ROOT}/{folder}") }
+/// A folder's directory at a host.
+pub fn folder_path(host: &Host, folder: &str) -> String {
+    let local = if host.boxed { boxes::local(folder) } else { folder.to_owned() };
+    if local.is_empty() { ROOT.to_owned() } else { format!("{ROOT}/{local}") }
+}
+
+/// What a folder is called that a host has at this path below the root.
+fn folder_at(host: &Host, path: &str) -> String {
+    if host.boxed { boxes::canonical(path).unwrap_or_else(|| path.to_owned()) } else { path.to_owned() }
 }
 
 /// All messages of a host, in the order of their paths.
@@ -94,8 +103,9 @@ pub fn mails(host: &Host) -> Vec<Mail> {
         let (Some(file), Some(place)) = (parts.next(), parts.next()) else { continue };
         let Some(place) = ["cur", "new"].into_iter().find(|known| *known == place) else { continue };
         if info.kind == Kind::File && !file.starts_with('.') {
-            let (folder, file) = (parts.next().unwrap_or_default().to_owned(), file.to_owned());
-            mails.push(Mail { folder, place, file, bytes: info.bytes, mtime: info.mtime });
+            let folder = folder_at(host, parts.next().unwrap_or_default());
+            let (dir, file) = (folder_path(host, &folder), file.to_owned());
+            mails.push(Mail { folder, dir, place, file, bytes: info.bytes, mtime: info.mtime });
         }
     }
     mails
@@ -108,10 +118,10 @@ pub fn folders(host: &Host) -> BTreeSet<String> {
     let parts = dirs.filter_map(|(path, _)| {
         let path = String::from_utf8_lossy(&path).into_owned();
         if path == "cur" || path == "new" {
-            return Some(String::new());
+            return Some(folder_at(host, ""));
         }
         let (folder, place) = path.rsplit_once('/')?;
-        ["cur", "new"].contains(&place).then(|| folder.to_owned())
+        ["cur", "new"].contains(&place).then(|| folder_at(host, folder))
     });
     parts.collect()
 }

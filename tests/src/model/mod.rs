@@ -7,6 +7,7 @@
 //! Deliberately not here: real processes, pipes and disks; those are what the tests under `tests/` have.
 
 pub mod act;
+mod boxes;
 pub mod host;
 pub mod ledger;
 pub mod line;

@@ -47,7 +47,7 @@ impl User<'_> {
                 self.make_folder(&folder);
                 let uniq = self.free_uniq(&folder, uniq)?;
                 let bytes = self.fresh(body, header);
-                self.write(&format!("{}/new/{uniq}", folder_path(&folder)), &bytes);
+                self.write(&format!("{}/new/{uniq}", folder_path(self.host, &folder)), &bytes);
             }
             Act::See(n) => {
                 let mail = self.mail(n)?;
@@ -130,8 +130,8 @@ impl User<'_> {
             Act::Swap(n, m) => {
                 let (one, two) = (self.mail(n)?, self.mail(m)?);
                 if one.path() != two.path() {
-                    let aside = format!("{}/tmp/swap", folder_path(&one.folder));
-                    self.make_dir(&format!("{}/tmp", folder_path(&one.folder)));
+                    let aside = format!("{}/tmp/swap", one.dir);
+                    self.make_dir(&format!("{}/tmp", one.dir));
                     self.host.rename(&one.path(), &aside);
                     self.host.rename(&two.path(), &one.path());
                     self.host.rename(&aside, &two.path());
@@ -154,17 +154,17 @@ impl User<'_> {
                     for mail in mails(self.host).into_iter().filter(|mail| mail.folder == folder) {
                         self.ledger.remove(&mail.bytes);
                     }
-                    self.host.remove_all(&folder_path(&folder));
+                    self.host.remove_all(&folder_path(self.host, &folder));
                 }
             }
             Act::RenameFolder(from, to) => {
                 let (from, to) = (self.folder(from), self.folder(to));
                 if !from.is_empty()
                     && !to.is_empty()
-                    && self.host.is_dir(&folder_path(&from))
-                    && !self.host.is_dir(&folder_path(&to))
+                    && self.host.is_dir(&folder_path(self.host, &from))
+                    && !self.host.is_dir(&folder_path(self.host, &to))
                 {
-                    self.host.rename(&folder_path(&from), &folder_path(&to));
+                    self.host.rename(&folder_path(self.host, &from), &folder_path(self.host, &to));
                 }
             }
         }
@@ -186,7 +186,7 @@ impl User<'_> {
 
     fn make_folder(&self, folder: &str) {
         for dir in ["cur", "new", "tmp"] {
-            self.make_dir(&format!("{}/{dir}", folder_path(folder)));
+            self.make_dir(&format!("{}/{dir}", folder_path(self.host, folder)));
         }
     }
 
@@ -222,7 +222,7 @@ impl User<'_> {
 
     /// A new name for a message, with its place and letters.
     fn path(&self, folder: &str, mail: &Mail, uniq: &str) -> String {
-        format!("{}/{}/{}", folder_path(folder), mail.place, mail.file.replacen(mail.uniq(), uniq, 1))
+        format!("{}/{}/{}", folder_path(self.host, folder), mail.place, mail.file.replacen(mail.uniq(), uniq, 1))
     }
 
     fn write(&mut self, path: &str, bytes: &Bytes) {
@@ -234,8 +234,8 @@ impl User<'_> {
         if bytes == mail.bytes {
             return None;
         }
-        let aside = format!("{}/tmp/edit", folder_path(&mail.folder));
-        self.make_dir(&format!("{}/tmp", folder_path(&mail.folder)));
+        let aside = format!("{}/tmp/edit", mail.dir);
+        self.make_dir(&format!("{}/tmp", mail.dir));
         self.write(&aside, &bytes);
         self.host.rename(&aside, &mail.path());
         self.ledger.remove(&mail.bytes);
@@ -243,8 +243,8 @@ impl User<'_> {
     }
 
     fn rename(&self, mail: &Mail, folder: &str, place: &str, file: &str) {
-        let to = format!("{}/{place}/{file}", folder_path(folder));
-        self.make_dir(&format!("{}/{place}", folder_path(folder)));
+        let to = format!("{}/{place}/{file}", folder_path(self.host, folder));
+        self.make_dir(&format!("{}/{place}", folder_path(self.host, folder)));
         if to != mail.path() {
             self.host.rename(&mail.path(), &to);
         }

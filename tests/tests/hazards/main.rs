@@ -111,9 +111,9 @@
 //! * *Deleted mail comes back*: after a lost state it may, and is named,
 //!   `tests/tests/lost_state.rs::mail_deleted_at_one_host_since_its_state_was_lost_may_return_and_is_listed`; else it
 //!   does not, `tests/tests/model.rs::no_sequence_of_users_runs_and_faults_breaks_a_promise`.
-//! * *Folder names in UTF-7 and UTF-8*: names are bytes and nothing translates them yet; whoever builds `TRANSLATOR_LR`
-//!   has to refuse two folders that become one, and tests it there. Until then a translator in a config is refused:
-//!   `client/src/config.rs::a_real_translator_is_refused_for_now`.
+//! * *Folder names in UTF-7 and UTF-8*: names are bytes; what a translator makes of them is translated back, and two
+//!   folders that become one are refused: `client/src/translate/tests.rs::hostile_programs_give_errors`,
+//!   `tests/tests/translate.rs::a_folder_without_a_name_ends_the_run_before_anything_changes_on_either_host`.
 //! * *Huge folders*: `protocol/src/reconcile/tests/size.rs::every_message_moved_is_planned_in_no_time`,
 //!   `protocol/src/reconcile/tests/size.rs::many_equal_messages_are_planned_in_no_time`,
 //!   `maildir/src/scan/tests/quick.rs::one_new_message_costs_one_listing_and_one_read`.
@@ -163,9 +163,10 @@
 //! 15. *Excludes that nobody got right*:
 //!     `tests/tests/hazards/names.rs::an_exclude_with_a_space_an_ampersand_and_a_percent_sign_excludes`,
 //!     `maildir/src/exclude.rs::a_path_as_configured_excludes_that_folder_and_what_is_below`.
-//! 16. *The inbox of Maildir++ translated wrongly*: nothing is translated yet, the root is a folder like the others
-//!     with an empty path, `maildir/src/scan/tests/changes.rs::a_first_scan_finds_every_message_of_both_layouts`.
-//!     Whoever builds translators tests it there.
+//! 16. *The inbox of Maildir++ translated wrongly*: the root is a folder like the others
+//!     with an empty path, `maildir/src/scan/tests/changes.rs::a_first_scan_finds_every_message_of_both_layouts`, and has a
+//!     name of its own in the modes that call it so,
+//!     `tests/tests/translate.rs::every_change_arrives_under_the_other_name_and_then_nothing_is_left_to_do`.
 
 mod messages;
 mod named;

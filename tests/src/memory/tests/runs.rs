@@ -40,6 +40,8 @@ fn run(memory: &Arc<Memory>, delete: &[Name]) -> Result<usize, RunError> {
         path: Path::new("/home/u/Mail"),
         key: b"Mail",
         excludes: Excludes::default(),
+        naming: None,
+        local_excludes: Excludes::default(),
         grave_days: 7,
         owner: "me",
         lock_wait_ms: 0,

@@ -11,9 +11,11 @@ use smd_client::progress::Progress;
 use smd_client::report::Report;
 use smd_client::session::{self, SessionError};
 use smd_maildir::exclude::Excludes;
+use smd_maildir::root::Naming;
 use smd_server::serve::Places;
 
 use super::super::act::{Habit, Mishap};
+use super::super::boxes::Boxes;
 use super::super::host::{Host, Struck};
 use super::super::line::Call;
 use super::super::mail::{self, ROOT, STATE, Tree};
@@ -53,6 +55,8 @@ impl World {
                 label: b"Maildir".to_vec(),
                 exclude_pairs: Vec::new(),
                 excludes: Excludes::default(),
+                naming: self.hosts[client].boxed.then(|| -> Arc<dyn Naming> { Arc::new(Boxes) }),
+                local_excludes: Excludes::default(),
             }],
             transport: Transport::Local,
             home: SmdHome::new(STATE, "/home"),

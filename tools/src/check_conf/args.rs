@@ -1,0 +1,109 @@
+//! What is typed after `smd-check-conf`.
+
+use std::ffi::OsString;
+
+use clap::builder::Styles;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use smd_client::args::{Args, Color, Target, Typed, target};
+
+/// The program's name.
+pub const NAME: &str = "smd-check-conf";
+
+/// The options.
+#[derive(Clone, Debug, Parser)]
+#[command(version, disable_version_flag = true, args_override_self = true, styles = Styles::plain(), max_term_width = 80)]
+struct Options {
+    /// An endpoint of ~/.smd, or LOCAL and REMOTE
+    #[arg(value_name = "ENDPOINT | LOCAL REMOTE", num_args = 0..=2, hide = true)]
+    paths: Vec<OsString>,
+    /// Pass on what ssh says
+    #[arg(short = 'v', long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    verbose: u8,
+    /// Print what must be changed only
+    #[arg(short = 'q', long)]
+    quiet: bool,
+    /// Print everything as one JSON object
+    #[arg(long)]
+    json: bool,
+    /// What to run instead of ssh, with its options
+    #[arg(short = 'e', long, value_name = "CMD")]
+    rsh: Option<OsString>,
+    /// Where smd-server is on the other host
+    #[arg(long, value_name = "PATH")]
+    remote_command: Option<OsString>,
+    /// Colours: auto, always or never
+    #[arg(long, value_name = "WHEN", hide_possible_values = true)]
+    color: Option<Color>,
+    /// Print the version
+    #[arg(short = 'V', long, action = clap::ArgAction::Version)]
+    version: (),
+}
+
+/// The clap command.
+pub fn command() -> clap::Command {
+    Options::command()
+        .name(NAME)
+        .bin_name(NAME)
+        .about("Show what a config means on both hosts. Nothing is changed.")
+        .override_usage(format!("{NAME} [OPTIONS] [ENDPOINT]\n       {NAME} [OPTIONS] LOCAL REMOTE"))
+        .after_help(
+            "ENDPOINT names a file ~/.smd/config.ENDPOINT; none is `default`. REMOTE is
+[USER@]HOST:PATH, or a directory of this host.
+
+The config is read, the host is reached, and the folders of both hosts are
+listed with their names on the other one: what both have, what only one has,
+what is left alone and by which pattern, and what has no name there. Then it
+says what to change. No message is read.
+
+Exit codes: 0 a run would work, 2 usage, 69 network (try again), 70 bug,
+74 input/output, 75 locked (try again), 76 protocol, 77 refused, 78 config
+(change what is named), 130 interrupted, 143 terminated.",
+        )
+}
+
+/// Parses `args`, without the program's name. The error prints itself.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Error> {
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(std::iter::once(OsString::from(NAME)).chain(args))?;
+    let options = Options::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    let target = target(NAME, &options.paths).map_err(|text| command.error(ErrorKind::InvalidValue, text))?;
+    if matches!(target, Target::Here(..)) && (options.rsh.is_some() || options.remote_command.is_some()) {
+        let text = "--rsh and --remote-command make no sense for two directories of this host";
+        return Err(command.error(ErrorKind::ArgumentConflict, text));
+    }
+    let typed = Typed {
+        paths: options.paths,
+        dry_run: true,
+        verbose: options.verbose,
+        quiet: options.quiet,
+        json: options.json,
+        rsh: options.rsh,
+        remote_command: options.remote_command,
+        color: options.color,
+        ..Typed::default()
+    };
+    Ok(Args { target, typed })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_target_is_that_of_a_run() {
+        let parsed = |line: &str| parse(line.split_whitespace().map(OsString::from));
+        assert_eq!(parsed("").expect("good").target, Target::Endpoint("default".into()));
+        assert_eq!(parsed("-v a b").expect("good").target, Target::Here("a".into(), "b".into()));
+        for line in ["-q -v", "--scan quick", "-n", "a b c", "-e x a b", "host:a b"] {
+            assert_eq!(parsed(line).expect_err(line).exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn help_fits_a_screen() {
+        command().debug_assert();
+        let help = command().term_width(80).render_help().to_string();
+        assert!(help.lines().count() <= 42 && help.lines().all(|line| line.chars().count() <= 80), "{help}");
+    }
+}
