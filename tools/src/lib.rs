@@ -1,4 +1,4 @@
-//! What a person runs by hand, once: `smd-check-conf`, `smd-translate`, `smd-undo` and `smd-verify`.
+//! What a person runs by hand, once: `smd-check-conf`, `smd-translate`, `smd-undo` and `smd-verify`, and what helps to move in.
 //!
 //! Each program has a room of its own: its arguments, what it does, and what it says. Config, connection, session
 //! and exit codes are those of `smd-client`.
@@ -6,6 +6,7 @@
 //! Deliberately not here: anything that a run needs, and anything that touches a mailbox (`smd-maildir`).
 
 pub mod check_conf;
+pub mod import;
 pub mod translate;
 pub mod undo;
 pub mod verify;
