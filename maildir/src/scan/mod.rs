@@ -14,6 +14,7 @@
 //! | `compare` | base and present: the delta, and what the cache keeps |
 //! | `settle` | after a commit: which folders are clean now |
 //! | `stamps` | when a stamp proves something |
+//! | `names` | the names alone, for tools |
 //!
 //! A scan is about one disk and speaks of folders by their paths on it, in everything that it is given and gives: the
 //! directories above a folder may have no other name. `run` translates.
@@ -35,17 +36,20 @@ use crate::root::Root;
 mod compare;
 mod folder;
 mod list;
+mod names;
 mod rounds;
 mod settle;
 mod stamps;
 mod twins;
 mod walk;
 
+pub use names::{File, FolderNames, Names};
 pub use settle::Committed;
 pub use smd_protocol::wire::Depth;
 pub use twins::Twin;
 
 use crate::root::{Identity, Mount};
+use walk::DirSeen;
 
 /// What a scan needs to know beside base and cache.
 pub struct Scanner<'a, F: Fs> {
