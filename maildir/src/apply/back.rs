@@ -3,7 +3,7 @@
 //! Each message goes back by one rename to where it was, under the name that it had, flags and all. It is in the grave or
 //! in the folder at every instant, so that a command that was cut, or is given twice, adds nothing. A uniq that holds the
 //! same bytes, under whatever flags, is that message; one that holds other bytes keeps its name, and what comes back gets
-//! the fresh uniq, as in every clash.
+//! the fresh uniq, as in every clash. Bytes that a tool of this host took out change places with those that it put there.
 //!
 //! The index of a grave names folders by their paths on this host, so this is done with a root that has no naming.
 //!
@@ -96,7 +96,13 @@ impl<F: Fs> Work<F> {
         };
         let mut file = resting.open().context("open in the grave what was", &shown)?;
         let (hashed, _) = hash::hash_file(self.fs(), &mut file).context("read in the grave what was", &shown)?;
+        let name = Name::new(&record.folder, &uniq);
+        let rewritten = record.instead.filter(|_| record.why == Why::Rewritten);
         if hashed.content != content {
+            // A command that was cut had let them change places already.
+            if rewritten == Some(hashed.content) && self.holds(&name, &content)? {
+                return Ok(Back::IsThere);
+            }
             return Err(Stop::failed(&shown, "has other bytes in the grave than were buried", "look at it there"));
         }
         // Bytes before names, as in every step.
@@ -104,11 +110,16 @@ impl<F: Fs> Work<F> {
         if if_there(self.root.folder_dir(&record.folder)).context("open", &shown)?.is_none() {
             self.make_folder(&record.folder)?;
         }
-        let name = Name::new(&record.folder, &uniq);
         for _ in 0..TRIES {
-            if self.read_message(&name)?.is_some() {
+            if let Some((there, found, _)) = self.read_message(&name)? {
                 if self.holds(&name, &content)? {
                     return Ok(Back::IsThere);
+                }
+                if rewritten == Some(found) {
+                    match self.swap_home(resting, &name, &there, &found)? {
+                        true => return Ok(Back::Returned),
+                        false => continue,
+                    }
                 }
                 return self.bring_back_fresh(resting, &record.folder, &spot, &content);
             }
@@ -117,6 +128,39 @@ impl<F: Fs> Work<F> {
             }
         }
         Err(Stop::changed(&shown, "is renamed all the time"))
+    }
+
+    /// Lets it change places with what a tool of this host made of it, then looks at what came out. False: the name changed
+    /// meanwhile.
+    fn swap_home(
+        &mut self,
+        resting: &Resting<F>,
+        name: &Name,
+        spot: &Spot,
+        made: &smd_protocol::Content,
+    ) -> Result<bool, Stop> {
+        let shown = self.root.shown(&name.folder, &spot.file);
+        let dir = self.folders.place(&name.folder, spot.place).context("open", &shown)?;
+        if if_there(resting.swap(&dir, &spot.file)).context("swap", &shown)?.is_none() {
+            self.folders.refresh(&name.folder).context("list", &shown)?;
+            return Ok(false);
+        }
+        self.folders.note(name, spot.clone());
+        let look = |work: &Self| {
+            let hashed = resting.open().and_then(|mut file| hash::hash_file(work.fs(), &mut file));
+            hashed.map(|(hashed, _)| hashed.content)
+        };
+        let came = look(self);
+        if came.as_ref().is_ok_and(|came| came == made) {
+            return Ok(true);
+        }
+        // An edit that was made meanwhile goes back to its name, or, where that changed once more, gets its fresh uniq.
+        let swapped = resting.swap(&dir, &spot.file);
+        let edited = came.context("read in the grave what was", &shown)?;
+        if swapped.is_err() || look(self).is_ok_and(|left| left == edited) {
+            self.bring_back_fresh(resting, &name.folder, spot, &edited)?;
+        }
+        Err(Stop::changed(&shown, "was edited"))
     }
 
     fn bring_back_fresh(

@@ -43,6 +43,13 @@ impl<F: Fs> Incoming<F> {
         Self { step, mtime: meta.mtime, size: meta.size, left: meta.size, shown, draft }
     }
 
+    /// The message gets these permission bits, rather than those of its owner alone.
+    pub fn set_mode(&mut self, mode: u32) {
+        if let Ok(draft) = &mut self.draft {
+            draft.set_mode(mode);
+        }
+    }
+
     /// Takes the next bytes.
     ///
     /// # Errors

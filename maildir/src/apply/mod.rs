@@ -110,6 +110,12 @@ impl<F: Fs> Applier<F> {
         Self { work: Work::new(root, grave, owner, expect), batch: Batch::default(), settled: false }
     }
 
+    /// What it replaces was rewritten here, by a tool that a person ran: it changes places again when that is undone.
+    pub fn rewriting(mut self) -> Self {
+        self.work.replaced = Why::Rewritten;
+        self
+    }
+
     /// Removes what earlier runs of the same owner left in `tmp/` of these folders, and settles what a crash left in the
     /// grave between taking and looking. Call it before the first batch that touches a folder.
     pub fn sweep<'a>(&mut self, folders: impl IntoIterator<Item = &'a Folder>) -> Vec<Trouble> {
@@ -228,7 +234,7 @@ impl<F: Fs> Applier<F> {
         for (index, step) in self.batch.steps.iter().enumerate() {
             let (why, name, instead) = match (step, &self.batch.states[index]) {
                 (Step::Delete(name), State::Ready) => (Why::Deleted, name, None),
-                (Step::Replace { at, bytes, .. }, State::Staged(_)) => (Why::Replaced, at, Some(bytes.content)),
+                (Step::Replace { at, bytes, .. }, State::Staged(_)) => (self.work.replaced, at, Some(bytes.content)),
                 _ => continue,
             };
             let Some(expected) = self.work.expected(name) else { continue };

@@ -167,7 +167,7 @@ impl<F: Fs> Work<F> {
             return Ok(self.grave.keep(ticket).context("bury", &shown)?);
         }
         // New bytes that were laid here to be swapped, and were not, or were swapped back.
-        if record.why == Why::Replaced && record.instead == Some(found) {
+        if matches!(record.why, Why::Replaced | Why::Rewritten) && record.instead == Some(found) {
             return Ok(self.grave.discard(ticket).context("remove", &shown)?);
         }
         tracing::warn!(file = %printable(&record.file), folder = %record.folder, "gives back what a crash left in the grave");

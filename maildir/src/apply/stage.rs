@@ -49,6 +49,8 @@ pub(super) struct Draft<F: Fs> {
     hasher: ContentHasher,
     /// Whether the grave was already asked for space.
     freed: bool,
+    /// Permission bits that the file shall have.
+    mode: Option<u32>,
 }
 
 impl<F: Fs> Draft<F> {
@@ -66,7 +68,17 @@ impl<F: Fs> Draft<F> {
             match fs.create(&tmp, &name) {
                 Ok(file) => {
                     let (fs, grave, folder) = (fs.clone(), grave.clone(), folder.clone());
-                    return Ok(Self { fs, grave, tmp, folder, name, file, hasher: ContentHasher::new(), freed });
+                    return Ok(Self {
+                        fs,
+                        grave,
+                        tmp,
+                        folder,
+                        name,
+                        file,
+                        hasher: ContentHasher::new(),
+                        freed,
+                        mode: None,
+                    });
                 }
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) if grave::is_full(&e) && !freed && grave.free_space().unwrap_or(0) > 0 => freed = true,
@@ -93,12 +105,17 @@ impl<F: Fs> Draft<F> {
         Ok(())
     }
 
+    /// Says which permission bits the file shall have.
+    pub(super) fn set_mode(&mut self, mode: u32) {
+        self.mode = Some(mode);
+    }
+
     /// The digests so far.
     pub(super) fn hashed(&self) -> Hashed {
         self.hasher.finish()
     }
 
-    /// Sets the mtime and, if asked, makes the file durable.
+    /// Sets the mtime and, if one was said, the mode; if asked, makes the file durable.
     pub(super) fn finish(self, mtime: Mtime, sync: bool) -> Result<Staged, StageError> {
         let finished = self.finish_file(mtime, sync);
         if finished.is_err() {
@@ -110,6 +127,9 @@ impl<F: Fs> Draft<F> {
     fn finish_file(&self, mtime: Mtime, sync: bool) -> Result<Staged, StageError> {
         if !seeded::is("loses-mtime") {
             self.fs.set_mtime(&self.file, mtime)?;
+        }
+        if let Some(mode) = self.mode {
+            self.fs.set_mode(&self.file, mode)?;
         }
         let stat = self.fs.stat_file(&self.file)?;
         if sync && !seeded::is("skips-sync-of-staged") {

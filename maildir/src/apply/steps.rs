@@ -266,7 +266,7 @@ impl<F: Fs> Work<F> {
         let Some(expected) = self.expected(at) else { return Err(Stop::changed(&shown, "was not there before")) };
         let ticket = match (ticket, self.find_alone(at)?) {
             (Some(ticket), _) => ticket,
-            (None, Some(spot)) => self.announce(Why::Replaced, at, &spot, expected.content, Some(*content))?,
+            (None, Some(spot)) => self.announce(self.replaced, at, &spot, expected.content, Some(*content))?,
             (None, None) => return Err(Stop::changed(&shown, "is gone")),
         };
         let tmp = self.folders.tmp(&at.folder).context("open", &shown)?;

@@ -14,7 +14,7 @@ use super::stop::Stop;
 use super::{Change, Expect, FEW, Installed};
 use crate::error::{Context, Error, Trouble};
 use crate::fs::{Fs, Kind};
-use crate::grave::{Grave, file_safe};
+use crate::grave::{Grave, Why, file_safe};
 use crate::hash;
 use crate::root::{Root, if_there};
 
@@ -38,6 +38,8 @@ pub(super) struct Work<F: Fs> {
     pub(super) installed: Vec<Installed>,
     /// Files that came, moved or went, if anybody wants to know.
     pub(super) changes: Option<Vec<Change>>,
+    /// Why the bytes that a replacement takes out are buried.
+    pub(super) replaced: Why,
     /// `smd.OWNER.`
     own: Vec<u8>,
     /// `smd.OWNER.RUN.`
@@ -81,6 +83,7 @@ impl<F: Fs> Work<F> {
             touched: BTreeSet::new(),
             installed: Vec::new(),
             changes: None,
+            replaced: Why::Replaced,
             own: own.into_bytes(),
             prefix: prefix.into_bytes(),
             staged: 0,

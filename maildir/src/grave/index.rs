@@ -28,6 +28,8 @@ pub enum Why {
     Deleted,
     /// The message got other bytes.
     Replaced,
+    /// A tool of this host gave the message other bytes: it changes places with these when they come back.
+    Rewritten,
     /// The message was copied to another file system, to where it moved.
     Moved,
     /// A control file of a mail program, whose folder was removed.
@@ -39,13 +41,15 @@ impl Why {
         match self {
             Why::Deleted => "deleted",
             Why::Replaced => "replaced",
+            Why::Rewritten => "rewritten",
             Why::Moved => "moved",
             Why::Control => "control",
         }
     }
 
     fn from_word(word: &str) -> Option<Self> {
-        [Why::Deleted, Why::Replaced, Why::Moved, Why::Control].into_iter().find(|why| why.word() == word)
+        let all = [Why::Deleted, Why::Replaced, Why::Rewritten, Why::Moved, Why::Control];
+        all.into_iter().find(|why| why.word() == word)
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::bound::DAY;
 use super::index::{self, Line};
 use super::{Buried, Grave, State, parse_file};
-use crate::fs::{Fs, Stat};
+use crate::fs::{Fs, Rename, Stat};
 
 /// Days for which something that was brought back is told of: its line may stay until another burial is swept.
 const TOLD: i64 = 7;
@@ -66,6 +66,14 @@ impl<F: Fs> Resting<F> {
     /// `AlreadyExists` when the name is taken, `CrossesDevices` when it is on another file system: it still rests then.
     pub fn bring_back(&self, to: &F::Dir, file: &[u8]) -> io::Result<()> {
         crate::rename::rename_free(&*self.fs, &self.dir, &self.file(), to, file)
+    }
+
+    /// Lets it change places with a message. What lies here afterwards is what the message was.
+    ///
+    /// # Errors
+    /// As the system says; `InvalidInput` where the file system cannot swap names.
+    pub fn swap(&self, with: &F::Dir, file: &[u8]) -> io::Result<()> {
+        self.fs.rename(&self.dir, &self.file(), with, file, Rename::Exchange)
     }
 
     /// Makes durable that these are no longer here, or need not be, and notes it in the index. Call it when they are

@@ -51,6 +51,8 @@ pub struct Counts {
     pub deleted: usize,
     /// Messages that got other bytes.
     pub replaced: usize,
+    /// Messages to which a tool of this host gave other bytes.
+    pub rewritten: usize,
     /// Control files of mail programs.
     pub control: usize,
     /// Those of all that were brought back.
@@ -75,6 +77,7 @@ impl Run {
             match resting.buried.record.as_ref().map(|record| record.why) {
                 Some(Why::Deleted) => counts.deleted += 1,
                 Some(Why::Replaced) => counts.replaced += 1,
+                Some(Why::Rewritten) => counts.rewritten += 1,
                 Some(Why::Control) => counts.control += 1,
                 Some(Why::Moved) | None => {}
             }

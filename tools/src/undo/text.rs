@@ -113,7 +113,7 @@ fn when(seconds: i64) -> String {
 
 fn what(run: &Run) -> String {
     let counts = run.counts();
-    let words = [(counts.deleted, "deleted"), (counts.replaced, "replaced")];
+    let words = [(counts.deleted, "deleted"), (counts.replaced, "replaced"), (counts.rewritten, "rewritten")];
     let mut words: Vec<String> =
         words.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     if counts.control > 0 {
@@ -162,6 +162,7 @@ fn listing(yards: &[Yard], runs: &[Run]) -> String {
 fn word(resting: &Resting<Disk>) -> &'static str {
     match resting.buried.record.as_ref().map(|record| record.why) {
         Some(Why::Replaced) => "replaced",
+        Some(Why::Rewritten) => "rewritten",
         Some(Why::Control) => "control file",
         _ => "deleted",
     }
@@ -263,6 +264,7 @@ fn object_of(
             "time": run.time,
             "deleted": counts.deleted,
             "replaced": counts.replaced,
+            "rewritten": counts.rewritten,
             "control_files": counts.control,
             "brought_back": counts.back,
             "folders": folders,

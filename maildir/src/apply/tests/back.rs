@@ -34,6 +34,50 @@ fn is_whole(world: &World) -> bool {
     world.tree() == MAIL.iter().map(|(path, bytes)| ((*path).to_owned(), (*bytes).to_owned())).collect()
 }
 
+/// A root with one message that a tool rewrote.
+fn rewritten() -> World {
+    let world = World::with(&[("cur/a:2,S", "X: 1\nA\n\n1")]);
+    let mut applier = world.applier().rewriting();
+    let outcomes = world.run(&mut applier, vec![replace("a", "S", "A\n\n1")], &[("a", "A\n\n1")]);
+    assert!(outcomes.iter().all(Outcome::is_done), "{outcomes:?}");
+    assert_eq!((world.read("cur/a:2,S"), world.buried(State::Kept).len()), ("A\n\n1".to_owned(), 1));
+    world
+}
+
+#[test]
+fn what_a_tool_rewrote_changes_places_again_under_the_name_that_it_has_now() {
+    let world = rewritten();
+    std::fs::rename(world.root().join("cur/a:2,S"), world.root().join("cur/a:2,FS")).expect("flags");
+    let index = std::fs::read(world.root().join("..smd-grave/index")).expect("an index");
+    assert_eq!(bring_back(&world), [Back::Returned]);
+    assert_eq!((world.read("cur/a:2,FS"), world.tree().len()), ("X: 1\nA\n\n1".to_owned(), 1));
+    assert!(bring_back(&world).is_empty());
+    // The note of it was lost in a crash: it is there.
+    std::fs::write(world.root().join("..smd-grave/index"), index).expect("the old index");
+    assert_eq!(bring_back(&world), [Back::IsThere]);
+    assert_eq!(world.tree().len(), 1);
+}
+
+#[test]
+fn an_edit_of_what_a_tool_rewrote_keeps_its_name() {
+    let world = rewritten();
+    world.write("cur/a:2,S", "B\n\n2");
+    assert!(matches!(bring_back(&world)[..], [Back::Fresh(_)]));
+    assert_eq!((world.read("cur/a:2,S"), world.tree().len()), ("B\n\n2".to_owned(), 2));
+    // And one that is made at the very moment.
+    let world = rewritten();
+    world.before(
+        |_, _, how| how == Rename::Exchange,
+        |root| {
+            std::fs::write(root.join("cur/edit"), "B\n\n2")?;
+            std::fs::rename(root.join("cur/edit"), root.join("cur/a:2,S"))
+        },
+    );
+    assert!(matches!(bring_back(&world)[..], [Back::Failed(_)]));
+    assert_eq!((world.read("cur/a:2,S"), world.tree().len()), ("B\n\n2".to_owned(), 1));
+    assert_eq!(world.buried(State::Kept), ["X: 1\nA\n\n1"]);
+}
+
 #[test]
 fn everything_comes_back_where_it_was_and_a_second_time_nothing_does() {
     let world = emptied();
