@@ -6,7 +6,9 @@
 //! Deliberately not here: anything that a run needs, and anything that touches a mailbox (`smd-maildir`).
 
 pub mod check_conf;
+mod crew;
 pub mod import;
+pub mod strip_header;
 pub mod translate;
 pub mod undo;
 pub mod verify;

@@ -28,7 +28,8 @@ use smd_maildir::apply::{Applier, Back};
 use smd_maildir::fs::Disk;
 use smd_maildir::grave::{Grave, Resting};
 use smd_maildir::home::{Access, Home};
-use smd_maildir::lock::{self, LockError, Wait};
+use smd_maildir::lock::{self, Guard, LockError, Wait};
+use smd_maildir::root::Root;
 
 use args::Request;
 use runs::{Candidates, Run, Yard};
@@ -55,12 +56,12 @@ pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn failure(exit: Exit, heading: &str, cause: Option<String>, hint: Option<&str>) -> Box<Failure> {
+pub(crate) fn failure(exit: Exit, heading: &str, cause: Option<String>, hint: Option<&str>) -> Box<Failure> {
     let causes = cause.into_iter().collect();
     Box::new(Failure { exit, heading: heading.to_owned(), causes, hint: hint.map(str::to_owned) })
 }
 
-fn io_failure(cause: impl std::fmt::Display) -> Box<Failure> {
+pub(crate) fn io_failure(cause: impl std::fmt::Display) -> Box<Failure> {
     failure(Exit::Io, "Reading or writing failed.", Some(cause.to_string()), None)
 }
 
@@ -136,17 +137,22 @@ fn choose(runs: &[Run], typed: &[String], lost: &[String]) -> Result<Option<BTre
     Ok((!typed.is_empty()).then_some(chosen))
 }
 
-/// Brings back what rests of a run, under its root's lock.
-fn bring_back(run: &Run, yards: &[Yard], home: &Home<Disk>) -> Result<Done, Box<Failure>> {
-    let root = &yards[run.yard].root;
-    let wait = Wait { ms: LOCK_WAIT_MS, stop: &|| false };
-    let _lock = lock::root_lock(root, home, &wait).map_err(|error| match error {
+/// Takes a root's lock, or says in words why not.
+pub(crate) fn take_lock(root: &Root<Disk>, home: &Home<Disk>, wait: &Wait<'_>) -> Result<Guard<Disk>, Box<Failure>> {
+    lock::root_lock(root, home, wait).map_err(|error| match error {
         LockError::Io(error) => io_failure(error),
         held => {
             let heading = "Another run is at work on this mail.";
             failure(Exit::Locked, heading, Some(held.to_string()), Some("try again when it is done"))
         }
-    })?;
+    })
+}
+
+/// Brings back what rests of a run, under its root's lock.
+fn bring_back(run: &Run, yards: &[Yard], home: &Home<Disk>) -> Result<Done, Box<Failure>> {
+    let root = &yards[run.yard].root;
+    let wait = Wait { ms: LOCK_WAIT_MS, stop: &|| false };
+    let _lock = take_lock(root, home, &wait)?;
     let resting: Vec<(usize, Resting<Disk>)> =
         run.items.iter().cloned().enumerate().filter(|(_, one)| !one.back).collect();
     let mut done: Done = vec![None; run.items.len()];
