@@ -8,6 +8,7 @@
 pub mod check_conf;
 mod crew;
 pub mod import;
+pub mod mddiff;
 pub mod strip_header;
 pub mod translate;
 pub mod undo;
