@@ -1,4 +1,5 @@
-//! What a person runs by hand, once: `smd-check-conf`, `smd-translate`, `smd-undo` and `smd-verify`, and what helps to move in.
+//! What a person runs by hand, once: `smd-check-conf`, `smd-translate`, `smd-undo` and `smd-verify`; to
+//! move in, `smd-strip-header`, `smd-uniform-names` and configs of other programs; and `mddiff` for scripts.
 //!
 //! Each program has a room of its own: its arguments, what it does, and what it says. Config, connection, session
 //! and exit codes are those of `smd-client`.
@@ -12,4 +13,5 @@ pub mod mddiff;
 pub mod strip_header;
 pub mod translate;
 pub mod undo;
+pub mod uniform_names;
 pub mod verify;
