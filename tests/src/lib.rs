@@ -22,6 +22,7 @@ pub mod mail;
 pub mod memory;
 pub mod model;
 pub mod mounts;
+pub mod moving;
 pub mod outcome;
 pub mod populate;
 pub mod processes;
