@@ -143,6 +143,33 @@ fn a_maildir_of_offlineimap_and_one_of_dovecot_become_one_without_duplicates_or_
 }
 
 #[test]
+fn a_config_of_offlineimap_becomes_one_that_this_test_would_use() {
+    let world = World::new(Link::Rsh);
+    let rc = world.dir().join("offlineimaprc");
+    let text = "[general]\naccounts = office\n\n[Account office]\nlocalrepository = here\nremoterepository = there\n\n\
+                [Repository here]\ntype = Maildir\nlocalfolders = ~/Mail\n\n[Repository there]\ntype = IMAP\nremotehost = office\n\
+                folderfilter = lambda folder: folder not in ['Spam', 'Lists.huge']\n";
+    fs::write(&rc, text).expect("their config");
+    let import = ["--import", "offlineimap", rc.to_str().expect("ASCII")];
+    let check = |options: &[&str]| finish(world.command("smd-check-conf", world.client()).args(options));
+    check(&import).ok().says("CHECK:").says("smd-check-conf office");
+    let made = fs::read_to_string(world.client().smd_home().join("config.office")).expect("a config");
+    for line in [
+        "SERVERNAME=office",
+        "MAILBOX_LOCAL=Mail",
+        "MAILBOX_REMOTE=Maildir",
+        "TRANSLATOR_LR='smd-translate -m inbox -d LR office'",
+        "EXCLUDE_REMOTE='Maildir/.Spam Maildir/.Lists.huge'",
+    ] {
+        assert!(made.lines().any(|one| one == line), "{line}\n{made}");
+    }
+    check(&import).exits(78).says("exists already");
+    // It is a config: the translators are understood, and the mail is found.
+    moving::make(&world.client().home.join("Mail"), &world.server().maildir(), 20, &mut Rng::from_env_or(49));
+    check(&["-e", &world.rsh_script().display().to_string(), "office"]).ok();
+}
+
+#[test]
 fn the_page_names_every_step_of_the_test() {
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/MIGRATING.md")).expect("the page");
     for step in [

@@ -1,11 +1,14 @@
 //! What is typed after `smd-check-conf`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::builder::Styles;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use smd_client::args::{Args, Color, Target, Typed, target};
+
+use crate::import::Kind;
 
 /// The program's name.
 pub const NAME: &str = "smd-check-conf";
@@ -17,6 +20,9 @@ struct Options {
     /// An endpoint of ~/.smd, or LOCAL and REMOTE
     #[arg(value_name = "ENDPOINT | LOCAL REMOTE", num_args = 0..=2, hide = true)]
     paths: Vec<OsString>,
+    /// Write ~/.smd/config.NAME by a config of offlineimap or mbsync
+    #[arg(long, num_args = 2, value_names = ["KIND", "FILE"], conflicts_with_all = ["paths", "json", "rsh", "remote_command"])]
+    import: Vec<OsString>,
     /// Pass on what ssh says
     #[arg(short = 'v', long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     verbose: u8,
@@ -38,6 +44,15 @@ struct Options {
     /// Print the version
     #[arg(short = 'V', long, action = clap::ArgAction::Version)]
     version: (),
+}
+
+/// A config of another program, to be made into ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// Whose it is.
+    pub kind: Kind,
+    /// The file.
+    pub file: PathBuf,
 }
 
 /// The clap command.
@@ -62,11 +77,20 @@ Exit codes: 0 a run would work, 2 usage, 69 network (try again), 70 bug,
         )
 }
 
-/// Parses `args`, without the program's name. The error prints itself.
-pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Error> {
+/// Parses `args`, without the program's name: the pair, and with `--import` what is made into configs instead. The error
+/// prints itself.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<(Args, Option<Import>), clap::Error> {
     let mut command = command();
     let matches = command.try_get_matches_from_mut(std::iter::once(OsString::from(NAME)).chain(args))?;
     let options = Options::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    let import = match &options.import[..] {
+        [kind, file] => {
+            let kind = kind.to_string_lossy().parse::<Kind>();
+            let kind = kind.map_err(|text| command.error(ErrorKind::InvalidValue, format!("KIND {text}")))?;
+            Some(Import { kind, file: PathBuf::from(file) })
+        }
+        _ => None,
+    };
     let target = target(NAME, &options.paths).map_err(|text| command.error(ErrorKind::InvalidValue, text))?;
     if matches!(target, Target::Here(..)) && (options.rsh.is_some() || options.remote_command.is_some()) {
         let text = "--rsh and --remote-command make no sense for two directories of this host";
@@ -83,7 +107,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Err
         color: options.color,
         ..Typed::default()
     };
-    Ok(Args { target, typed })
+    Ok((Args { target, typed }, import))
 }
 
 #[cfg(test)]
@@ -93,9 +117,21 @@ mod tests {
     #[test]
     fn the_target_is_that_of_a_run() {
         let parsed = |line: &str| parse(line.split_whitespace().map(OsString::from));
-        assert_eq!(parsed("").expect("good").target, Target::Endpoint("default".into()));
-        assert_eq!(parsed("-v a b").expect("good").target, Target::Here("a".into(), "b".into()));
-        for line in ["-q -v", "--scan quick", "-n", "a b c", "-e x a b", "host:a b"] {
+        assert_eq!(parsed("").expect("good").0.target, Target::Endpoint("default".into()));
+        assert_eq!(parsed("-v a b").expect("good").0.target, Target::Here("a".into(), "b".into()));
+        let import = parsed("--import mbsync rc").expect("good").1;
+        assert_eq!(import, Some(Import { kind: Kind::Mbsync, file: "rc".into() }));
+        for line in [
+            "--import mbsync",
+            "--import mutt rc",
+            "--import mbsync rc work",
+            "-q -v",
+            "--scan quick",
+            "-n",
+            "a b c",
+            "-e x a b",
+            "host:a b",
+        ] {
             assert_eq!(parsed(line).expect_err(line).exit_code(), 2, "{line}");
         }
     }

@@ -3,13 +3,14 @@
 //! Both hosts list their folders in a dry run that reads no message; translation and excludes are played here. The rooms:
 //! [`args`] (what was typed), [`mod@compare`] (both lists), [`text`] (what is said of them).
 //!
-//! Deliberately not here: anything that a run would do, and configs of other programs.
+//! Deliberately not here: anything that a run would do, and what configs of other programs say ([`crate::import`]).
 
 pub mod args;
 pub mod compare;
 pub mod text;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use smd_client::Command;
@@ -23,6 +24,9 @@ use smd_client::output::Output;
 use smd_client::run::{connected, served};
 use smd_client::session::{self, BothFolders};
 
+use crate::import::{self, ImportError};
+use crate::undo::{failure, io_failure};
+use args::Import;
 use compare::{RootCheck, check};
 use text::Check;
 
@@ -33,14 +37,20 @@ pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(code) = served(&name) {
         return code;
     }
-    let args = match args::parse(args) {
-        Ok(args) => args,
+    let (args, import) = match args::parse(args) {
+        Ok(parsed) => parsed,
         Err(error) => {
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()));
         }
     };
     let mut output = Output::new(&args.typed);
+    if let Some(import) = import {
+        return match imported(&import, &output, args.typed.quiet) {
+            Ok(()) => Exit::Ok.into(),
+            Err(failure) => output.failure(&failure).into(),
+        };
+    }
     let result = resolve(&args).and_then(|resolved| {
         output.adjust(&resolved);
         let both = connected(&resolved, &output, session::both_folders)?;
@@ -50,6 +60,24 @@ pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok((resolved, both)) => report(&resolved, &output, &both).into(),
         Err(failure) => output.failure(&failure).into(),
     }
+}
+
+/// Writes configs, and says what a person must look at in them.
+fn imported(import: &Import, output: &Output, quiet: bool) -> Result<(), Box<Failure>> {
+    let home = SmdHome::from_env()
+        .map_err(|error| failure(Exit::Config, "There is no home directory.", Some(error.to_string()), None))?;
+    let made =
+        import::run(import.kind, &import.file, home.user(), Some(home.path())).map_err(|error| match &error {
+            ImportError::Io(_, cause) => io_failure(format!("{error}: {cause}")),
+            _ => failure(Exit::Config, "No config was written.", Some(error.to_string()), None),
+        })?;
+    for one in made.iter().filter(|_| !quiet) {
+        let file = one.file.as_deref().unwrap_or(Path::new("")).display();
+        output.say(&format!("{file} written. In it, CHECK:\n"));
+        one.untold.iter().for_each(|text| output.say(&format!("  - {text}\n")));
+        output.say(&format!("Then: smd-check-conf {}\n", one.endpoint));
+    }
+    Ok(())
 }
 
 fn resolve(args: &Args) -> Result<Resolved, Box<Failure>> {
