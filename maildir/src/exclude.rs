@@ -129,6 +129,12 @@ impl Excludes {
         find(&self.pairs, dir).is_some()
     }
 
+    /// The patterns for the name by which this is asked, without those for the other: what [`Excludes::prunes`] goes by.
+    #[must_use]
+    pub fn of_this_name(&self) -> Self {
+        Self { pairs: self.pairs.clone(), fingerprint: self.fingerprint.clone(), other: None }
+    }
+
     /// The pattern because of which a folder is left alone, in words of [`Excludes::patterns`].
     pub fn why(&self, folder: &Folder) -> Option<String> {
         let found = find(&self.pairs, folder);

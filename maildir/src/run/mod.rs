@@ -214,7 +214,7 @@ impl<F: Fs> RootRun<F> {
     /// What is to be watched of this root.
     pub fn ground(&self) -> Ground {
         let skip_dirs = skipped(&*self.fs, &self.home);
-        Ground { path: self.path.clone(), excludes: self.excludes.clone(), skip_dirs }
+        Ground { path: self.path.clone(), excludes: self.disk_excludes.of_this_name(), skip_dirs }
     }
 
     /// The base's file, for messages.

@@ -136,7 +136,7 @@ impl<F: Fs> Cover<'_, F> {
         for name in children {
             // Neither is looked at by a scan.
             let Ok(child) = folder.child(&name) else { continue };
-            if self.ground.excludes.excludes(child.as_bytes()) {
+            if self.ground.excludes.prunes(&child) {
                 continue;
             }
             match fs.open_dir(dir, &name) {

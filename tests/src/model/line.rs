@@ -173,7 +173,7 @@ struct Sink<'a> {
 impl Sink<'_> {
     fn put(&self, frame: Vec<u8>) -> io::Result<()> {
         put(self.wire, self.end, frame);
-        if lock(&self.wire).cut { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+        if lock(self.wire).cut { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
     }
 }
 

@@ -1,0 +1,11 @@
+complete -c smd-check-conf -l import -d 'Write ~/.smd/config.NAME by a config of offlineimap or mbsync' -r
+complete -c smd-check-conf -s e -l rsh -d 'What to run instead of ssh, with its options' -r
+complete -c smd-check-conf -l remote-command -d 'Where smd-server is on the other host' -r
+complete -c smd-check-conf -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c smd-check-conf -s v -l verbose -d 'Pass on what ssh says'
+complete -c smd-check-conf -s q -l quiet -d 'Print what must be changed only'
+complete -c smd-check-conf -l json -d 'Print everything as one JSON object'
+complete -c smd-check-conf -s V -l version -d 'Print the version'
+complete -c smd-check-conf -s h -l help -d 'Print help'
