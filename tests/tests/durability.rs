@@ -149,8 +149,9 @@ impl Watch {
                 self.note_name(path);
             }
             Act::Unlink(path) => {
-                let state = path.contains("/.smd/state/") || path.contains("/.smd/served/");
-                self.demand(is_staged(path) || state, "something was unlinked");
+                // Whole paths, which are not taken apart, are for what is neither mail nor a base.
+                let beside = ["/.smd/state/", "/.smd/served/", "/.smd/log"].iter().any(|dir| path.contains(dir));
+                self.demand(is_staged(path) || beside, "something was unlinked");
                 self.dirty.remove(path);
             }
             Act::MakeDir(path) => self.note_name(path),

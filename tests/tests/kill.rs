@@ -228,7 +228,8 @@ impl Stage {
         let inject = format!("inject={call}:signal=KILL:when={nth}");
         let tracer = ["strace", "-o", &log, "-e", &format!("trace={call}"), "-e", &inject];
         let outcome = match victim {
-            Victim::Server => finish(&mut self.prepare(program, &tracer.join(" "))),
+            // The server does a run in a thread of its own.
+            Victim::Server => finish(&mut self.prepare(program, &tracer.join(" ").replacen("strace", "strace -f", 1))),
             _ => finish(&mut under(&tracer, &self.prepare(program, ""))),
         };
         written_pid(&self.pid_file).into_iter().for_each(wait_for_end);

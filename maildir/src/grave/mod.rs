@@ -260,8 +260,7 @@ impl<F: Fs> Grave<F> {
     /// `NotFound` when it is gone; `CrossesDevices` when it lies on another file system than the grave.
     pub fn take(&self, ticket: &Ticket, from: &F::Dir, file: &[u8]) -> io::Result<()> {
         let (dir, taken) = (self.dir()?, ticket.taken());
-        let how = if seeded::is("renames-over") { Rename::Replace } else { Rename::NoReplace };
-        match self.fs().rename(from, file, &dir, &taken, how) {
+        match self.fs().rename(from, file, &dir, &taken, Rename::NoReplace) {
             // Nobody else has the name of a ticket, so nothing is replaced. A link and an unlink would remove what a mail
             // program puts in the message's place between the two.
             Err(e) if is_unsupported(&e) => self.fs().rename(from, file, &dir, &taken, Rename::Replace),
