@@ -1,8 +1,8 @@
 //! `smd-loop`: keeps endpoints equal all the time, one thread for each, and answers those who ask.
 //!
-//! The rooms: [`args`] and [`file`] (which endpoints), `schedule` (what is due when), `worker` (an endpoint's thread),
-//! `desk` (what it is asked for), `herald` (what is said, once), [`status`] and `board` (how it fares), `socket`,
-//! [`ask`] and `words` (the running loop and those who ask it), `resume` (suspends), `systemd` (the service manager). This
+//! The rooms: `args` and `file` (which endpoints), `schedule` (what is due when), `worker` (an endpoint's thread),
+//! `desk` (what it is asked for), `herald` (what is said, once), `status` and `board` (how it fares), `socket`,
+//! `ask` and `words` (the running loop and those who ask it), `resume` (suspends), `systemd` (the service manager). This
 //! file starts them, listens to signals, and ends them.
 //!
 //! Deliberately not here: how a session runs and watches (`session`).

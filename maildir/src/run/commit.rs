@@ -15,6 +15,12 @@ use crate::root::{Identity, Root, if_there};
 use crate::scan::{Committed, Depth, Scanner};
 use crate::store::{Meta, StoreError};
 
+/// A directory below a root and all between the two.
+fn with_those_above(local: &Folder) -> Vec<Folder> {
+    let parts: Vec<&[u8]> = local.components().collect();
+    (1..=parts.len()).filter_map(|depth| Folder::from_components(parts[..depth].to_vec()).ok()).collect()
+}
+
 impl<F: Fs> RootRun<F> {
     /// Makes durable what was installed here *and what others wrote since the base*, then writes the next base.
     /// A crash before the last write leaves the old base; after it, either host's `next` is enough to go on from.
@@ -54,12 +60,15 @@ impl<F: Fs> RootRun<F> {
             for dir in [Some(&dirs.dir), dirs.new.as_ref(), dirs.cur.as_ref()].into_iter().flatten() {
                 self.fs.sync_dir(dir).context("sync", root.shown(folder, b""))?;
             }
-            let parts: Vec<&[u8]> = folder.components().collect();
-            above.extend((1..parts.len()).filter_map(|depth| Folder::from_components(parts[..depth].to_vec()).ok()));
+            above.extend(with_those_above(&root.local(folder).context("open", root.shown(folder, b""))?));
         }
-        for folder in above {
-            if let Some(dir) = if_there(root.folder_dir(&folder)).context("open", root.shown(&folder, b""))? {
-                self.fs.sync_dir(&dir).context("sync", root.shown(&folder, b""))?;
+        // A run that made a directory may have been killed before it synced the one above, and this one found it there.
+        let touched = self.applier.as_ref().map(Applier::touched).unwrap_or_default();
+        above.extend(touched.iter().flat_map(with_those_above));
+        for local in above {
+            let disk = root.on_disk();
+            if let Some(dir) = if_there(root.local_dir(&local)).context("open", disk.shown(&local, b""))? {
+                self.fs.sync_dir(&dir).context("sync", disk.shown(&local, b""))?;
             }
         }
         self.sync_renamed(root)?;

@@ -11,8 +11,8 @@ use smd_protocol::Delta;
 
 use super::{Store, StoreError, tail, text};
 use crate::error::Context;
-use crate::fs::{Fs, Rename};
-use crate::home::file::{read_file, write_beside};
+use crate::fs::Fs;
+use crate::home::file::{put_in_place, read_file, write_beside};
 use crate::root::if_there;
 
 /// Larger than any batch's note gets, in bytes; a larger one is not ours.
@@ -34,10 +34,9 @@ impl<F: Fs> Store<F> {
         let mut payload = Vec::new();
         text::put_changes(&mut payload, brings, None);
         let record = tail::next_record(&current, &payload);
-        let beside = [&name[..], b".new"].concat();
-        // The directory is not synced: what a crash of this host takes is the note of a run that it cut as well.
+        // Durable, since the other host may keep what was brought when this one crashes.
         write_beside(fs, dir, &name, &[&record])
-            .and_then(|()| fs.rename(dir, &beside, dir, &name, Rename::Replace))
+            .and_then(|()| put_in_place(fs, dir, &name))
             .context("write", self.pair.shown(&name))?;
         Ok(())
     }

@@ -79,14 +79,19 @@ fn undo(request: &Request, output: &Output) -> Result<Exit, Box<Failure>> {
         let roots = places::of_endpoint(&smd_home, name).map_err(|error| endpoint_failure(name, error.into()))?;
         wanted.extend(roots);
     }
+    let mut typed = BTreeSet::new();
     for root in &request.roots {
-        wanted.insert(overlap::resolved(root).map_err(|error| endpoint_failure("default", error))?);
+        typed.insert(overlap::resolved(root).map_err(|error| endpoint_failure("default", error))?);
     }
+    wanted.extend(typed.iter().cloned());
     let mut candidates = Candidates::open(known.union(&wanted).cloned().collect::<BTreeSet<PathBuf>>());
     let mut warnings = Vec::new();
-    let unseen: Vec<String> =
-        wanted.iter().filter(|path| !candidates.has(path)).map(|path| path.display().to_string()).collect();
-    warnings.extend(unseen.iter().map(|path| format!("{path} cannot be looked at")));
+    let mut unseen = false;
+    for path in wanted.iter().filter(|path| !candidates.has(path)) {
+        warnings.push(format!("{} cannot be looked at", path.display()));
+        // An endpoint's root may be still to come; a directory that was typed is meant to be there.
+        unseen |= typed.contains(path);
+    }
     let lost: Vec<String> = candidates.lost.iter().map(|(path, _)| path.display().to_string()).collect();
     if wanted.is_empty() {
         warnings.extend(text::lost(&home, &candidates.lost));
@@ -112,7 +117,7 @@ fn undo(request: &Request, output: &Output) -> Result<Exit, Box<Failure>> {
         true => Some(runs.iter().map(|run| bring_back(run, &yards, &home)).collect::<Result<Vec<_>, _>>()?),
         false => None,
     };
-    Ok(text::report(request, output, &yards, &runs, done.as_deref(), warnings, !unseen.is_empty()))
+    Ok(text::report(request, output, &yards, &runs, done.as_deref(), warnings, unseen))
 }
 
 /// The numbers of the runs that were typed; none when none was. `lost` are roots that cannot be opened.

@@ -106,6 +106,10 @@ struct World {
     mixed: bool,
     /// State was lost or a tree put back: what was removed may return.
     adopted: bool,
+    /// A fault struck a run since all was quiet: a folder that it kept from going is made again on the other host.
+    struck: bool,
+    /// Clients that have had a run that went well, and so share a base with the server.
+    based: BTreeSet<usize>,
     /// Clients whose last run did not end well.
     untidy: BTreeSet<usize>,
     /// Users acted after such a run, or in the middle of one: what they removed then may come back.
@@ -138,6 +142,8 @@ impl World {
             actors: BTreeSet::new(),
             mixed: false,
             adopted: false,
+            struck: false,
+            based: BTreeSet::new(),
             untidy: BTreeSet::new(),
             doubtful: false,
             restored: BTreeSet::new(),

@@ -167,6 +167,9 @@ impl World {
                 }
             }
         }
+        self.struck |= struck;
+        // What such a run brought and others delete before the next is no delete to it: it adopts.
+        self.mixed |= struck && self.hosts.len() > 2 && !self.based.contains(&run.client);
         let mut shared = lock(&self.shared);
         let meddled = std::mem::take(&mut shared.meddled);
         self.figures.looks += std::mem::take(&mut shared.looks);
@@ -199,6 +202,7 @@ impl World {
         }
         if good && !meddled && !struck {
             self.untidy.remove(&run.client);
+            self.based.insert(run.client);
             self.crashed.remove(&0);
             self.crashed.remove(&run.client);
             // What a run held back need not be durable.
@@ -214,7 +218,7 @@ impl World {
         self.check_surplus(&before, &after, run.client, meddled || crashed)?;
         let actor = self.actors.iter().next().copied();
         if let (true, false, Some(actor)) = (strict && !self.mixed, meddled, actor)
-            && (after[actor].mail != before[actor].mail || (!struck && after[actor] != before[actor]))
+            && (after[actor].mail != before[actor].mail || (!self.struck && after[actor] != before[actor]))
         {
             // A folder that a fault kept is made again on the other host.
             let what = after[actor].difference(&before[actor]);

@@ -49,7 +49,7 @@ impl World {
             }
         }
         if let Some(actor) = solo
-            && trees[actor] != before[actor]
+            && (trees[actor].mail != before[actor].mail || (!self.struck && trees[actor] != before[actor]))
         {
             let what = trees[actor].difference(&before[actor]);
             return Err(format!("actor: users acted on host {actor} alone, and the end is not what they did:{what}"));
@@ -59,7 +59,7 @@ impl World {
             self.check_idle(client)?;
         }
         self.actors.clear();
-        (self.mixed, self.adopted, self.doubtful) = (false, false, false);
+        (self.mixed, self.adopted, self.doubtful, self.struck) = (false, false, false, false);
         self.untidy.clear();
         self.restored.clear();
         lock(&self.shared).ledger.count_anew(&trees[..1]);
