@@ -77,7 +77,7 @@ fn man_pages_are_formatted_without_a_warning_and_fit_a_terminal() {
     for entry in fs::read_dir(root().join("docs/man")).expect("docs/man").flatten() {
         let shown = entry.path();
         let text = fs::read_to_string(&shown).expect("a page");
-        let parts = [".TH SMD\\-", "\n.SH NAME\n", "\n.SH SYNOPSIS\n", "\n.SH DESCRIPTION\n", "\n.SH SEE ALSO\n"];
+        let parts = [".TH ", "\n.SH NAME\n", "\n.SH SYNOPSIS\n", "\n.SH DESCRIPTION\n", "\n.SH SEE ALSO\n"];
         assert!(parts.iter().all(|part| text.contains(part)), "{shown:?}");
         if !works {
             continue;
