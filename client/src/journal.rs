@@ -33,7 +33,13 @@ impl Journal {
     /// Keeps every change, those that earlier runs left first. Otherwise, when nobody will ask, only that there was one.
     pub fn keep_changes(&self, untold: Untold) {
         let mut told = self.told();
-        told.changes = untold.left();
+        match untold.left() {
+            Ok(left) => told.changes = left,
+            Err(error) => {
+                let text = format!("warning: what earlier runs did not tell the hooks cannot be read: {error}");
+                told.log.iter_mut().for_each(|log| log.line(&text));
+            }
+        }
         told.changed |= !told.changes.is_empty();
         told.untold = Some(untold);
     }

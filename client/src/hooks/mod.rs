@@ -167,7 +167,12 @@ fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        let is_file = fs::metadata(&path).is_ok_and(|meta| meta.is_file());
+        let is_file = match fs::metadata(&path) {
+            Ok(meta) => meta.is_file(),
+            // A link that leads nowhere.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(error),
+        };
         if is_file && is_hook(path.file_name().unwrap_or_default()) && access(&path, Access::EXEC_OK).is_ok() {
             paths.push(path);
         }
@@ -209,6 +214,18 @@ mod tests {
         let shown: Vec<String> = found.iter().map(Hook::shown).collect();
         assert_eq!(shown, ["post-pull.d/10-a", "post-pull.d/20-b"]);
         assert!(find(&home, When::Post, Direction::Push).expect("none").is_empty());
+    }
+
+    #[test]
+    fn a_hook_that_cannot_be_looked_at_is_no_absence_and_a_link_to_nothing_is() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let dir = temp.path().join("hooks/pre-pull.d");
+        fs::create_dir_all(&dir).expect("a directory");
+        std::os::unix::fs::symlink("nothing", dir.join("10-gone")).expect("a link");
+        let home = SmdHome::new(temp.path(), temp.path());
+        assert!(find(&home, When::Pre, Direction::Pull).expect("none").is_empty());
+        std::os::unix::fs::symlink("20-loop", dir.join("20-loop")).expect("a link");
+        find(&home, When::Pre, Direction::Pull).expect_err("nobody can tell what it is");
     }
 
     #[test]

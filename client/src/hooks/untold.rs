@@ -34,8 +34,15 @@ impl Untold {
     }
 
     /// What earlier runs left.
-    pub fn left(&self) -> Vec<Change> {
-        fs::read(&self.path).map(|bytes| feed::parse(&bytes)).unwrap_or_default()
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn left(&self) -> io::Result<Vec<Change>> {
+        match fs::read(&self.path) {
+            Ok(bytes) => Ok(feed::parse(&bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Notes changes.
@@ -75,13 +82,17 @@ mod tests {
         let home = SmdHome::new(temp.path(), temp.path());
         let untold = || Untold::new(&home, "work", Direction::Sync);
         let changes = [Change::Added("/a".into()), Change::Moved { from: "/b".into(), to: "/c".into() }];
-        assert_eq!(untold().left(), []);
+        assert_eq!(untold().left().expect("none"), []);
         for change in &changes {
             untold().add(std::slice::from_ref(change)).expect("it is noted");
         }
-        assert_eq!(untold().left(), changes);
-        assert_eq!(Untold::new(&home, "work", Direction::Pull).left(), [], "the hooks of a pull are others");
+        assert_eq!(untold().left().expect("it is read"), changes);
+        assert_eq!(
+            Untold::new(&home, "work", Direction::Pull).left().expect("none"),
+            [],
+            "the hooks of a pull are others"
+        );
         untold().forget();
-        assert_eq!(untold().left(), []);
+        assert_eq!(untold().left().expect("none"), []);
     }
 }
