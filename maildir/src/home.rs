@@ -72,8 +72,9 @@ pub struct Pair<F: Fs> {
     pub fs: Arc<F>,
     /// The held directory; none when it is not there and may not be made.
     pub dir: Option<F::Dir>,
-    /// The directories above it, up to that of the state directory, as far as they can be opened.
-    above: Vec<F::Dir>,
+    /// The state directory that it lies in.
+    home: Home<F>,
+    side: Side,
     /// Where it is; for messages only.
     pub path: PathBuf,
     /// Whether anything in it may be written.
@@ -82,8 +83,9 @@ pub struct Pair<F: Fs> {
 
 impl<F: Fs> Clone for Pair<F> {
     fn clone(&self) -> Self {
-        let Self { fs, dir, above, path, access } = self;
-        Self { fs: fs.clone(), dir: dir.clone(), above: above.clone(), path: path.clone(), access: *access }
+        let Self { fs, dir, home, side, path, access } = self;
+        let (fs, dir, home) = (fs.clone(), dir.clone(), home.clone());
+        Self { fs, dir, home, side: *side, path: path.clone(), access: *access }
     }
 }
 
@@ -92,9 +94,18 @@ impl<F: Fs> Pair<F> {
     /// every later run finds it there.
     ///
     /// # Errors
-    /// As the system says.
-    pub fn sync_way(&self) -> io::Result<()> {
-        self.above.iter().try_for_each(|dir| self.fs.sync_dir(dir))
+    /// When a directory on the way cannot be opened or synced.
+    pub fn sync_way(&self) -> Result<(), Error> {
+        let Home { fs, dir, path, .. } = &self.home;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let shown = || parent.as_os_str().as_bytes();
+        match fs.open_root(parent) {
+            // What we may pass and not read cannot be synced, and is not ours to have changed.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
+            opened => opened.and_then(|dir| fs.sync_dir(&dir)).context("sync", shown())?,
+        }
+        let side = self.home.below(&[self.side.dir()])?;
+        dir.iter().chain(&side).try_for_each(|dir| fs.sync_dir(dir)).context("sync", path.as_os_str().as_bytes())
     }
 
     /// The path of a file in it, for messages.
@@ -151,16 +162,8 @@ impl<F: Fs> Home<F> {
     pub fn pair(&self, side: Side, peer: &Label) -> Result<Pair<F>, Error> {
         let names = [side.dir(), peer.as_str().as_bytes()];
         let dir = self.below(&names)?;
-        let mut above = Vec::new();
-        if self.access == Access::ReadWrite {
-            // A directory that we may pass and not read cannot be synced, and is not ours to have made.
-            let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            above.extend(self.fs.open_root(parent.unwrap_or(Path::new("."))).ok());
-            above.extend(self.dir.clone());
-            above.extend(self.below(&names[..1])?);
-        }
         let path = names.iter().fold(self.path.clone(), |path, name| path.join(std::ffi::OsStr::from_bytes(name)));
-        Ok(Pair { fs: self.fs.clone(), dir, above, path, access: self.access })
+        Ok(Pair { fs: self.fs.clone(), dir, home: self.clone(), side, path, access: self.access })
     }
 
     /// Opens a directory below this one, component by component, making what is missing when it may.

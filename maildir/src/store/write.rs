@@ -50,7 +50,7 @@ impl<F: Fs> Store<F> {
             OnDisk::Replace | OnDisk::Bad => {
                 // The base that stood there is given up. A crash leaves it (it is offered again, and the peer
                 // does not know it any more), or no file, or the new one: the next run adopts, or goes on.
-                self.pair.sync_way().context("sync the way to", &self.path)?;
+                self.pair.sync_way()?;
                 self.write_whole(&Snapshot::default(), None, Meta::default(), &record)?
             }
         };
