@@ -43,7 +43,7 @@ impl<F: Fs> RootRun<F> {
         if let Some(all) = self.trusted_parts(root).context("look at", &shown)? {
             return all.iter().try_for_each(|dir| self.fs.sync_fs(dir)).context("sync", &shown);
         }
-        // File by file: what the look found new, the directories it lies in, and those above, which may be no folders.
+        // File by file: what the look found new, its `cur` and `new`, then the folders with all above, which may be no folders.
         let mut above = BTreeSet::new();
         for (folder, change) in &self.delta.folders {
             let Some(dirs) = if_there(root.folder(folder)).context("open", root.shown(folder, b""))? else { continue };
@@ -57,7 +57,7 @@ impl<F: Fs> RootRun<F> {
                     self.fs.sync_file(&message.file).context("sync", root.shown_name(&name))?;
                 }
             }
-            for dir in [Some(&dirs.dir), dirs.new.as_ref(), dirs.cur.as_ref()].into_iter().flatten() {
+            for dir in dirs.new.iter().chain(&dirs.cur) {
                 self.fs.sync_dir(dir).context("sync", root.shown(folder, b""))?;
             }
             above.extend(with_those_above(&root.local(folder).context("open", root.shown(folder, b""))?));
@@ -65,8 +65,8 @@ impl<F: Fs> RootRun<F> {
         // A run that made a directory may have been killed before it synced the one above, and this one found it there.
         let touched = self.applier.as_ref().map(Applier::touched).unwrap_or_default();
         above.extend(touched.iter().flat_map(with_those_above));
+        let disk = root.on_disk();
         for local in above {
-            let disk = root.on_disk();
             if let Some(dir) = if_there(root.local_dir(&local)).context("open", disk.shown(&local, b""))? {
                 self.fs.sync_dir(&dir).context("sync", disk.shown(&local, b""))?;
             }
