@@ -76,9 +76,7 @@ impl<F: Fs> Pair<F> {
             bring(&mut self.unsure, pairs.flat_map(|(component, outcomes)| unfinished(component, outcomes)));
             self.mark_adopting(&plan, &mut changes, &|folder| !last || unhandled.contains(folder))?;
             self.commit(std::mem::take(&mut changes), peer)?;
-            if !self.unsure.is_empty() {
-                self.local.note_begun(&self.unsure)?;
-            }
+            self.note_unsure()?;
             let after = peer.bytes();
             progress.at(steps_done, after.0 + after.1);
             budget = next_budget((after.0 + after.1) - (before.0 + before.1), since.elapsed(), budget);
@@ -88,6 +86,25 @@ impl<F: Fs> Pair<F> {
             }
         }
         self.plan = plan;
+        Ok(())
+    }
+
+    /// Notes, on top of the base that was just committed, what is in no base yet: what steps that were not finished may have
+    /// brought, and what an earlier run that was cut brought and this one could not settle.
+    fn note_unsure(&mut self) -> Result<(), SessionError> {
+        let mut unsure = self.unsure.clone();
+        still_begun(&mut unsure, &self.begun);
+        if unsure.is_empty() {
+            return Ok(());
+        }
+        let base = self.local.stored()?;
+        for (folder, change) in &mut unsure.folders {
+            change.set.retain(|seen| base.entry(&Name::new(folder, &seen.entry.uniq)).is_none());
+        }
+        unsure.folders.retain(|_, change| !change.is_empty());
+        if !unsure.is_empty() {
+            self.local.note_begun(&unsure)?;
+        }
         Ok(())
     }
 

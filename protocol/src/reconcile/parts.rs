@@ -22,9 +22,13 @@ pub(super) fn plan_parts(input: &Input<'_>, messages: &mut [Message], plan: &mut
     let incomplete = Side::BOTH.into_iter().any(|side| input.host(side).incomplete);
     let known: HashSet<Content> =
         if incomplete { input.base.iter().map(|(_, entry)| entry.content).collect() } else { HashSet::new() };
+    let begun: HashSet<Content> = match incomplete {
+        true => input.begun.folders.values().flat_map(|change| &change.set).map(|seen| seen.entry.content).collect(),
+        false => HashSet::new(),
+    };
     for group in group_by_names(messages) {
         let members: Vec<&Message> = group.iter().map(|&index| &messages[index]).collect();
-        let component = component(input, &members, &known);
+        let component = component(input, &members, &known, &begun);
         let waits = component.ours.held.is_some();
         if component.ours.steps.is_empty() && component.theirs.steps.is_empty() && !waits {
             agree(input, &members, plan);
@@ -89,7 +93,7 @@ fn class(component: &Component) -> u8 {
     }
 }
 
-fn component(input: &Input<'_>, members: &[&Message], known: &HashSet<Content>) -> Component {
+fn component(input: &Input<'_>, members: &[&Message], known: &HashSet<Content>, begun: &HashSet<Content>) -> Component {
     let mut all: BTreeSet<Name> = members.iter().flat_map(|message| names(message)).cloned().collect();
     let mut component = Component::default();
     for side in Side::BOTH {
@@ -103,11 +107,13 @@ fn component(input: &Input<'_>, members: &[&Message], known: &HashSet<Content>) 
     component.names = all.into_iter().collect();
     component.heals = heals(input, &component);
     // An absence proves nothing when its host was not read completely, and what is new there may have left the
-    // part that was not read. Both parts wait, be they empty: neither host has taken in what the other says.
+    // part that was not read; and what a run that was cut brought may be there under another name. Both parts wait, be they
+    // empty: neither host has taken in what the other says.
     let proves_nothing = |message: &&Message| {
         Side::BOTH.into_iter().filter(|&side| input.host(side).incomplete).any(|side| {
             match (&message.base, message.at(side)) {
                 (Some(_), []) => true,
+                (None, []) => message.at(side.other()).iter().any(|new| begun.contains(&new.entry.content)),
                 (None, [new]) => message.at(side.other()).is_empty() && known.contains(&new.entry.content),
                 _ => false,
             }
