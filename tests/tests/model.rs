@@ -307,3 +307,51 @@ fn a_state_directory_that_a_killed_run_made_survives_a_crash() {
         ],
     });
 }
+
+#[test]
+fn a_message_brought_by_a_cut_run_waits_while_its_other_half_cannot_be_read() {
+    kept(&Case {
+        seed: 20_082_416,
+        clients: 1,
+        habit: Habit::Tidy,
+        disk: 0,
+        events: vec![
+            Event::User(1, Act::Deliver(30, 211, 161, 91), true),
+            Event::Settle(0),
+            Event::User(1, Act::Deliver(115, 152, 221, 253), true),
+            Event::Wait(78),
+            Event::Run {
+                client: 0,
+                way: Way::Push,
+                keep: false,
+                dry: false,
+                depth: 1,
+                mishap: Mishap::Fault(0, Fault::Crash(902)),
+            },
+            Event::User(1, Act::Rename(240, 245), true),
+            run(Way::Pull, Mishap::Fault(0, Fault::Once(509, 176))),
+            Event::Settle(0),
+        ],
+    });
+}
+
+#[test]
+fn a_message_moved_on_two_clients_and_deleted_at_the_server_is_one_message() {
+    let sync = |client, way| Event::Run { client, way, keep: false, dry: false, depth: 0, mishap: Mishap::None };
+    kept(&Case {
+        seed: 20_085_270,
+        clients: 2,
+        habit: Habit::Tidy,
+        disk: 0,
+        events: vec![
+            Event::User(1, Act::Deliver(228, 117, 33, 242), true),
+            sync(0, Way::Sync),
+            Event::User(1, Act::Move(186, 155), true),
+            sync(1, Way::Sync),
+            Event::User(2, Act::MoveAnew(69, 25, 39), true),
+            Event::User(0, Act::Delete(198), true),
+            sync(1, Way::Pull),
+            Event::Settle(0),
+        ],
+    });
+}

@@ -2,12 +2,16 @@
 //!
 //! Where one host has taken in all that the other changed, the other's entries as they now stand are the
 //! base; where neither has, the old ones. A host that has not finished every step of a component has taken
-//! in none of its names. Bytes that a host lost are no change, and never enter the base. So nothing that failed or waits is forgotten, and none of it turns into an addition.
+//! in none of its names. Bytes that a host lost are no change, and never enter the base. A message that one host moved
+//! and the other deleted keeps its old entry until the other has it back: a third host may have moved it too, and without
+//! the entry the two places would be two messages. So nothing that failed or waits is forgotten, and none of it turns
+//! into an addition.
 
 use std::collections::{BTreeMap, HashSet};
 
 use super::{Component, Input, Plan, Side};
 use crate::delta::{Delta, FolderDelta, Presence, Seen};
+use crate::digest::Content;
 use crate::names::{Folder, Name, Uniq};
 use crate::seeded;
 use crate::snapshot::{Entry, Section, Snapshot};
@@ -69,7 +73,8 @@ impl Plan {
         let now = value_from.map(|side| (side, stands(input, component, side, done[side as usize])));
         match now {
             Some((side, now)) if !shows_damage(component, side, done[side as usize], &now) => {
-                for name in &component.names {
+                let away = moved_away(input, component, side, done[side as usize], &now);
+                for name in component.names.iter().filter(|name| !away.contains(name)) {
                     put(into, name, now.get(name).cloned());
                 }
             }
@@ -89,6 +94,29 @@ fn shows_damage(component: &Component, side: Side, done: &[bool], now: &BTreeMap
     let waits = |at: usize| part.held.is_some() || !done.get(at).copied().unwrap_or_default();
     let replaces = part.steps.iter().enumerate().any(|(at, step)| matches!(step, Step::Replace { .. }) && waits(at));
     !seeded::is("lost-bytes-enter-the-base") && replaces && now.values().any(|entry| entry.content.is_empty())
+}
+
+/// The names in the base of messages that this host deleted, that the other moved, and that are not yet back here.
+fn moved_away<'a>(
+    input: &Input<'_>,
+    component: &'a Component,
+    side: Side,
+    done: &[bool],
+    now: &BTreeMap<&Name, Entry>,
+) -> Vec<&'a Name> {
+    let part = component.part(side);
+    let waits = |at: usize| part.held.is_some() || !done.get(at).copied().unwrap_or_default();
+    let puts = part.steps.iter().enumerate().filter(|(at, _)| waits(*at)).filter_map(|(_, step)| match step {
+        Step::Put { to, bytes, .. } if input.base.entry(to).is_none() => Some(bytes.content),
+        _ => None,
+    });
+    let missing: HashSet<Content> = puts.collect();
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    let nowhere = |name: &Name| input.present(side.other()).entry(name).is_none() && !now.contains_key(name);
+    let was = |name: &Name| input.base.entry(name).map(|entry| entry.content);
+    component.names.iter().filter(|name| nowhere(name) && was(name).is_some_and(|it| missing.contains(&it))).collect()
 }
 
 /// What a host has under the names of a component after the steps that are done.

@@ -118,3 +118,13 @@ fn an_adopt_is_marked_until_every_message_is_handled() {
 fn a_folder_of_one_host_is_not_brought_into_the_base_by_a_mark() {
     after("! adopt\n ! pull\n o a/x cur S h b", &[], "");
 }
+
+#[test]
+fn a_message_moved_here_and_deleted_there_keeps_its_entry_until_it_is_back() {
+    let text = "b x cur S h b\n o y cur S h b";
+    after(text, &[], "y cur S h b");
+    after(text, &[0], "x cur S h b");
+    after(&format!("! pull\n {text}"), &[], "x cur S h b");
+    after("! push\n b x cur S h b\n t y cur S h b", &[], "x cur S h b");
+    after("! pull\n b x cur S h b", &[], "");
+}
