@@ -5,7 +5,8 @@
 //! * *write beside, sync, rename, sync the directory*: the old file or the new one, and perhaps a `….new`.
 //!
 //! After a failed write the file is left alone until it is opened again: what a failed sync left on disk
-//! nobody knows, and all of the above are states that opening understands.
+//! nobody knows, and all of the above are states that opening understands. Only what was appended is cut off again, as far
+//! as that can be done: the next run would read it, and a second sync that says nothing would not make it durable.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -282,6 +283,10 @@ impl<F: Fs> Store<F> {
             if seeded::is("base-is-not-synced") { Ok(()) } else { fs.sync_file(file) }
         });
         let written = written.and_then(|()| self.sync_name());
+        if written.is_err() && !seeded::is("failed-record-stays") {
+            // The first error is the one to tell of.
+            let _ = self.with_file(|fs, file| fs.truncate(file, end));
+        }
         self.settle(written, "append to")?;
         self.on_disk = OnDisk::Good { base, end: after, len: after };
         Ok(())
