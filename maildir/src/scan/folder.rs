@@ -71,6 +71,15 @@ impl Messages {
         self.records.len() == other.records.len() && self.records.iter().zip(&other.records).all(same)
     }
 
+    /// Whether every message that an earlier listing met, whatever its flags, is in this one.
+    pub(super) fn has_all_of(&self, earlier: &Self) -> bool {
+        let mut here = self.records.iter().map(|record| &record.uniq).peekable();
+        earlier.records.iter().all(|record| {
+            while here.next_if(|uniq| **uniq < record.uniq).is_some() {}
+            here.peek() == Some(&&record.uniq) || self.unknown.contains(&record.uniq)
+        }) || seeded::is("first-round-is-forgotten")
+    }
+
     /// Adds a sentence; when there are too many, counts on in the last.
     pub(super) fn trouble(&mut self, path: Vec<u8>, text: String) {
         match self.troubles.len() {

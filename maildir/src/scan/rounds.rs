@@ -45,6 +45,8 @@ pub(super) struct Work<'a, F: Fs> {
     pub(super) restless: BTreeSet<Folder>,
     /// Whether the last round met anything in a folder otherwise than the one before.
     changed: bool,
+    /// Whether the last round did not meet a message, where the one before had met it.
+    lost: bool,
     /// Whether the folders never stood still all together, so that a message may be in two listings, or in none.
     pub(super) unsettled: bool,
     /// Folders of the base that could not be looked at.
@@ -76,6 +78,7 @@ impl<'a, F: Fs> Work<'a, F> {
             unlistable: BTreeSet::new(),
             restless: BTreeSet::new(),
             changed: false,
+            lost: false,
             unsettled: false,
             unknown: BTreeSet::new(),
             gone: BTreeSet::new(),
@@ -134,7 +137,8 @@ impl<'a, F: Fs> Work<'a, F> {
         // in both, and a copy made of it would stay when its first name is moved at the other host meanwhile.
         // So is a root of which no base tells: a message that moved behind the first look would seem not to be there.
         let first = |rounds| rounds == 0 && base.folders.is_empty();
-        while (first(rounds) || self.something_is_missing(base) || self.something_is_added(base))
+        // And so does what an earlier round met and the last one did not, although no base tells of it.
+        while (first(rounds) || self.lost || self.something_is_missing(base) || self.something_is_added(base))
             && !seeded::is("one-pass-scan")
         {
             if rounds == ROUNDS {
@@ -194,7 +198,8 @@ impl<'a, F: Fs> Work<'a, F> {
             self.scanner.root.fs.pause(PAUSE);
         }
         // What is missing in one folder may have moved into any other whose stamps do not prove that they stood still.
-        let doubtful = base.folders.is_empty() || self.something_is_added(base) || self.something_is_missing(base);
+        let doubtful =
+            base.folders.is_empty() || self.lost || self.something_is_added(base) || self.something_is_missing(base);
         let again = walk(self.scanner, &self.walked.known())?;
         let mut todo = Vec::new();
         for (folder, seen) in
@@ -234,7 +239,7 @@ impl<'a, F: Fs> Work<'a, F> {
         let lenders = records.values().chain(before.values().map(|m| &m.records));
         lenders.flatten().for_each(|record| donors.entry(record.ino).or_default().push(record));
         let mut done = BTreeMap::new();
-        self.changed = false;
+        (self.changed, self.lost) = (false, false);
         let mut todo = todo.into_iter().peekable();
         while todo.peek().is_some() {
             let (mut jobs, mut prepared) = (Vec::new(), Vec::new());
@@ -265,6 +270,7 @@ impl<'a, F: Fs> Work<'a, F> {
                 let mut found = folder::finish(self.scanner, one, base.folders.get(&folder), &read, &mut self.twins);
                 let earlier = before.get(&folder);
                 found.looks = earlier.map_or(0, |m| m.looks) + 1;
+                self.lost |= earlier.is_some_and(|earlier| !found.has_all_of(earlier));
                 self.changed |= earlier.map_or(!found.records.is_empty(), |earlier| !earlier.has_names_of(&found));
                 done.insert(folder, found);
             }
