@@ -355,3 +355,64 @@ fn a_message_moved_on_two_clients_and_deleted_at_the_server_is_one_message() {
         ],
     });
 }
+
+#[test]
+fn a_record_of_the_base_whose_sync_failed_is_no_base_after_a_power_cut() {
+    let failing = Event::Run {
+        client: 0,
+        way: Way::Sync,
+        keep: false,
+        dry: false,
+        depth: 1,
+        mishap: Mishap::Fault(1, Fault::Once(1044, 62)),
+    };
+    let crashing = Event::Run {
+        client: 0,
+        way: Way::Sync,
+        keep: false,
+        dry: false,
+        depth: 1,
+        mishap: Mishap::Fault(1, Fault::Crash(845)),
+    };
+    kept(&Case {
+        seed: 30_032_896,
+        clients: 1,
+        habit: Habit::Named,
+        disk: 0,
+        events: vec![
+            run(Way::Pull, Mishap::None),
+            Event::User(1, Act::Deliver(152, 190, 122, 80), true),
+            Event::User(1, Act::Delete(227), true),
+            Event::Settle(0),
+            Event::User(1, Act::Deliver(110, 235, 166, 190), true),
+            Event::User(1, Act::Deliver(147, 197, 32, 177), true),
+            Event::User(1, Act::MoveAnew(105, 95, 63), true),
+            failing,
+            run(Way::Pull, Mishap::None),
+            Event::User(1, Act::Delete(101), true),
+            crashing,
+        ],
+    });
+}
+
+#[test]
+fn a_message_that_only_the_first_round_of_a_look_met_is_looked_for() {
+    kept(&Case {
+        seed: 30_035_857,
+        clients: 1,
+        habit: Habit::Tidy,
+        disk: 4,
+        events: vec![
+            Event::User(1, Act::Deliver(136, 66, 225, 81), true),
+            Event::Run {
+                client: 0,
+                way: Way::Sync,
+                keep: true,
+                dry: true,
+                depth: 0,
+                mishap: Mishap::Fault(1, Fault::Once(678, 111)),
+            },
+            run(Way::Sync, Mishap::Listing(0, 9, Act::MoveAnew(77, 21, 1))),
+        ],
+    });
+}

@@ -11,7 +11,7 @@
 
 use std::io;
 
-use smd_protocol::{FileName, Name, Place, Uniq};
+use smd_protocol::{FileName, Name, Place, Uniq, seeded};
 
 use super::Applier;
 use super::listing::Spot;
@@ -69,8 +69,11 @@ impl<F: Fs> Applier<F> {
             .map(|(one, _)| one)
             .collect();
         let shown = self.work.shown_root();
-        let noted =
-            self.work.sync_names().and_then(|()| Ok(Resting::note_back(&done).context("write the grave of", shown)?));
+        let early = if seeded::is("notes-back-first") { Resting::note_back(&done).is_ok() } else { false };
+        let noted = self.work.sync_names().and_then(|()| match early {
+            true => Ok(()),
+            false => Ok(Resting::note_back(&done).context("write the grave of", shown)?),
+        });
         if let Err(Stop::Changed(text) | Stop::Failed(text)) = noted {
             outcomes.iter_mut().filter(|back| !matches!(back, Back::Failed(_))).for_each(|back| {
                 *back = Back::Failed(text.clone());

@@ -101,7 +101,8 @@ impl<F: Fs> RootRun<F> {
     /// A directory on each file system that the root lies on, when all of them keep what `syncfs` wrote.
     fn trusted_parts(&self, root: &Root<F>) -> std::io::Result<Option<Vec<F::Dir>>> {
         let mut dirs = vec![root.dir.clone()];
-        for mount in self.look.iter().flat_map(|look| &look.mounts) {
+        let mounts = self.look.iter().flat_map(|look| &look.mounts).filter(|_| !seeded::is("one-disk-is-all"));
+        for mount in mounts {
             let held = root.on_disk().folder(&mount.folder)?;
             dirs.extend([Some(held.dir), held.cur, held.new].into_iter().flatten());
         }

@@ -89,7 +89,7 @@ impl<F: Fs> Work<'_, F> {
         self.unsettled
             || !self.unknown.is_empty()
             || !self.walked.broken.is_empty()
-            || !self.unlistable.is_empty()
+            || (!self.unlistable.is_empty() && !seeded::is("unlistable-hides-nothing"))
             || self.listed.iter().any(hides)
     }
 

@@ -111,7 +111,7 @@ fn moved_away<'a>(
         _ => None,
     });
     let missing: HashSet<Content> = puts.collect();
-    if missing.is_empty() {
+    if missing.is_empty() || seeded::is("deleted-there-is-forgotten") {
         return Vec::new();
     }
     let nowhere = |name: &Name| input.present(side.other()).entry(name).is_none() && !now.contains_key(name);

@@ -144,3 +144,14 @@ fn a_replaced_message_comes_back_under_the_fresh_uniq_with_its_flags() {
     assert_eq!(world.read("cur/a:2,FS"), "new\n\nx");
     assert!(bring_back(&world).is_empty());
 }
+
+#[test]
+fn nothing_is_noted_as_back_before_its_name_is_durable() {
+    let world = World::with(&MAIL[..1]);
+    assert_eq!(world.run(&mut world.applier(), vec![delete("a")], &[]), [Outcome::Done]);
+    let index = || std::fs::read(world.root().join("..smd-grave/index")).expect("an index");
+    let before = index();
+    world.never_syncs("cur");
+    assert!(matches!(bring_back(&world)[..], [Back::Failed(_)]));
+    assert_eq!((index(), world.read("cur/a:2,S").as_str()), (before, MAIL[0].1));
+}

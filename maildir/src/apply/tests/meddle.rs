@@ -22,6 +22,8 @@ pub(super) struct Meddling {
     pub(super) sync_fails: Mutex<bool>,
     /// The next sync of a file or file system fails, and no other.
     pub(super) one_sync_fails: Mutex<bool>,
+    /// The directory with this inode cannot be synced.
+    pub(super) unsyncable: Mutex<Option<u64>>,
     /// Files whose names end so cannot be opened.
     pub(super) unreadable: Mutex<Option<&'static [u8]>>,
     /// This name is listed as that one.
@@ -37,6 +39,7 @@ impl Meddling {
             after_link: Mutex::default(),
             sync_fails: Mutex::new(false),
             one_sync_fails: Mutex::new(false),
+            unsyncable: Mutex::new(None),
             unreadable: Mutex::default(),
             listed_as: Mutex::default(),
             space: std::sync::Arc::default(),
@@ -163,6 +166,9 @@ impl Fs for Meddling {
         Disk.sync_file(&file.file)
     }
     fn sync_dir(&self, dir: &Self::Dir) -> io::Result<()> {
+        if *self.unsyncable.lock().expect("unpoisoned") == Some(Disk.stat_dir(dir)?.ino) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
         Disk.sync_dir(dir)
     }
     fn sync_fs(&self, dir: &Self::Dir) -> io::Result<()> {

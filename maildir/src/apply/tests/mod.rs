@@ -105,6 +105,13 @@ impl World {
         files.into_iter().filter(|(path, _)| path.ends_with(letter)).map(|(_, bytes)| bytes).collect()
     }
 
+    /// Lets every sync of this directory fail.
+    fn never_syncs(&self, dir: &str) {
+        use std::os::unix::fs::MetadataExt as _;
+        let ino = std::fs::metadata(self.root().join(dir)).expect("it is there").ino();
+        *self.fs.unsyncable.lock().expect("unpoisoned") = Some(ino);
+    }
+
     /// What is done to the disk before the first rename that this picks.
     fn before(
         &self,

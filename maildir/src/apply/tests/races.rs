@@ -427,3 +427,51 @@ fn a_move_to_a_uniq_that_has_other_flags_is_refused() {
     assert!(is_changed(&world.run(&mut world.applier(), vec![moved("a", "b", "S")], &[])[0]));
     assert_eq!(world.tree(), before);
 }
+
+#[test]
+fn a_carried_copy_that_somebody_edits_stays_when_its_move_is_taken_back() {
+    let world = World::with(&[("cur/a:2,S", "x"), ("Work/cur/z:2,", "z")]);
+    let mut applier = world.applier();
+    let root = world.root();
+    *world.fs.before_rename.lock().expect("unpoisoned") = Some(Box::new(move |old, new, _| {
+        let crosses = (old, new) == (b"a:2,S", b"b:2,S");
+        if old == b"a:2,S" && !crosses {
+            write_below(&root, "cur/a:2,S", "edited here");
+            write_below(&root, "Work/cur/b:2,S", "and there");
+        }
+        if crosses { io_error(std::io::ErrorKind::CrossesDevices) } else { Ok(()) }
+    }));
+    assert!(is_changed(&world.run(&mut applier, vec![moved("a", "Work/b", "S")], &[])[0]));
+    assert_eq!((world.read("cur/a:2,S"), world.read("Work/cur/b:2,S")), ("edited here".into(), "and there".into()));
+}
+
+#[test]
+fn a_message_is_carried_only_when_its_new_name_is_durable() {
+    let world = World::with(&[("cur/a:2,S", "x"), ("Work/cur/z:2,", "z")]);
+    let mut applier = world.applier();
+    world.before(|old, new, _| (old, new) == (b"a:2,S", b"b:2,S"), |_| io_error(std::io::ErrorKind::CrossesDevices));
+    world.never_syncs("Work/cur");
+    assert!(is_failed(&world.run(&mut applier, vec![moved("a", "Work/b", "S")], &[])[0]));
+    assert_eq!(world.read("cur/a:2,S"), "x");
+    assert!(world.buried(State::Taken).is_empty() && world.buried(State::Kept).is_empty());
+}
+
+#[test]
+fn a_put_that_finds_its_bytes_there_makes_them_durable_or_fails() {
+    for fails in [false, true] {
+        let world = World::with(&[]);
+        let fs = world.fs.clone();
+        // Another program had put it there just now, and nobody made it durable.
+        world.before(
+            |_, new, _| new == b"a:2,",
+            move |root| {
+                write_below(root, "cur/a:2,", "x");
+                *fs.sync_fails.lock().expect("unpoisoned") = fails;
+                Ok(())
+            },
+        );
+        let outcome = &world.run(&mut world.applier(), vec![put("a", "", "x")], &[("a", "x")])[0];
+        assert_eq!((outcome.is_done(), is_failed(outcome)), (!fails, fails), "{outcome:?}");
+        assert_eq!(world.read("cur/a:2,"), "x");
+    }
+}

@@ -201,3 +201,14 @@ fn the_lost_and_found_of_a_disk_hides_nothing() {
     break_name(&world, b"lost+found");
     assert!(!world.scan().incomplete);
 }
+
+#[test]
+fn a_folder_that_cannot_be_listed_may_hide_what_is_missing() {
+    let world = settled();
+    world.remove("cur/a:2,");
+    world.put("fresh/cur/a:2,", "a");
+    *world.fs.unlistable.lock().expect("lock") = Some(b"a:2,".to_vec());
+    let look = world.scan();
+    assert!(texts(&look).contains("cannot be listed"), "{}", texts(&look));
+    assert!(look.incomplete);
+}

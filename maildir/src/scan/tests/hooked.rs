@@ -29,6 +29,8 @@ pub(super) struct Hooked {
     /// Whether kinds are left out of listings.
     pub(super) no_kinds: Mutex<bool>,
     pub(super) untrusted: Mutex<bool>,
+    /// Directories in which a file of this name lies cannot be listed.
+    pub(super) unlistable: Mutex<Option<Vec<u8>>>,
 }
 
 impl Hooked {
@@ -61,6 +63,11 @@ impl Fs for Hooked {
         Disk.list(dir, &mut |name, kind, ino| {
             items.push((name.to_vec(), if no_kinds { Kind::Unknown } else { kind }, ino))
         })?;
+        if let Some(with) = &*self.unlistable.lock().expect("lock")
+            && items.iter().any(|(name, ..)| name == with)
+        {
+            return Err(io::Error::from_raw_os_error(5));
+        }
         if let Some(hook) = &mut *self.while_listing.lock().expect("lock") {
             hook(before);
         }

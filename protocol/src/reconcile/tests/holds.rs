@@ -210,3 +210,12 @@ fn what_is_new_on_a_host_that_was_not_read_completely_may_have_been_moved() {
     planned("! incomplete ours\n bot x cur S h b\n o y cur S h c", "theirs: put y cur S h c from wire");
     planned("! incomplete theirs\n bot x cur S h b\n o y cur S h b", "theirs: put y cur S h b from copy x");
 }
+
+#[test]
+fn a_folder_stays_while_a_delete_in_it_waits() {
+    let text: String = (0..6).map(|i| format!("bo F/m{i} cur S h b{i}\n")).collect();
+    let scene = Scene::parse(&text);
+    let plan = scene.show_plan(&scene.plan());
+    let folder: Vec<_> = plan.lines().filter(|line| line.contains("remove")).collect();
+    assert_eq!(folder, ["ours: remove F/ (Guard)"], "{plan}");
+}

@@ -170,6 +170,8 @@ impl World {
         self.struck |= struck;
         // What such a run brought and others delete before the next is no delete to it: it adopts.
         self.mixed |= struck && self.hosts.len() > 2 && !self.based.contains(&run.client);
+        // Nor what users of another client have deleted and not synced yet (SAFETY.md, known limits).
+        self.mixed |= struck && self.actors.iter().any(|&at| at != 0 && at != run.client);
         let mut shared = lock(&self.shared);
         let meddled = std::mem::take(&mut shared.meddled);
         self.figures.looks += std::mem::take(&mut shared.looks);
