@@ -23,9 +23,11 @@ pub fn path(program: &str) -> PathBuf {
 }
 
 fn build() -> PathBuf {
-    // …/target/debug/deps/name-0123456789abcdef: the test itself.
+    // …/target/debug/deps/name-0123456789abcdef is a test, …/target/debug/name a program of this crate.
     let exe = std::env::current_exe().expect("a test knows its own path");
-    let profile_dir = exe.ancestors().nth(2).expect("a test lies in deps/ of its profile").to_owned();
+    let above = exe.parent().expect("a test lies in a directory");
+    let profile_dir = if above.ends_with("deps") { above.parent() } else { Some(above) };
+    let profile_dir = profile_dir.expect("a test lies in deps/ of its profile").to_owned();
     let profile = profile_dir.file_name().and_then(|name| name.to_str()).expect("a profile has a name");
     let target_dir = profile_dir.parent().expect("a profile's directory lies in the target directory");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
