@@ -32,6 +32,7 @@ pub mod session;
 pub mod session_error;
 pub mod signals;
 pub mod translate;
+pub mod wrap;
 
 pub use args::Command;
 pub use run::main_impl;

@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::log::frames;
 use crate::log::past::{self, Past};
 use crate::report::{Report, items, json, summary, tags, warnings};
+use crate::wrap;
 
 /// The variable that filters what goes to stderr in detail, for instance `SMD_LOG=debug`.
 const LOG: &str = "SMD_LOG";
@@ -83,7 +84,7 @@ impl Output {
 
     /// Prints a report and returns its exit code.
     pub fn report(&self, report: &Report) -> Exit {
-        self.say(&self.results(report));
+        self.say(&wrap::fit(&self.results(report), wrap::width(io::stdout()).filter(|_| !self.machine())));
         for warning in warnings::of(report) {
             if !(warning.mild && (self.voice.quiet || self.voice.json || self.voice.tags)) {
                 self.warn(&warning.text, warning.hint.as_deref());
@@ -110,6 +111,11 @@ impl Output {
             self.say(&format!("{} written; edit it, then look with: {program} -d{argument}\n", path.display()));
         }
         Exit::Ok
+    }
+
+    /// Whether a program reads stdout.
+    fn machine(&self) -> bool {
+        self.voice.json || self.voice.tags
     }
 
     fn results(&self, report: &Report) -> String {
@@ -153,6 +159,7 @@ impl Output {
     }
 
     fn complain(&self, text: &str) {
+        let text = wrap::fit(text, wrap::width(io::stderr()));
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 }
