@@ -51,7 +51,7 @@ impl Past {
             direction: report.direction.word().to_owned(),
             exit: report.exit().code(),
             seconds: report.took.as_secs_f64(),
-            text: summary::line(report, true).unwrap_or_default(),
+            text: summary::untimed(report),
             counts: json!({ "pulled": report.pulled(), "pushed": report.pushed(), "held": report.held() }),
         }
     }

@@ -68,9 +68,19 @@ fn push_item(text: &mut String, root: &RootReport, item: &Item) {
         let _ = write!(text, " {}", printable(&item.uniq));
     }
     if !item.detail.is_empty() {
-        let _ = write!(text, " ({})", printable(&item.detail));
+        let _ = write!(text, " ({})", detail(root, item));
     }
     let _ = writeln!(text, "{}", why_held(item));
+}
+
+/// From where a message was moved, without its name if that is the same; otherwise the detail as it is.
+fn detail(root: &RootReport, item: &Item) -> String {
+    let from = item.detail.strip_prefix(b"from ").and_then(|from| from.strip_suffix(printable(&item.uniq).as_bytes()));
+    match from {
+        Some([]) if item.kind == Kind::Moved => format!("from {}", place(root, b"")),
+        Some([folder @ .., b'/']) if item.kind == Kind::Moved => format!("from {}", path(&root.root, folder)),
+        _ => printable(&item.detail),
+    }
 }
 
 fn why_held(item: &Item) -> &'static str {
@@ -127,7 +137,9 @@ mod tests {
             item(Host::Client, Kind::New, ".Work", "2.a"),
             item(Host::Client, Kind::Deleted, "", "3\u{1b}[2Jx"),
             Item { held: Some(Reason::NoDelete), ..item(Host::Server, Kind::Deleted, "", "4.a") },
-            Item { detail: b"from .Old".to_vec(), ..item(Host::Server, Kind::Moved, ".New", "5.a") },
+            Item { detail: b"from .Old/5.a".to_vec(), ..item(Host::Server, Kind::Moved, ".New", "5.a") },
+            Item { detail: b"from 6.a".to_vec(), ..item(Host::Server, Kind::Moved, ".New", "6.a") },
+            Item { detail: b"from .Old/6.b".to_vec(), ..item(Host::Server, Kind::Moved, ".New", "7.a") },
         ];
         Report {
             client: "laptop".into(),
@@ -147,7 +159,7 @@ mod tests {
         at the server, host:
           Maildir: 1 deleted (held back)
             delete 4.a [held back by --no-delete]
-          Maildir/.New: 1 moved
+          Maildir/.New: 3 moved
         ");
     }
 
@@ -158,7 +170,9 @@ mod tests {
         pull new            Maildir/.Work 2.a
         pull deleted        Maildir 3\x1b[2Jx
         push deleted        Maildir 4.a [held back by --no-delete]
-        push moved          Maildir/.New 5.a (from .Old)
+        push moved          Maildir/.New 5.a (from Maildir/.Old)
+        push moved          Maildir/.New 6.a (from Maildir)
+        push moved          Maildir/.New 7.a (from .Old/6.b)
         ");
     }
 }

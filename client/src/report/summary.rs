@@ -4,10 +4,19 @@ use std::time::Duration;
 
 use smd_protocol::names::printable;
 
-use super::{Counts, Report};
+use super::{Counts, Guard, Report};
 
 /// The line, or `None` when nothing happened, nothing is held back and nobody is watching.
 pub fn line(report: &Report, watched: bool) -> Option<String> {
+    told(report, watched, &format!(" in {}", seconds(report.took)))
+}
+
+/// The line without how long it took, for a table that has a column of it.
+pub fn untimed(report: &Report) -> String {
+    told(report, true, "").unwrap_or_default()
+}
+
+fn told(report: &Report, watched: bool, took: &str) -> Option<String> {
     let server = printable(report.server.as_bytes());
     let (pulled, pushed) = (words(&report.pulled()), words(&report.pushed()));
     let (pull, push) = if report.dry_run { ("would pull", "would push") } else { ("pulled", "pushed") };
@@ -23,10 +32,12 @@ pub fn line(report: &Report, watched: bool) -> Option<String> {
         if held + guarded == 0 && !watched {
             return None;
         }
-        let nothing = if held + guarded == 0 { "nothing to do" } else { "nothing done" };
+        let stopped = |guard: &Guard| matches!(guard, Guard::Swapped { .. } | Guard::OtherHeaders { .. });
+        let stopped = report.roots.iter().filter_map(|root| root.guard.as_ref()).any(stopped);
+        let nothing = if held + guarded == 0 && !stopped { "nothing to do" } else { "nothing done" };
         parts.push(format!("{nothing} with {server}"));
     }
-    let mut text = format!("{} in {}", parts.join("; "), seconds(report.took));
+    let mut text = format!("{}{took}", parts.join("; "));
     let bytes = report.traffic.sent + report.traffic.received;
     text.push_str(&format!(" ({})", size(bytes)));
     if held > 0 {

@@ -43,7 +43,7 @@ pub fn of(report: &Report) -> Vec<Warning> {
     }
     warnings.extend(troubles(report));
     for root in &report.roots {
-        conflicts(root, &mut warnings);
+        conflicts(root, &host_name(report, Host::Client), &mut warnings);
         warnings.extend(root.notes.iter().map(|note| mild(format!("{}: {note}.", place(root, b"")))));
         warnings.extend(root.restored.iter().map(|folder| {
             let place = place(root, folder);
@@ -89,12 +89,11 @@ fn troubles(report: &Report) -> impl Iterator<Item = Warning> {
     named.chain(rest)
 }
 
-fn conflicts(root: &RootReport, warnings: &mut Vec<Warning>) {
+fn conflicts(root: &RootReport, client: &str, warnings: &mut Vec<Warning>) {
     for conflict in root.conflicts.iter().take(NAMED) {
         let (place, uniq) = (place(root, &conflict.folder), printable(&conflict.uniq));
         let fresh = printable(&conflict.fresh);
-        warnings
-            .push(mild(format!("{place}: two messages were called {uniq}; both are kept, the client's as {fresh}.")));
+        warnings.push(mild(format!("{place}: two messages were called {uniq}; both are kept, {client}'s as {fresh}.")));
     }
     let rest = root.conflicts.len().saturating_sub(NAMED);
     if rest > 0 {
@@ -181,7 +180,7 @@ mod tests {
         insta::assert_snapshot!(texts(&report), @r"
         Maildir: 2 steps were not done; the next run proposes them again.
         .b/\x07 at host: cannot be read.
-        Maildir/.a: two messages were called 1; both are kept, the client's as fresh.
+        Maildir/.a: two messages were called 1; both are kept, laptop's as fresh.
         ");
     }
 }
