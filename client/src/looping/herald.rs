@@ -12,6 +12,7 @@ use std::thread;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::report::{Guard, Report, items, summary, warnings};
+use crate::wrap;
 
 /// Says things on stderr, and those that need a person to a command too.
 #[derive(Debug, Default)]
@@ -85,6 +86,13 @@ impl Herald {
         print(&format!("{endpoint}: {text}\n"));
     }
 
+    /// Tells, when asked to tell more, that from now on both hosts are watched.
+    pub(super) fn watching(&self, endpoint: &str) {
+        if self.verbose > 0 {
+            self.remark(endpoint, "watching both hosts");
+        }
+    }
+
     fn with<T>(&self, endpoint: &str, change: impl FnOnce(&mut Said) -> T) -> T {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         change(said.entry(endpoint.to_owned()).or_default())
@@ -130,6 +138,7 @@ fn sayings(endpoint: &str, report: &Report) -> Vec<Saying> {
 
 /// One write, so that lines of several endpoints do not mix; nobody is left to tell when stderr is closed.
 fn print(text: &str) {
+    let text = wrap::fit(text, wrap::width(io::stderr()));
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 

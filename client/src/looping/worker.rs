@@ -64,6 +64,8 @@ pub(super) struct Worker {
     rested: bool,
     /// What was said about what cannot be watched.
     unwatched: Vec<String>,
+    /// Whether it was said that both hosts are watched.
+    seen: bool,
 }
 
 /// A config as it was read.
@@ -91,6 +93,7 @@ impl Worker {
             session: None,
             rested: false,
             unwatched: Vec::new(),
+            seen: false,
         }
     }
 
@@ -281,6 +284,12 @@ impl Worker {
         self.place.board.note(&self.place.name, |one| {
             (one.doing, one.next, one.unwatched) = (doing, next, unwatched);
         });
+        if (doing == Doing::Watching) != self.seen {
+            self.seen = !self.seen;
+            if self.seen {
+                self.place.herald.watching(&self.place.name);
+            }
+        }
         match self.session {
             Some(_) => self.rest(until),
             None => self.place.desk.wait(until),
