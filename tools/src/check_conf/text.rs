@@ -39,11 +39,11 @@ impl Check<'_> {
     /// Everything, for a person.
     pub fn listing(&self) -> String {
         let mut text = format!(
-            "{} {}, {} {}\n",
+            "Versions: {} {}, {} {}\n",
             self.client,
             env!("CARGO_PKG_VERSION"),
             self.server,
-            self.server_version.unwrap_or("of an older version")
+            self.server_version.unwrap_or("an older one")
         );
         self.roots.iter().for_each(|root| text.push_str(&self.table(root)));
         text.push('\n');
@@ -239,7 +239,7 @@ mod tests {
         let listing = check(&roots).listing().replace(env!("CARGO_PKG_VERSION"), "0.2.0");
         assert!(listing.lines().all(|line| line.chars().count() <= WIDTH), "{listing}");
         insta::assert_snapshot!(listing, @r"
-        laptop 0.2.0, office 0.2.0
+        Versions: laptop 0.2.0, office 0.2.0
 
           Mail here                      Maildir at office
           INBOX                          .                              both
