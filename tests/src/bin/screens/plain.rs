@@ -10,9 +10,36 @@ pub(crate) fn plain(text: &str) -> String {
 fn line(text: &str) -> String {
     let text = dates(text);
     let text = between(&text, " in ", " s", "0.42", |inner| inner.parse::<f64>().is_ok());
+    let text = begun(text);
     let text = between(&text, "(process ", ")", "4711", number);
+    let text = between(&text, " (", " B)", "205", number);
+    let text = between(&text, " (", " KiB)", "5.2", |inner| inner.parse::<f64>().is_ok());
+    let text = between(&text, "begun ", " s ago", "3", number);
+    let text = between(&text, "success: ", " s ago", "1", number);
+    let text = between(&text, "iB ", " MiB/s", "5.25", |inner| inner.parse::<f64>().is_ok());
+    let text = between(&text, "MiB/s ", "s left", "2", number);
+    let text = between(&text, "/123 ", " MiB ", "13.92", |inner| inner.parse::<f64>().is_ok());
+    let text = row(text);
     let text = between(&text, "127.0.0.1 port ", ":", "22", number);
     text.replace("127.0.0.1 port", "cellar port")
+}
+
+/// A line that begins with how long a run took, since the one above was full.
+fn begun(text: String) -> String {
+    match text.strip_prefix("  ").and_then(|rest| rest.split_once(" s (")) {
+        Some((took, rest)) if took.parse::<f64>().is_ok() => format!("  0.42 s ({rest}"),
+        _ => text,
+    }
+}
+
+/// A row of the table of past runs: how long it took.
+fn row(text: String) -> String {
+    let took = text.get(33..41).is_some_and(|took| took.ends_with(" s") && took.trim_start().len() < 8);
+    if text.starts_with("2026-01-05 09:30:00  ") && took {
+        format!("{}  0.42 s{}", &text[..33], &text[41..])
+    } else {
+        text
+    }
 }
 
 fn number(text: &str) -> bool {

@@ -52,7 +52,7 @@ pub(crate) fn all() -> String {
     tools(&mut show);
     the_loop(&mut show);
     show.page.chapter("Help");
-    show.screen("`--help` fits on the screen.", &["smd-sync --help"]);
+    show.screen("Options, examples and exit codes.", &["smd-sync --help"]);
     show.screen("A slip of the fingers.", &["smd-sync --dryrun", "echo $?"]);
     show.page.finish()
 }
@@ -89,7 +89,10 @@ fn everyday(show: &mut Show) {
     file_under(&work[1], &here, ".Archive");
     let name = work[3].display().to_string();
     fs::rename(&work[3], name.replace("2,", "2,F")).expect("a flag can be set");
-    show.screen("`-v` names every message; first what came, then what went.", &["smd-sync -v"]);
+    show.screen(
+        "`-v` names every message: `pull` is what was done here, `push` what was done at the other host.",
+        &["smd-sync -v"],
+    );
 }
 
 fn dry_runs(show: &mut Show) {
@@ -191,9 +194,11 @@ fn tools(show: &mut Show) {
 
     show.page.chapter("Is the config right?");
     show.furnished();
+    show.stage.endpoint("default", "EXCLUDE=.Trash .Spam\n");
+    show.screen("A line of it makes no sense.", &["smd-check-conf", "echo $?"]);
     show.stage.message(&there, ".Trash", Some("S"), 900);
     show.stage.message(&here, ".Drafts", Some("DS"), 900);
-    show.stage.endpoint("default", "EXCLUDE=.Trash .Spam\n");
+    show.stage.endpoint("default", "EXCLUDE=\".Trash .Spam\"\n");
     show.screen("A config that works.", &["smd-check-conf", "echo $?"]);
     let translated = "MAILBOX_LOCAL=Mail\nMAILBOX_REMOTE=Maildir\n\
                       TRANSLATOR_LR=\"smd-translate -m nodots -d LR default\"\n\
@@ -219,5 +224,11 @@ fn the_loop(show: &mut Show) {
     show.screen("How the loop fares, asked from another terminal.", &["smd-loop --status", "smd-sync"]);
     assert!(runs(child.id()) && signal(child.id(), rustix::process::Signal::TERM), "the loop runs");
     child.wait().expect("the loop ends");
+    show.furnished();
+    show.stage.message(&there, ".Work", None, 2000);
+    show.stage.quietly("smd-sync", &["-q"]);
+    show.stage.quietly("smd-pull", &["-q"]);
+    fs::rename(&there, show.stage.office("away")).expect("it can be moved");
+    show.stage.quietly("smd-sync", &["-q"]);
     show.screen("How the last runs went.", &["smd-sync --status"]);
 }
