@@ -416,3 +416,21 @@ fn a_message_that_only_the_first_round_of_a_look_met_is_looked_for() {
         ],
     });
 }
+
+#[test]
+fn what_a_cut_first_run_brought_waits_while_its_other_half_cannot_be_read() {
+    let event = |way, depth, mishap| Event::Run { client: 0, way, keep: false, dry: false, depth, mishap };
+    kept(&Case {
+        seed: 40_014_962,
+        clients: 1,
+        habit: Habit::Tidy,
+        disk: 6,
+        events: vec![
+            Event::User(0, Act::Deliver(76, 76, 49, 66), true),
+            Event::User(0, Act::Move(84, 57), true),
+            event(Way::Sync, 0, Mishap::Both(Fault::Crash(775), Fault::ThenCrash(382, 252))),
+            Event::User(1, Act::Rename(244, 108), true),
+            event(Way::Push, 1, Mishap::Fault(1, Fault::Once(194, 167))),
+        ],
+    });
+}

@@ -464,12 +464,12 @@ impl<F: Fs> RootRun<F> {
         Ok(self.store.note_begun(brings)?)
     }
 
-    /// What a run that was cut was bringing, on top of the base of this run.
+    /// What a run that was cut was bringing.
     ///
     /// # Errors
     /// When its note cannot be read.
     pub fn begun(&self) -> Result<Delta, RunError> {
-        if self.chosen.is_none() { Ok(Delta::default()) } else { Ok(self.store.begun()?) }
+        Ok(self.store.begun()?)
     }
 
     /// The batch's applier, for contents that come in.

@@ -7,7 +7,7 @@
 //!
 //! Deliberately not here: what is made of it (`smd_protocol::reconcile`).
 
-use smd_protocol::Delta;
+use smd_protocol::{BaseId, Delta, Digest};
 
 use super::{Store, StoreError, tail, text};
 use crate::error::Context;
@@ -18,22 +18,28 @@ use crate::root::if_there;
 /// Larger than any batch's note gets, in bytes; a larger one is not ours.
 const NOTE_MAX: u64 = 256 << 20;
 
+/// Stands for the base where there is none; no base has it, since theirs count from 1.
+const NO_BASE: BaseId = BaseId { counter: 0, digest: Digest([0; 24]) };
+
 impl<F: Fs> Store<F> {
     fn note_name(&self) -> Vec<u8> {
         [&self.name[..], b".begun"].concat()
     }
 
-    /// Notes what the batch is about to bring, on top of the current base; without one an adopt matches by bytes anyway.
+    /// Notes what the batch is about to bring, on top of the current base or of none.
     ///
     /// # Errors
     /// When the note cannot be written.
     pub fn note_begun(&self, brings: &Delta) -> Result<(), StoreError> {
-        let Some(current) = self.ids.current else { return Ok(()) };
         let dir = self.dir()?;
+        if self.ids.current.is_none() {
+            // No base made the way to this directory durable yet.
+            self.pair.sync_way()?;
+        }
         let (name, fs) = (self.note_name(), &*self.pair.fs);
         let mut payload = Vec::new();
         text::put_changes(&mut payload, brings, None);
-        let record = tail::next_record(&current, &payload);
+        let record = tail::next_record(&self.ids.current.unwrap_or(NO_BASE), &payload);
         // Durable, since the other host may keep what was brought when this one crashes.
         write_beside(fs, dir, &name, &[&record])
             .and_then(|()| put_in_place(fs, dir, &name))
@@ -41,17 +47,20 @@ impl<F: Fs> Store<F> {
         Ok(())
     }
 
-    /// What a run was bringing when it was cut, if the base is still the one that it went on from.
+    /// What a run was bringing when it was cut, if the base is still the one that it went on from. One that went on from
+    /// none may have been uniting two hosts of which this one had a base, and that base still stands.
     ///
     /// # Errors
     /// When there is a note and it cannot be read.
     pub fn begun(&self) -> Result<Delta, StoreError> {
-        let (Some(current), Some(dir)) = (self.ids.current, &self.pair.dir) else { return Ok(Delta::default()) };
+        let Some(dir) = &self.pair.dir else { return Ok(Delta::default()) };
         let name = self.note_name();
         let note = read_file(&*self.pair.fs, dir, &name, NOTE_MAX).context("read", self.pair.shown(&name))?;
         let note = note.unwrap_or_default();
         let brings = match tail::read_tail(&note, 0, None).next {
-            Some((id, _, payload)) if id == current => text::read_changes(&note[payload]).map(|(delta, _)| delta),
+            Some((id, _, payload)) if id == NO_BASE || Some(id) == self.ids.current => {
+                text::read_changes(&note[payload]).map(|(delta, _)| delta)
+            }
             _ => None,
         };
         Ok(brings.unwrap_or_default())

@@ -243,8 +243,9 @@ fn a_note_of_what_a_batch_brings_counts_for_its_base_alone() {
     let world = World::new();
     let brings = changes("a: +x +y:2,S");
     let mut store = world.open();
-    store.note_begun(&brings).expect("nothing to note with");
     assert_eq!(store.begun().expect("none"), Delta::default());
+    store.note_begun(&brings).expect("writes");
+    assert_eq!(world.open().begun().expect("reads"), brings, "a first run that was cut");
     step(&mut store, 1, ": +a");
     store.note_begun(&brings).expect("writes");
     assert_eq!(world.open().begun().expect("reads"), brings);
