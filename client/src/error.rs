@@ -16,6 +16,7 @@ use crate::connect::{Ending, StartError};
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::exit::Exit;
 use crate::hooks::Failed;
+use crate::looping::file::configured;
 use crate::session::SessionError;
 
 /// How many of the last lines of ssh's stderr are shown.
@@ -63,9 +64,15 @@ impl Failure {
                 Exit::Config,
                 format!("There is no {}.", file.display()),
             )
-            .hint(format!(
-                "write one and edit it: {program} -t{name}\nor name two Maildirs: {program} ~/Maildir user@host:Maildir"
-            )),
+            .hint(match configured(file.parent().unwrap_or(file)).as_slice() {
+                [] => format!(
+                    "write one and edit it: {program} -t{name}\n\
+                     or name two Maildirs: {program} ~/Maildir user@host:Maildir"
+                ),
+                there => {
+                    format!("write one and edit it: {program} -t{name}\nor one that there is: {}", there.join(", "))
+                }
+            }),
             EndpointError::Config(ConfigError::Exists(file)) => {
                 Self::new(Exit::Config, format!("{} exists already; nothing was written.", file.display()))
                     .hint("edit it, or remove it first")
@@ -75,7 +82,7 @@ impl Failure {
             }
             EndpointError::Config(_) | EndpointError::Exclude { .. } => {
                 Self::new(Exit::Config, "The config file makes no sense.").cause(&error).hint(format!(
-                    "every key is explained in a fresh template, ~/.smd/config.example: {program} -t example"
+                    "correct it, then try it: smd-check-conf{name}\nevery key is explained in: man smd-config"
                 ))
             }
             EndpointError::Overlap(_) => Self::new(Exit::Config, "Two mailbox roots overlap.").cause(&error),
@@ -164,7 +171,11 @@ impl Failure {
             }
             SessionError::Refused { .. } => said(Self::new(Exit::Refused, format!("{server} refused.")).cause(&error)),
             SessionError::Config { .. } => {
-                Self::new(Exit::Config, "The endpoint cannot be used as it is configured.").cause(&error)
+                let failure = Self::new(Exit::Config, "The endpoint cannot be used as it is configured.").cause(&error);
+                match endpoint.home.config_file(&endpoint.name).exists() {
+                    true => failure.hint(format!("it says what to change: smd-check-conf {}", endpoint.name)),
+                    false => failure,
+                }
             }
             SessionError::Io { .. } => said(Self::new(Exit::Io, "Reading or writing failed.").cause(&error)),
             SessionError::Interrupted => {

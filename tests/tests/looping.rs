@@ -178,6 +178,12 @@ fn an_error_that_needs_a_person_is_said_once_and_the_mending_too() {
 }
 
 #[test]
+fn an_endpoint_that_was_mistyped_ends_the_loop_at_once_and_those_that_there_are_are_named() {
+    let world = world();
+    smd(&world, "smd-loop", &["wrok"]).exits(78).says("There is no ").says("or one that there is: work");
+}
+
+#[test]
 fn the_loop_file_is_written_to_be_edited_and_read_again_on_request() {
     let world = world();
     let file = world.client().smd_home().join("loop");

@@ -136,7 +136,7 @@ fn name(word: &[u8]) -> Result<String, String> {
 pub fn write_template(home: &SmdHome) -> Result<PathBuf, FileError> {
     let file = path(home);
     let mut text = TEMPLATE.to_owned();
-    let names = configured(home);
+    let names = configured(home.path());
     if names.is_empty() {
         text.push_str("#\n# There is no endpoint yet. smd-sync -t NAME writes ~/.smd/config.NAME.\n\n# 5 5 default\n");
     } else {
@@ -151,9 +151,9 @@ pub fn write_template(home: &SmdHome) -> Result<PathBuf, FileError> {
     Ok(file)
 }
 
-/// The endpoints that have a config file, in order.
-fn configured(home: &SmdHome) -> Vec<String> {
-    let names = fs::read_dir(home.path()).into_iter().flatten().flatten();
+/// The endpoints that have a config file in the directory, in order.
+pub(crate) fn configured(dir: &Path) -> Vec<String> {
+    let names = fs::read_dir(dir).into_iter().flatten().flatten();
     let names = names.filter_map(|entry| entry.file_name().to_str()?.strip_prefix("config.").map(str::to_owned));
     let mut names: Vec<String> =
         names.filter(|one| one != "example" && !one.ends_with('~') && name(one.as_bytes()).is_ok()).collect();

@@ -37,7 +37,9 @@ use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use smd_protocol::wire::SILENCE_SECONDS;
 
-use crate::args::Typed;
+use crate::args::{Command, Target, Typed};
+use crate::config::ConfigError;
+use crate::endpoint::EndpointError;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::home::SmdHome;
@@ -88,6 +90,14 @@ fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
         return Ok(tell_status(&home, args.typed.json, output));
     }
     let entries = entries(args, &home).map_err(|error| of_file(&home, &error))?;
+    // A slip of the pen is told at once. What the loop file names may come later, and others of it go on.
+    for name in &args.endpoints {
+        let file = home.config_file(name);
+        if !file.try_exists().unwrap_or(true) {
+            let error = EndpointError::Config(ConfigError::Missing(file));
+            return Err(Failure::endpoint(&Target::Endpoint(name.clone()), Command::Sync, error));
+        }
+    }
     let seat = Seat::take(&home).map_err(|error| of_seat(&error))?;
     let cannot = |error: &io::Error| failure(Exit::Bug, "The loop cannot be started.", error, "smd-loop --help");
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCONT]).map_err(|error| cannot(&error))?;
@@ -226,7 +236,13 @@ fn of_seat(error: &SeatError) -> Failure {
             causes: Vec::new(),
             hint: Some("look at it: smd-loop --status".to_owned()),
         },
-        SeatError::Io(..) => failure(Exit::Io, "The loop's socket cannot be made.", error, "is the disk full?"),
+        SeatError::Io(_, why) => {
+            let hint = match why.kind() {
+                io::ErrorKind::PermissionDenied => "is that directory yours, and may you write there?",
+                _ => "is the disk full?",
+            };
+            failure(Exit::Io, "The loop's socket cannot be made.", error, hint)
+        }
     }
 }
 
