@@ -182,7 +182,12 @@ impl<'a> Reader<'a> {
         let unknown = |line: &&Line| !KEYS.contains(&line.key.as_str()) && !self.lines.used.contains(&line.key);
         match self.lines.lines.iter().find(unknown) {
             Some(line) => {
-                Err(self.wrong(line, format!("the key {} is not known, and no ${} uses it", line.key, line.key)))
+                let capitals = line.key.to_ascii_uppercase();
+                let text = match KEYS.contains(&capitals.as_str()) {
+                    true => format!("the key {} is not known: write it in capitals, {capitals}", line.key),
+                    false => format!("the key {} is not known, and no ${} uses it", line.key, line.key),
+                };
+                Err(self.wrong(line, text))
             }
             None => Ok(()),
         }
@@ -213,7 +218,19 @@ impl<'a> Reader<'a> {
         let Some(line) = self.set("SERVERNAME") else {
             return Err(self.missing("SERVERNAME is not set: the host that ssh is to connect to"));
         };
-        Destination::parse(line.value.trim_ascii()).map_err(|error| self.wrong(line, format!("SERVERNAME: {error}")))
+        let destination = Destination::parse(line.value.trim_ascii())
+            .map_err(|error| self.wrong(line, format!("SERVERNAME: {error}; what ssh HOST takes is meant")))?;
+        // An address of IPv6 has two colons at least. ssh would look for a host of this very name.
+        match destination.host().split_once(':') {
+            Some((_, port)) if !port.contains(':') => {
+                let text = format!(
+                    "SERVERNAME: `{}` cannot be the name of a host: a path is for MAILBOX, and a port for SSH=\"ssh -p 2222\"",
+                    destination.as_str()
+                );
+                Err(self.wrong(line, text))
+            }
+            _ => Ok(destination),
+        }
     }
 
     fn client(&self) -> Result<Option<String>, ConfigError> {
@@ -321,7 +338,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_an_error_unless_something_uses_it() {
-        wrong("SERVERNAME=h\nMAILBOX=M\nMAILBOXX=x\n", "c, line 3: the key MAILBOXX is not known");
+        wrong("SERVERNAME=h\nMAILBOX=M\nMAILBOXX=x\n", "c, line 3: the key MAILBOXX is not known, and no");
+        wrong("Mailbox=M\n", "c, line 1: the key Mailbox is not known: write it in capitals, MAILBOX");
         assert_eq!(good("BASE=Mail\nSERVERNAME=h\nMAILBOX=$BASE/x\n").mailboxes[0].remote, b"Mail/x");
     }
 
@@ -331,6 +349,18 @@ mod tests {
         wrong("SERVERNAME=h\n", "MAILBOX is not set");
         wrong("SERVERNAME=h\nMAILBOX_LOCAL=M\n", "MAILBOX is not set");
         wrong("SERVERNAME=-oX\nMAILBOX=M\n", "line 1: SERVERNAME");
+        wrong(
+            "SERVERNAME = h\nMAILBOX=M\n",
+            "line 1: expected KEY=value, found `SERVERNAME`: there are no blanks around =",
+        );
+    }
+
+    #[test]
+    fn a_port_or_a_path_is_no_part_of_the_servers_name() {
+        for odd in ["h:2222", "me@h:Maildir", "ssh://h"] {
+            wrong(&format!("SERVERNAME={odd}\nMAILBOX=M\n"), "line 1: SERVERNAME: `");
+        }
+        assert_eq!(good("SERVERNAME=me@fe80::1\nMAILBOX=M\n").server.as_str(), "me@fe80::1");
     }
 
     #[test]

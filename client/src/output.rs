@@ -108,7 +108,10 @@ impl Output {
         if !self.voice.quiet {
             let program = which.name();
             let argument = if name == "default" { String::new() } else { format!(" {name}") };
-            self.say(&format!("{} written; edit it, then look with: {program} -d{argument}\n", path.display()));
+            self.say(&format!(
+                "{} written; edit it, then try it: smd-check-conf{argument}; then: {program}{argument}\n",
+                path.display()
+            ));
         }
         Exit::Ok
     }

@@ -82,7 +82,9 @@ impl Reader<'_> {
         if key.is_empty() || self.peek() != Some(b'=') {
             let line = self.text[self.at..].split(|&byte| byte == b'\n').next().unwrap_or_default();
             let what = if key.is_empty() { printable(line) } else { key };
-            return Err(wrong(format!("expected KEY=value, found `{}`", what.trim_end())));
+            let spaced = line.trim_ascii_start().first() == Some(&b'=');
+            let hint = if spaced { ": there are no blanks around =" } else { "" };
+            return Err(wrong(format!("expected KEY=value, found `{}`{hint}", what.trim_end())));
         }
         self.at += 1;
         let value = self.value(&key).map_err(&wrong)?;

@@ -21,6 +21,10 @@ pub struct Explanation {
     pub hint: Option<String>,
 }
 
+/// What to do where ssh does not find our server.
+const MISSING: &str =
+    "install it there, or say where it is: REMOTE_COMMAND=PATH in the config, or --remote-command PATH";
+
 /// Explains why the server's Hello never came, or why the connection broke after it (`met`).
 pub fn explain(endpoint: &Endpoint, ending: &Ending, met: bool) -> Explanation {
     let Transport::Rsh { rsh, destination, .. } = &endpoint.transport else {
@@ -37,7 +41,7 @@ pub fn explain(endpoint: &Endpoint, ending: &Ending, met: bool) -> Explanation {
     if !met {
         if matches!(code, Some(127)) || said(&["command not found", "smd-server: not found", "unknown command"]) {
             let heading = format!("smd-server is not installed on {host}.");
-            return explanation(Exit::Config, heading, "install it there, or give --remote-command PATH".to_owned());
+            return explanation(Exit::Config, heading, MISSING.to_owned());
         }
         if matches!(code, Some(126)) || (code != Some(255) && said(&["permission denied"])) {
             let heading = format!("smd-server cannot be started on {host}.");
@@ -60,7 +64,10 @@ pub fn explain(endpoint: &Endpoint, ending: &Ending, met: bool) -> Explanation {
             return explanation(
                 Exit::Refused,
                 heading,
-                format!("this must work without a question: {rsh} -o BatchMode=yes {to} true"),
+                format!(
+                    "this must work without a question: {rsh} -o BatchMode=yes {to} true\n\
+                     how to make a key for it is at the end of: man smd-config"
+                ),
             );
         }
         if said(&["could not resolve hostname", "name or service not known", "name resolution"]) {
@@ -171,7 +178,7 @@ mod tests {
     fn a_missing_server_is_to_be_installed() {
         let heading = "smd-server is not installed on host.";
         let explanation = check(127, "bash: line 1: smd-server: command not found", false, Exit::Config, heading);
-        assert_eq!(explanation.hint.as_deref(), Some("install it there, or give --remote-command PATH"));
+        assert_eq!(explanation.hint.as_deref(), Some(MISSING));
         check(127, "zsh:1: no such file or directory: /x", false, Exit::Config, heading);
         check(1, "sh: smd-server: not found", false, Exit::Config, heading);
         check(126, "bash: /x: Permission denied", false, Exit::Refused, "smd-server cannot be started on host.");

@@ -92,7 +92,10 @@ impl Check<'_> {
             text.push_str(&wrapped("Change: ", why));
         }
         for root in self.roots.iter().filter(|root| root.absent == [true, true]) {
-            let both = format!("neither host has {}; make one of them, or correct MAILBOX", printable(&root.here));
+            // Two names may be meant for one.
+            let blank = if self.roots.len() > 1 { " (a blank within a name is written %20)" } else { "" };
+            let both =
+                format!("neither host has {}; make one of them, or correct MAILBOX{blank}", printable(&root.here));
             text.push_str(&wrapped("Change: ", &both));
         }
         for pattern in idle_everywhere(self.roots) {
