@@ -173,7 +173,7 @@ impl Failure {
             SessionError::Config { .. } => {
                 let failure = Self::new(Exit::Config, "The endpoint cannot be used as it is configured.").cause(&error);
                 match endpoint.home.config_file(&endpoint.name).exists() {
-                    true => failure.hint(format!("it says what to change: smd-check-conf {}", endpoint.name)),
+                    true => failure.hint(format!("see what to change: smd-check-conf {}", endpoint.name)),
                     false => failure,
                 }
             }
