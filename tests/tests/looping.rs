@@ -180,7 +180,11 @@ fn an_error_that_needs_a_person_is_said_once_and_the_mending_too() {
 #[test]
 fn an_endpoint_that_was_mistyped_ends_the_loop_at_once_and_those_that_there_are_are_named() {
     let world = world();
-    smd(&world, "smd-loop", &["wrok"]).exits(78).says("There is no ").says("or one that there is: work");
+    let looping = Loop::start(&world, &["wrok"]);
+    wait_for_end(looping.pid());
+    let (code, said) = looping.code();
+    assert_eq!(code, Some(78), "{said}");
+    assert!(said.starts_with("Error: There is no ") && said.ends_with("or one that there is: work"), "{said}");
 }
 
 #[test]
