@@ -434,3 +434,23 @@ fn what_a_cut_first_run_brought_waits_while_its_other_half_cannot_be_read() {
         ],
     });
 }
+
+#[test]
+fn a_message_edited_there_that_both_users_move_after_a_cut_run_is_one_message() {
+    let event = |way, mishap| Event::Run { client: 1, way, keep: false, dry: false, depth: 0, mishap };
+    kept(&Case {
+        seed: 40_031_721,
+        clients: 2,
+        habit: Habit::Tidy,
+        disk: 0,
+        events: vec![
+            Event::User(1, Act::Deliver(3, 29, 168, 151), true),
+            Event::Settle(0),
+            Event::User(0, Act::EditHeader(243, 144), true),
+            event(Way::Pull, Mishap::Fault(0, Fault::Forever(990, 74))),
+            Event::User(2, Act::Rename(255, 131), true),
+            Event::User(0, Act::Move(18, 137), true),
+            Event::Settle(0),
+        ],
+    });
+}

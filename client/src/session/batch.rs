@@ -99,7 +99,8 @@ impl<F: Fs> Pair<F> {
         }
         let base = self.local.stored()?;
         for (folder, change) in &mut unsure.folders {
-            change.set.retain(|seen| base.entry(&Name::new(folder, &seen.entry.uniq)).is_none());
+            let known = |name: &Name, content| base.entry(name).is_some_and(|base| base.content == content);
+            change.set.retain(|seen| !known(&Name::new(folder, &seen.entry.uniq), seen.entry.content));
         }
         unsure.folders.retain(|_, change| !change.is_empty());
         if !unsure.is_empty() {
@@ -332,10 +333,10 @@ impl ContentSink for Counting<'_> {
     }
 }
 
-/// Adds the messages that these steps bring to a host.
+/// Adds the messages that these steps bring to a host, and those that they give other bytes.
 fn bring<'a>(brings: &mut Delta, steps: impl Iterator<Item = &'a Step>) {
     for step in steps {
-        if let Step::Put { to, dress, bytes } = step {
+        if let Step::Put { to, dress, bytes } | Step::Replace { at: to, dress, bytes } = step {
             let entry =
                 Entry { uniq: to.uniq.clone(), place: dress.place, flags: dress.flags.clone(), content: bytes.content };
             brings.folders.entry(to.folder.clone()).or_default().set.push(Seen::bare(entry));

@@ -138,7 +138,8 @@ fn begun(input: &Input<'_>, ours: &BTreeMap<Name, Entry>, theirs: &BTreeMap<Name
         found.into_iter().filter_map(|pair| Some((ours.get(&pair.0)?.content, pair))).collect();
     let known = notes().filter_map(|(folder, entry)| {
         let name = Name::new(folder, &entry.uniq);
-        if input.base.entry(&name).is_some() {
+        // Of a message that was to be given other bytes, the base has the old ones.
+        if input.base.entry(&name).is_some_and(|base| base.content == entry.content) {
             return None;
         }
         let (a, b) = by_content.remove(&entry.content)?;

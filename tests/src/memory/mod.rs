@@ -45,7 +45,7 @@ pub use tree::{FileInfo, Restore, Tree};
 pub use dice::Dice;
 use fault::Plan;
 use names::Disk;
-use node::Id;
+use node::{Body, Id};
 
 /// `EIO`, which every call on a dead machine or through a handle from before a crash gives.
 pub const EIO: i32 = 5;
@@ -216,6 +216,17 @@ impl Memory {
     /// Plans a fault; calls are counted for it from now on.
     pub fn arm(&self, fault: Fault) {
         self.core().plan.arm(fault);
+    }
+
+    /// The bytes of all files of which a sync that failed dropped some: no later sync makes them durable.
+    pub fn dropped(&self) -> Vec<Arc<Vec<u8>>> {
+        let core = self.core();
+        let files = core
+            .disk
+            .nodes
+            .values()
+            .filter_map(|node| if let Body::File(file) = &node.body { Some(file) } else { None });
+        files.filter(|file| !file.lost.is_empty()).map(|file| file.bytes.clone()).collect()
     }
 
     /// How many calls failed as planned since the last [`Memory::disarm`].

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use smd_protocol::delta::Mtime;
 
+use super::host::Host;
 use super::mail::{self, Bytes, Tree};
 
 /// See the module's text.
@@ -59,10 +60,12 @@ impl Ledger {
         self.delivered.contains(bytes)
     }
 
-    /// A run with this host ended well: what it saw there is durable.
-    pub fn firm(&mut self, host: usize, seen: &Tree) {
-        let seen = seen.counts();
-        self.fragile.retain(|(at, bytes)| *at != host || !seen.contains_key(bytes));
+    /// A run with this host ended well: what it saw there is durable, but for what an earlier failed sync dropped, of which
+    /// nobody can know.
+    pub fn firm(&mut self, at: usize, host: &Host, seen: &Tree) {
+        let (seen, dropped) = (seen.counts(), host.disk.dropped());
+        let firm = |bytes: &Bytes| seen.contains_key(bytes) && !dropped.contains(bytes);
+        self.fragile.retain(|(other, bytes)| *other != at || !firm(bytes));
     }
 
     /// A host crashed; `left` says whether a content is still somewhere.

@@ -31,7 +31,7 @@ impl User<'_> {
         if self.synced {
             self.host.sync_all();
             let seen = mail::Tree::of(self.host);
-            self.ledger.firm(self.at, &seen);
+            self.ledger.firm(self.at, self.host, &seen);
         }
         in_place
     }

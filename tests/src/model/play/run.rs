@@ -210,7 +210,7 @@ impl World {
             // What a run held back need not be durable.
             let [server, client] = [0, run.client].map(|at| Tree::of(&self.hosts[at]));
             let both = server.in_common(&client);
-            [0, run.client].iter().for_each(|at| lock(&self.shared).ledger.firm(*at, &both));
+            [0, run.client].iter().for_each(|at| lock(&self.shared).ledger.firm(*at, &self.hosts[*at], &both));
         } else if !run.options.dry_run {
             self.untidy.insert(run.client);
             self.doubtful |= meddled;
