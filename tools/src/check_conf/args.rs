@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use clap::builder::Styles;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
-use smd_client::args::{Args, Color, Target, Typed, target};
+use smd_client::args::Args;
 
+use crate::hosts::{Hosts, Voice};
 use crate::import::Kind;
 
 /// The program's name.
@@ -17,9 +18,6 @@ pub const NAME: &str = "smd-check-conf";
 #[derive(Clone, Debug, Parser)]
 #[command(version, disable_version_flag = true, args_override_self = true, styles = Styles::plain(), max_term_width = 80)]
 struct Options {
-    /// An endpoint of ~/.smd, or LOCAL and REMOTE
-    #[arg(value_name = "ENDPOINT | LOCAL REMOTE", num_args = 0..=2, hide = true)]
-    paths: Vec<OsString>,
     /// Write ~/.smd/config.NAME by a config of offlineimap or mbsync
     #[arg(long, num_args = 2, value_names = ["KIND", "FILE"], conflicts_with_all = ["paths", "json", "rsh", "remote_command"])]
     import: Vec<OsString>,
@@ -32,18 +30,8 @@ struct Options {
     /// Print everything as one JSON object
     #[arg(long)]
     json: bool,
-    /// What to run instead of ssh, with its options
-    #[arg(short = 'e', long, value_name = "CMD")]
-    rsh: Option<OsString>,
-    /// Where smd-server is on the other host
-    #[arg(long, value_name = "PATH")]
-    remote_command: Option<OsString>,
-    /// Colours: auto, always or never
-    #[arg(long, value_name = "WHEN", hide_possible_values = true)]
-    color: Option<Color>,
-    /// Print the version
-    #[arg(short = 'V', long, action = clap::ArgAction::Version)]
-    version: (),
+    #[command(flatten)]
+    hosts: Hosts,
 }
 
 /// A config of another program, to be made into ours.
@@ -91,27 +79,15 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<(Args, Option<I
         }
         _ => None,
     };
-    let target = target(NAME, &options.paths).map_err(|text| command.error(ErrorKind::InvalidValue, text))?;
-    if matches!(target, Target::Here(..)) && (options.rsh.is_some() || options.remote_command.is_some()) {
-        let text = "--rsh and --remote-command make no sense for two directories of this host";
-        return Err(command.error(ErrorKind::ArgumentConflict, text));
-    }
-    let typed = Typed {
-        paths: options.paths,
-        dry_run: true,
-        verbose: options.verbose,
-        quiet: options.quiet,
-        json: options.json,
-        rsh: options.rsh,
-        remote_command: options.remote_command,
-        color: options.color,
-        ..Typed::default()
-    };
-    Ok((Args { target, typed }, import))
+    let voice = Voice { verbose: options.verbose, quiet: options.quiet, json: options.json };
+    let args = options.hosts.args(NAME, &mut command, voice)?;
+    Ok((args, import))
 }
 
 #[cfg(test)]
 mod tests {
+    use smd_client::args::Target;
+
     use super::*;
 
     #[test]

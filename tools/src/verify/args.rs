@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 
 use clap::builder::Styles;
-use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
-use smd_client::args::{Args, Color, Target, Typed, target};
+use smd_client::args::Args;
+
+use crate::hosts::{Hosts, Voice};
 
 /// The program's name.
 pub const NAME: &str = "smd-verify";
@@ -14,9 +15,6 @@ pub const NAME: &str = "smd-verify";
 #[derive(Clone, Debug, Parser)]
 #[command(version, disable_version_flag = true, args_override_self = true, styles = Styles::plain(), max_term_width = 80)]
 struct Options {
-    /// An endpoint of ~/.smd, or LOCAL and REMOTE
-    #[arg(value_name = "ENDPOINT | LOCAL REMOTE", num_args = 0..=2, hide = true)]
-    paths: Vec<OsString>,
     /// Name every difference, and pass on what ssh says
     #[arg(short = 'v', long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     verbose: u8,
@@ -26,18 +24,8 @@ struct Options {
     /// Print the comparison as one JSON object
     #[arg(long)]
     json: bool,
-    /// What to run instead of ssh, with its options
-    #[arg(short = 'e', long, value_name = "CMD")]
-    rsh: Option<OsString>,
-    /// Where smd-server is on the other host
-    #[arg(long, value_name = "PATH")]
-    remote_command: Option<OsString>,
-    /// Colours: auto, always or never
-    #[arg(long, value_name = "WHEN", hide_possible_values = true)]
-    color: Option<Color>,
-    /// Print the version
-    #[arg(short = 'V', long, action = clap::ArgAction::Version)]
-    version: (),
+    #[command(flatten)]
+    hosts: Hosts,
 }
 
 /// The clap command.
@@ -66,27 +54,14 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Err
     let mut command = command();
     let matches = command.try_get_matches_from_mut(std::iter::once(OsString::from(NAME)).chain(args))?;
     let options = Options::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
-    let target = target(NAME, &options.paths).map_err(|text| command.error(ErrorKind::InvalidValue, text))?;
-    if matches!(target, Target::Here(..)) && (options.rsh.is_some() || options.remote_command.is_some()) {
-        let text = "--rsh and --remote-command make no sense for two directories of this host";
-        return Err(command.error(ErrorKind::ArgumentConflict, text));
-    }
-    let typed = Typed {
-        paths: options.paths,
-        dry_run: true,
-        verbose: options.verbose,
-        quiet: options.quiet,
-        json: options.json,
-        rsh: options.rsh,
-        remote_command: options.remote_command,
-        color: options.color,
-        ..Typed::default()
-    };
-    Ok(Args { target, typed })
+    let voice = Voice { verbose: options.verbose, quiet: options.quiet, json: options.json };
+    options.hosts.args(NAME, &mut command, voice)
 }
 
 #[cfg(test)]
 mod tests {
+    use smd_client::args::Target;
+
     use super::*;
 
     #[test]
