@@ -4,7 +4,7 @@
 //! stream in both directions, and each host installs when it has what it needs and has sent what was
 //! wanted of it. A step whose local source was gone is taken once more, with the bytes from the other host.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use smd_maildir::apply::Incoming;
 use smd_maildir::fs::Fs;
 use smd_maildir::send::{ContentSink, send_contents};
-use smd_protocol::delta::{Delta, FolderDelta, Meta, Seen};
-use smd_protocol::reconcile::{Component, Side};
+use smd_protocol::delta::{Delta, Meta};
+use smd_protocol::reconcile::{Begun, Component, Side};
 use smd_protocol::wire::{self, Fetch, FromClient, FromServer};
-use smd_protocol::{Content, Entry, Name, Outcome, Source, Step};
+use smd_protocol::{Entry, Name, Outcome, Source, Step};
 use smd_server::link::Job;
 
 use super::SessionError;
@@ -72,11 +72,19 @@ impl<F: Fs> Pair<F> {
                 self.count(component, outcomes, progress.journal());
             }
             let last = later.is_empty();
-            let pairs = now.iter().zip(&outcomes);
-            bring(&mut self.unsure, pairs.flat_map(|(component, outcomes)| unfinished(component, outcomes)));
+            let mut unsure = std::mem::take(&mut self.unsure);
+            for (component, outcomes) in now.iter().zip(&outcomes) {
+                // A failed sync may leave what such a step installed.
+                unsure.bring(&self.input(), component, |side, step| !outcomes[side as usize][step].is_done());
+            }
+            self.unsure = unsure;
             self.mark_adopting(&plan, &mut changes, &|folder| !last || unhandled.contains(folder))?;
             self.commit(std::mem::take(&mut changes), peer)?;
             self.note_unsure()?;
+            // What was settled now has a newer base than the one that the note was for.
+            let mut begun = Begun::default();
+            begun.still_after(&std::mem::take(&mut self.begun));
+            self.begun = begun;
             let after = peer.bytes();
             progress.at(steps_done, after.0 + after.1);
             budget = next_budget((after.0 + after.1) - (before.0 + before.1), since.elapsed(), budget);
@@ -93,16 +101,10 @@ impl<F: Fs> Pair<F> {
     /// brought, and what an earlier run that was cut brought and this one could not settle.
     fn note_unsure(&mut self) -> Result<(), SessionError> {
         let mut unsure = self.unsure.clone();
-        still_begun(&mut unsure, &self.begun);
-        if unsure.is_empty() {
-            return Ok(());
+        unsure.still_after(&self.begun);
+        if !unsure.is_empty() {
+            unsure.forget(self.local.stored()?);
         }
-        let base = self.local.stored()?;
-        for (folder, change) in &mut unsure.folders {
-            let known = |name: &Name, content| base.entry(name).is_some_and(|base| base.content == content);
-            change.set.retain(|seen| !known(&Name::new(folder, &seen.entry.uniq), seen.entry.content));
-        }
-        unsure.folders.retain(|_, change| !change.is_empty());
         if !unsure.is_empty() {
             self.local.note_begun(&unsure)?;
         }
@@ -142,8 +144,8 @@ impl<F: Fs> Pair<F> {
         };
         let (ours, theirs) = (open(Side::Ours), open(Side::Theirs));
         let mut brings = self.unsure.clone();
-        bring(&mut brings, ours.iter().chain(&theirs).map(|(step, _)| step));
-        still_begun(&mut brings, &self.begun);
+        components.iter().for_each(|component| brings.bring(&self.input(), component, |_, _| true));
+        brings.still(&self.begun);
         if !brings.is_empty() {
             self.local.note_begun(&brings)?;
         }
@@ -331,40 +333,6 @@ impl ContentSink for Counting<'_> {
         self.sent.fetch_add(1, Ordering::Relaxed);
         self.sink.end(step, failed)
     }
-}
-
-/// Adds the messages that these steps bring to a host, and those that they give other bytes.
-fn bring<'a>(brings: &mut Delta, steps: impl Iterator<Item = &'a Step>) {
-    for step in steps {
-        if let Step::Put { to, dress, bytes } | Step::Replace { at: to, dress, bytes } = step {
-            let entry =
-                Entry { uniq: to.uniq.clone(), place: dress.place, flags: dress.flags.clone(), content: bytes.content };
-            brings.folders.entry(to.folder.clone()).or_default().set.push(Seen::bare(entry));
-        }
-    }
-    brings.folders.values_mut().for_each(FolderDelta::normalise);
-}
-
-/// The steps of a component that were not finished. A failed sync may leave what such a step installed.
-fn unfinished<'a>(component: &'a Component, outcomes: &'a Outcomes) -> impl Iterator<Item = &'a Step> {
-    let both = [component.ours.open(), component.theirs.open()].into_iter().zip(outcomes);
-    both.flat_map(|(steps, outcomes)| steps.iter().zip(outcomes))
-        .filter(|(_, outcome)| !outcome.is_done())
-        .map(|(step, _)| step)
-}
-
-/// Adds what an earlier run was bringing when it was cut: it is on both hosts, so that no step brings it again, and in no
-/// base until this run commits, which may be cut as well.
-fn still_begun(brings: &mut Delta, begun: &Delta) {
-    let again: HashSet<Content> =
-        brings.folders.values().flat_map(|change| &change.set).map(|seen| seen.entry.content).collect();
-    for (folder, change) in &begun.folders {
-        let kept = change.set.iter().filter(|seen| !again.contains(&seen.entry.content));
-        let change = brings.folders.entry(folder.clone()).or_default();
-        change.set.extend(kept.cloned());
-        change.normalise();
-    }
-    brings.folders.retain(|_, change| !change.is_empty());
 }
 
 /// The contents that these steps need from the other host.

@@ -10,9 +10,9 @@ use smd_maildir::home::{Home, Label, Side as StateSide};
 use smd_maildir::run::{RootRun, RunError, Settings};
 use smd_protocol::names::printable;
 use smd_protocol::pack::Unpacker;
-use smd_protocol::reconcile::{HostView, Input, Limit, Plan, Policy, Stop, reconcile};
+use smd_protocol::reconcile::{Begun, HostView, Input, Limit, Plan, Policy, Stop, reconcile};
 use smd_protocol::wire::{Depth, FromServer, RootAnswer, RootOffer};
-use smd_protocol::{Delta, Digest, Folder, Name, Snapshot};
+use smd_protocol::{Digest, Folder, Name, Snapshot};
 
 use super::SessionError;
 use super::peer::{Peer, trouble, unexpected};
@@ -45,9 +45,9 @@ pub(super) struct Pair<F: Fs> {
     pub(super) ours: HostView,
     pub(super) theirs: HostView,
     /// What a run that was cut was bringing.
-    pub(super) begun: Delta,
+    pub(super) begun: Begun,
     /// What steps of this run that were not finished may have brought all the same.
-    pub(super) unsure: Delta,
+    pub(super) unsure: Begun,
     pub(super) ours_absent: bool,
     pub(super) theirs_absent: bool,
     /// Nothing is done here, since a host cannot look at its root.
@@ -98,8 +98,8 @@ impl<F: Fs> Pair<F> {
             base: Arc::default(),
             ours: HostView::default(),
             theirs: HostView::default(),
-            begun: Delta::default(),
-            unsure: Delta::default(),
+            begun: Begun::default(),
+            unsure: Begun::default(),
             ours_absent: false,
             theirs_absent: false,
             unusable: false,

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use smd_protocol::delta::Present;
 use smd_protocol::pack::{self, Part};
+use smd_protocol::reconcile::Begun;
 use smd_protocol::{BaseId, Delta, Digest, Folder, Name, Outcome, Presence, Section, Snapshot, Step, seeded};
 
 use crate::apply::{Applier, Change, open_message};
@@ -459,7 +460,7 @@ impl<F: Fs> RootRun<F> {
     ///
     /// # Errors
     /// When the note cannot be written.
-    pub fn note_begun(&mut self, brings: &Delta) -> Result<(), RunError> {
+    pub fn note_begun(&mut self, brings: &Begun) -> Result<(), RunError> {
         self.begun = true;
         Ok(self.store.note_begun(brings)?)
     }
@@ -468,7 +469,7 @@ impl<F: Fs> RootRun<F> {
     ///
     /// # Errors
     /// When its note cannot be read.
-    pub fn begun(&self) -> Result<Delta, RunError> {
+    pub fn begun(&self) -> Result<Begun, RunError> {
         Ok(self.store.begun()?)
     }
 

@@ -83,17 +83,20 @@ fn the_note_of_a_batch_that_was_cut_outlives_the_commit_of_an_earlier_one() {
     let (mut run, delta) = world.run();
     let id = run.prepare(1, &delta).expect("prepares");
     run.commit(id).expect("commits");
-    run.note_begun(&delta).expect("notes");
-    let bare = |seen: &smd_protocol::Seen| seen.entry.clone();
-    let noted: Vec<_> = delta.folders.values().flat_map(|change| change.set.iter().map(bare)).collect();
+    let folders = delta.folders.iter();
+    let entries = folders.flat_map(|(folder, change)| change.set.iter().map(move |seen| (folder, &seen.entry)));
+    let merged = entries.map(|(folder, entry)| (Name::new(folder, &entry.uniq), entry.clone())).collect();
+    let noted = Begun { merged, ..Begun::default() };
+    assert!(!noted.is_empty());
+    run.note_begun(&noted).expect("notes");
     run.finish(Depth::Quick);
     drop(run);
 
     let (mut run, _) = world.run();
     let begun = run.begun().expect("reads");
-    assert_eq!(begun.folders.values().flat_map(|change| change.set.iter().map(bare)).collect::<Vec<_>>(), noted);
+    assert_eq!(begun, noted);
     // And goes when its own batch is committed.
-    run.note_begun(&delta).expect("notes");
+    run.note_begun(&noted).expect("notes");
     let id = run.prepare(2, &Delta::default()).expect("prepares");
     run.commit(id).expect("commits");
     run.finish(Depth::Quick);

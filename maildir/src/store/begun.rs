@@ -7,7 +7,9 @@
 //!
 //! Deliberately not here: what is made of it (`smd_protocol::reconcile`).
 
-use smd_protocol::{BaseId, Delta, Digest};
+use smd_protocol::delta::Seen;
+use smd_protocol::reconcile::{Begun, Brought};
+use smd_protocol::{BaseId, Delta, Digest, Name};
 
 use super::{Store, StoreError, tail, text};
 use crate::error::Context;
@@ -17,6 +19,9 @@ use crate::root::if_there;
 
 /// Larger than any batch's note gets, in bytes; a larger one is not ours.
 const NOTE_MAX: u64 = 256 << 20;
+
+/// Stands between what both hosts' steps bring, what the client's bring, and what the server's bring.
+const BETWEEN: &[u8] = b"=\n";
 
 /// Stands for the base where there is none; no base has it, since theirs count from 1.
 const NO_BASE: BaseId = BaseId { counter: 0, digest: Digest([0; 24]) };
@@ -30,7 +35,7 @@ impl<F: Fs> Store<F> {
     ///
     /// # Errors
     /// When the note cannot be written.
-    pub fn note_begun(&self, brings: &Delta) -> Result<(), StoreError> {
+    pub fn note_begun(&self, brings: &Begun) -> Result<(), StoreError> {
         let dir = self.dir()?;
         if self.ids.current.is_none() {
             // No base made the way to this directory durable yet.
@@ -38,7 +43,12 @@ impl<F: Fs> Store<F> {
         }
         let (name, fs) = (self.note_name(), &*self.pair.fs);
         let mut payload = Vec::new();
-        text::put_changes(&mut payload, brings, None);
+        for (at, brought) in [&brings.merged, &brings.alone[0], &brings.alone[1]].into_iter().enumerate() {
+            if at > 0 {
+                payload.extend_from_slice(BETWEEN);
+            }
+            put(&mut payload, brought);
+        }
         let record = tail::next_record(&self.ids.current.unwrap_or(NO_BASE), &payload);
         // Durable, since the other host may keep what was brought when this one crashes.
         write_beside(fs, dir, &name, &[&record])
@@ -52,18 +62,23 @@ impl<F: Fs> Store<F> {
     ///
     /// # Errors
     /// When there is a note and it cannot be read.
-    pub fn begun(&self) -> Result<Delta, StoreError> {
-        let Some(dir) = &self.pair.dir else { return Ok(Delta::default()) };
+    pub fn begun(&self) -> Result<Begun, StoreError> {
+        let Some(dir) = &self.pair.dir else { return Ok(Begun::default()) };
         let name = self.note_name();
         let note = read_file(&*self.pair.fs, dir, &name, NOTE_MAX).context("read", self.pair.shown(&name))?;
         let note = note.unwrap_or_default();
-        let brings = match tail::read_tail(&note, 0, None).next {
-            Some((id, _, payload)) if id == NO_BASE || Some(id) == self.ids.current => {
-                text::read_changes(&note[payload]).map(|(delta, _)| delta)
+        let Some((id, _, payload)) = tail::read_tail(&note, 0, None).next else { return Ok(Begun::default()) };
+        let brings = parse(&note[payload]).unwrap_or_default();
+        match self.ids.current {
+            current if current.unwrap_or(NO_BASE) == id => Ok(brings),
+            // What no base stood for says nothing of this one, but that it was brought.
+            _ if id == NO_BASE => {
+                let mut flat = Begun::default();
+                flat.still_after(&brings);
+                Ok(flat)
             }
-            _ => None,
-        };
-        Ok(brings.unwrap_or_default())
+            _ => Ok(Begun::default()),
+        }
     }
 
     /// Removes the note after a commit, when it says nothing any more.
@@ -75,4 +90,46 @@ impl<F: Fs> Store<F> {
         if_there(self.pair.fs.unlink(self.dir()?, &name)).context("remove", self.pair.shown(&name))?;
         Ok(())
     }
+}
+
+fn put(out: &mut Vec<u8>, brought: &Brought) {
+    let mut changes = Delta::default();
+    for (name, entry) in brought {
+        changes.folders.entry(name.folder.clone()).or_default().set.push(Seen::bare(entry.clone()));
+    }
+    text::put_changes(out, &changes, None);
+}
+
+/// No line of a change begins with what stands between; an earlier version wrote the first part alone.
+fn parse(payload: &[u8]) -> Option<Begun> {
+    let mut parts: Vec<Brought> = Vec::new();
+    let mut from = 0;
+    let mut at = 0;
+    while at <= payload.len() {
+        let line = payload[at..].iter().position(|&byte| byte == b'\n').map_or(payload.len(), |end| at + end + 1);
+        let ends = at == payload.len();
+        if ends || &payload[at..line] == BETWEEN {
+            parts.push(read(&payload[from..at])?);
+            from = line;
+        }
+        if ends {
+            break;
+        }
+        at = line;
+    }
+    let mut parts = parts.into_iter();
+    let merged = parts.next()?;
+    Some(Begun { merged, alone: [parts.next().unwrap_or_default(), parts.next().unwrap_or_default()] })
+}
+
+fn read(part: &[u8]) -> Option<Brought> {
+    if part.is_empty() {
+        return Some(Brought::new());
+    }
+    let (changes, _) = text::read_changes(part)?;
+    let folders = changes.folders.into_iter();
+    let entries = folders.flat_map(|(folder, change)| {
+        change.set.into_iter().map(move |seen| (Name::new(&folder, &seen.entry.uniq), seen.entry))
+    });
+    Some(entries.collect())
 }

@@ -5,10 +5,10 @@
 //! run that was cut before its commit leaves a message on both hosts and in no base; whoever files it
 //! before the next run must not get it twice.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::gather::Gathered;
-use super::{At, Input, Message, Note, Side};
+use super::{At, Input, Message, Note, Side, begun};
 use crate::digest::Content;
 use crate::names::{Folder, Name};
 use crate::seeded;
@@ -59,11 +59,12 @@ pub(super) fn match_new(
         .collect();
     for name in same {
         if let (Some(a), Some(b)) = (ours.remove(&name), theirs.remove(&name)) {
-            pair(None, name.clone(), a, name, b);
+            let base = begun::agreed(input, &name, [&a, &b]);
+            pair(base, name.clone(), a, name, b);
         }
     }
 
-    for (base, a, b) in begun(input, &ours, &theirs) {
+    for (base, a, b) in begun::pairs(input, &ours, &theirs) {
         if let (Some(ea), Some(eb)) = (ours.remove(&a), theirs.remove(&b)) {
             pair(Some(base), a, ea, b, eb);
         }
@@ -123,33 +124,8 @@ pub(super) fn match_new(
     messages
 }
 
-/// Messages that a run which was cut brought to one host, and that a user of the other gave another name since: what was
-/// to be there, and the two names. Each host has one new message with these bytes, or it is not known which is meant.
-fn begun(input: &Input<'_>, ours: &BTreeMap<Name, Entry>, theirs: &BTreeMap<Name, Entry>) -> Vec<(At, Name, Name)> {
-    let notes = || {
-        let folders = input.begun.folders.iter();
-        folders.flat_map(|(folder, change)| change.set.iter().map(move |seen| (folder, &seen.entry)))
-    };
-    let wanted: HashSet<Content> = notes().map(|(_, entry)| entry.content).collect();
-    let found = once_each(ours, theirs, |_, entry| {
-        (wanted.contains(&entry.content) && !entry.content.is_empty()).then_some(entry.content)
-    });
-    let mut by_content: HashMap<Content, (Name, Name)> =
-        found.into_iter().filter_map(|pair| Some((ours.get(&pair.0)?.content, pair))).collect();
-    let known = notes().filter_map(|(folder, entry)| {
-        let name = Name::new(folder, &entry.uniq);
-        // Of a message that was to be given other bytes, the base has the old ones.
-        if input.base.entry(&name).is_some_and(|base| base.content == entry.content) {
-            return None;
-        }
-        let (a, b) = by_content.remove(&entry.content)?;
-        Some((At { name, entry: entry.clone() }, a, b))
-    });
-    known.collect()
-}
-
 /// Names whose `key` each side has once, in order. Names without a key do not count.
-fn once_each<K: std::hash::Hash + Eq>(
+pub(super) fn once_each<K: std::hash::Hash + Eq>(
     ours: &BTreeMap<Name, Entry>,
     theirs: &BTreeMap<Name, Entry>,
     key: impl Fn(&Name, &Entry) -> Option<K>,

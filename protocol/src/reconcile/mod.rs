@@ -4,6 +4,7 @@
 //! The rooms, in the order in which data passes through them:
 //! * `gather`: which messages are touched, and what base, ours and theirs hold of each;
 //! * `moves`: how a move is recognised, and a message that was moved and edited;
+//! * `begun`: what a run that was cut was bringing;
 //! * `adopt`: how messages are matched where there is no base;
 //! * `merge`: what happens when both sides changed a message (the table of the design);
 //! * `clash`: two messages that want one name, and the fresh uniq;
@@ -25,6 +26,7 @@ use crate::snapshot::{Entry, Snapshot};
 use crate::step::{Dress, Step};
 
 mod adopt;
+mod begun;
 mod clash;
 mod folders;
 mod gather;
@@ -37,6 +39,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
+pub use begun::{Begun, Brought};
 pub use hold::{GuardTrip, Limit};
 pub use settle::normalise;
 
@@ -137,8 +140,8 @@ pub struct Input<'a> {
     pub ours: &'a HostView,
     /// The server.
     pub theirs: &'a HostView,
-    /// What a run that was cut before its commit was bringing to either host, on top of this base: `set` alone counts.
-    pub begun: &'a Delta,
+    /// What a run that was cut before its commit was bringing to either host, on top of this base.
+    pub begun: &'a Begun,
 }
 
 impl<'a> Input<'a> {
@@ -397,6 +400,7 @@ pub fn reconcile(input: &Input<'_>, policy: &Policy, whole: &dyn Fn(&Name) -> Op
     let mut plan = Plan::default();
     let mut gathered = gather::gather(input);
     moves::match_moves(input, &mut gathered);
+    begun::rebase(input, &mut gathered);
     let adopting = adopt::adopting_folders(input, &gathered);
     let mut messages = adopt::match_new(input, gathered.messages, gathered.new, &adopting, &mut plan.notes);
     plan.matched =

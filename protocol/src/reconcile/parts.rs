@@ -8,11 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::merge::dress;
-use super::{At, Component, Goal, Hold, Input, Message, Note, Part, Plan, Side};
+use super::{At, Component, Goal, Hold, Input, Message, Note, Part, Plan, Side, begun};
 use crate::delta::Meta;
 use crate::digest::{Content, Digest};
 use crate::names::{Name, Uniq};
-use crate::seeded;
 use crate::snapshot::Entry;
 use crate::step::{Bytes, Source, Step};
 
@@ -23,10 +22,7 @@ pub(super) fn plan_parts(input: &Input<'_>, messages: &mut [Message], plan: &mut
     let incomplete = Side::BOTH.into_iter().any(|side| input.host(side).incomplete);
     let known: HashSet<Content> =
         if incomplete { input.base.iter().map(|(_, entry)| entry.content).collect() } else { HashSet::new() };
-    let begun: HashSet<Content> = match incomplete && !seeded::is("cut-run-brought-nothing") {
-        true => input.begun.folders.values().flat_map(|change| &change.set).map(|seen| seen.entry.content).collect(),
-        false => HashSet::new(),
-    };
+    let begun = if incomplete { begun::contents(input) } else { HashSet::new() };
     for group in group_by_names(messages) {
         let members: Vec<&Message> = group.iter().map(|&index| &messages[index]).collect();
         let component = component(input, &members, &known, &begun);

@@ -225,7 +225,7 @@ mod tests {
     use super::*;
     use crate::digest::Content;
     use crate::flags::Flags;
-    use crate::reconcile::HostView;
+    use crate::reconcile::{Begun, HostView};
     use crate::snapshot::Place;
 
     #[test]
@@ -238,7 +238,7 @@ mod tests {
         let whole = section(Section::new(vec![entry], false));
         let lost = section(Section::new(Vec::new(), true));
         let view = HostView::default();
-        let input = Input { base: &lost, adopt: false, ours: &view, theirs: &view, begun: &Delta::default() };
+        let input = Input { base: &lost, adopt: false, ours: &view, theirs: &view, begun: &Begun::default() };
         for there in [false, true] {
             let plan = Plan { agreed_folders: vec![(folder.clone(), there)], ..Plan::default() };
             let mut changes = Delta::default();

@@ -239,3 +239,17 @@ fn with_another_copy_anywhere_nobody_can_say_which_message_was_filed() {
         plan.components.iter().flat_map(|c| &c.ours.steps).any(|step| matches!(step, crate::step::Step::Move { .. }));
     assert!(!moved);
 }
+
+#[test]
+fn what_a_cut_run_took_over_is_the_past_of_what_users_do_next() {
+    // Filed here, filed there by the run, filed here once more.
+    check("b x cur S h b\n M y cur S h b\n t y cur S h b\n o z cur S h b", "theirs: move y to z cur S");
+    check("bot a/ \n b x cur S h b\n N y cur S h b\n o y cur S h b\n t a/z cur S h b", "ours: move y to a/z cur S");
+    // A flag that was set, given, and taken back; of a known message and of a new one.
+    check("b x cur S h b\n M x cur FS h b\n t x cur FS h b\n o x cur S h b", "theirs: flags x cur S");
+    check("M x cur FS h b\n t x cur FS h b\n o x cur S h b", "theirs: flags x cur S");
+    // Where the run did not get so far, the base says what is new.
+    check("b x cur S h b\n M x cur FS h b\n t x cur S h b\n o x cur FS h b", "theirs: flags x cur FS");
+    // What both were to take over is not what both had.
+    check("b x cur S h b\n n x cur FRS h b\n o x cur FRS h b\n t x cur RS h b", "theirs: flags x cur FRS");
+}

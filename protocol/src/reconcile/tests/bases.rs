@@ -17,7 +17,7 @@ fn after(text: &str, fail: &[usize], expect: &str) {
         adopt: scene.base.is_none(),
         ours: &views[0],
         theirs: &views[1],
-        begun: &crate::delta::Delta::default(),
+        begun: &crate::reconcile::Begun::default(),
     };
     let mut hosts = scene.trees.clone().map(|tree| Executor::new(tree.clone(), tree));
     let mut step = 0..;

@@ -122,7 +122,7 @@ impl World {
             adopt: base.is_none(),
             ours: &views[0],
             theirs: &views[1],
-            begun: &crate::delta::Delta::default(),
+            begun: &crate::reconcile::Begun::default(),
         };
         let plan = plan(&input, &policy);
         if plan.stop.is_some() {
@@ -440,7 +440,7 @@ fn cut_run(world: &mut World) {
         adopt: base.is_none(),
         ours: &views[0],
         theirs: &views[1],
-        begun: &crate::delta::Delta::default(),
+        begun: &crate::reconcile::Begun::default(),
     };
     let plan = plan(&input, &policy);
     let mut hosts =
@@ -500,7 +500,7 @@ fn the_order_of_a_delta_does_not_matter() {
         let mut unpacker = Unpacker::default();
         folders.into_iter().for_each(|part| unpacker.take(&base, part).expect("it fits"));
         let shuffled = HostView { delta: unpacker.finish().expect("nothing is named twice"), ..theirs.clone() };
-        let none = crate::delta::Delta::default();
+        let none = crate::reconcile::Begun::default();
         let policy = Policy { allow_bulk_delete: true, ..Policy::plain(Direction::Sync) };
         let plans = [&theirs, &shuffled]
             .map(|theirs| plan(&Input { base: &base, adopt: false, ours: &ours, theirs, begun: &none }, &policy));

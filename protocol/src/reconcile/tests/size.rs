@@ -33,7 +33,7 @@ fn planned(base: Option<&Snapshot>, ours: &Tree, theirs: &Tree, expect: usize) {
         adopt: base.is_none(),
         ours: &views[0],
         theirs: &views[1],
-        begun: &crate::delta::Delta::default(),
+        begun: &crate::reconcile::Begun::default(),
     };
     let policy = Policy { allow_bulk_delete: true, ..Policy::plain(Direction::Sync) };
     let plan = plan(&input, &policy);

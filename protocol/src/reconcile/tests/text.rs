@@ -1,7 +1,7 @@
 //! Small texts in, small texts out.
 //!
 //! In: a line `WHO NAME PLACE FLAGS HEADER BODY` puts a message into the trees of WHO, letters out of `b` (base), `o`
-//! (ours), `t` (theirs), `n` (noted as what a cut run was bringing); `-` is no flags; the words `0 0` are a message without bytes. A line `WHO FOLDER/` makes a
+//! (ours), `t` (theirs), `n` (noted as what a cut run was bringing; `N` and `M`: by steps that the client, or the server, took alone); `-` is no flags; the words `0 0` are a message without bytes. A line `WHO FOLDER/` makes a
 //! folder; every message makes its own, and the root is everywhere. A uniq `~HEADER.BODY` is the fresh uniq of these
 //! bytes. A line `! WORD …` sets an option; `! adopt` says that there is no common base.
 //!
@@ -13,14 +13,14 @@ use super::world::{Tree, plan, run_well, whole_digest};
 use crate::digest::{Content, Digest};
 use crate::flags::Flags;
 use crate::names::{Folder, Name, Uniq};
-use crate::reconcile::{Direction, Input, Note, Plan, Policy, Side, Stop};
+use crate::reconcile::{Begun, Direction, Input, Note, Plan, Policy, Side, Stop};
 use crate::snapshot::{Entry, Place, Snapshot};
 use crate::step::{Bytes, Dress, Source, Step};
 
 pub(super) struct Scene {
     pub(super) base: Option<Snapshot>,
     pub(super) trees: [Tree; 2],
-    noted: Tree,
+    noted: [Tree; 3],
     pub(super) policy: Policy,
     incomplete: [bool; 2],
     put_back: [BTreeSet<Folder>; 2],
@@ -47,7 +47,7 @@ impl Scene {
         let mut scene = Self {
             base: None,
             trees: Default::default(),
-            noted: Tree::default(),
+            noted: Default::default(),
             policy: Policy::plain(Direction::Sync),
             incomplete: [false; 2],
             put_back: Default::default(),
@@ -108,7 +108,8 @@ impl Scene {
 
     fn of<'a>(&'a mut self, base: &'a mut Tree, who: &str) -> Vec<&'a mut Tree> {
         let [ours, theirs] = &mut self.trees;
-        [('b', base), ('o', ours), ('t', theirs), ('n', &mut self.noted)]
+        let [noted, by_us, by_them] = &mut self.noted;
+        [('b', base), ('o', ours), ('t', theirs), ('n', noted), ('N', by_us), ('M', by_them)]
             .into_iter()
             .filter(|(letter, _)| who.contains(*letter))
             .map(|(_, tree)| tree)
@@ -137,7 +138,8 @@ impl Scene {
             view.put_back = self.put_back[at].clone();
             view.suspicious = self.suspicious[at].then(|| "is another directory".to_owned());
         }
-        let begun = self.noted.view(&Snapshot::default()).delta;
+        let [merged, by_us, by_them] = self.noted.clone().map(|tree| tree.mail);
+        let begun = Begun { alone: [by_us, by_them], merged };
         plan(
             &Input { base, adopt: self.base.is_none(), ours: &views[0], theirs: &views[1], begun: &begun },
             &self.policy,

@@ -265,8 +265,13 @@ pub(super) fn run_well(base: &mut Option<Snapshot>, ours: &mut Tree, theirs: &mu
     let empty = Snapshot::default();
     let common = base.as_ref().unwrap_or(&empty);
     let views = [ours.view(common), theirs.view(common)];
-    let input =
-        Input { base: common, adopt: base.is_none(), ours: &views[0], theirs: &views[1], begun: &Delta::default() };
+    let input = Input {
+        base: common,
+        adopt: base.is_none(),
+        ours: &views[0],
+        theirs: &views[1],
+        begun: &crate::reconcile::Begun::default(),
+    };
     let plan = plan(&input, policy);
     let mut hosts = [Executor::new(ours.clone(), ours.clone()), Executor::new(theirs.clone(), theirs.clone())];
     let (done, refused) = execute(&plan, &mut hosts, || false, |_| {});

@@ -1,0 +1,177 @@
+//! What a run that was cut before its commit was bringing to each host, and what follows from it for the next.
+//!
+//! Such a run leaves one host, or both, ahead of the base. When a user goes on there before the next run, base and
+//! hosts alone tell a wrong story: a message that the run brought and that was renamed since is a stranger on both; a
+//! flag that it took over, and that its user has taken back since, seems to have been set at the other host. With the
+//! note of what was to be done, *both hosts had this* once, and it stands for the base of that message.
+//!
+//! Deliberately not here: how the note is kept (`smd_maildir`), and when it is written (`smd-client`).
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::gather::Gathered;
+use super::{At, Component, Input, Side};
+use crate::digest::Content;
+use crate::names::Name;
+use crate::seeded;
+use crate::snapshot::{Entry, Snapshot};
+use crate::step::Step;
+
+/// Entries that steps were to leave behind.
+pub type Brought = BTreeMap<Name, Entry>;
+
+/// What the steps of a run were to leave behind, where it may not have come to its commit.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Begun {
+    /// Of steps by which one host was to take over what the other had already: by the host that takes them.
+    pub alone: [Brought; 2],
+    /// Bytes that other steps were to bring.
+    pub merged: Brought,
+}
+
+impl Begun {
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.parts().all(Brought::is_empty)
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Brought> {
+        self.alone.iter().chain([&self.merged])
+    }
+
+    /// Every entry.
+    pub fn entries(&self) -> impl Iterator<Item = (&Name, &Entry)> {
+        self.parts().flatten()
+    }
+
+    fn contents(&self) -> HashSet<Content> {
+        self.entries().map(|(_, entry)| entry.content).collect()
+    }
+
+    /// Adds what the steps of a component that are taken now, and that `wanted` picks by host and place among them, are to
+    /// leave behind.
+    pub fn bring(&mut self, input: &Input<'_>, component: &Component, wanted: impl Fn(Side, usize) -> bool) {
+        for side in Side::BOTH {
+            // Where the other host has nothing to do, not even later, it has what these steps bring.
+            let alone = component.part(side.other()).steps.is_empty();
+            for (_, step) in component.part(side).open().iter().enumerate().filter(|(at, _)| wanted(side, *at)) {
+                let (name, dress, content) = match step {
+                    Step::Put { to, dress, bytes } | Step::Replace { at: to, dress, bytes } => {
+                        (to, dress, bytes.content)
+                    }
+                    Step::Move { from, to, dress } if alone => match input.present(side).entry(from) {
+                        Some(entry) => (to, dress, entry.content),
+                        None => continue,
+                    },
+                    Step::Move { .. } | Step::Delete(_) | Step::MakeFolder(_) | Step::RemoveFolder(_) => continue,
+                };
+                let entry = Entry { uniq: name.uniq.clone(), place: dress.place, flags: dress.flags.clone(), content };
+                let part = if alone { &mut self.alone[side as usize] } else { &mut self.merged };
+                part.insert(name.clone(), entry);
+            }
+        }
+    }
+
+    /// Adds what an earlier run was bringing when it was cut, as long as its base is the one of this run: it is in no base
+    /// until a commit. What this says of the same bytes is newer.
+    pub fn still(&mut self, earlier: &Self) {
+        let again = self.contents();
+        let old = |part: &Brought| -> Vec<(Name, Entry)> {
+            let kept = part.iter().filter(|(_, entry)| !again.contains(&entry.content));
+            kept.map(|(name, entry)| (name.clone(), entry.clone())).collect()
+        };
+        for side in Side::BOTH {
+            self.alone[side as usize].extend(old(&earlier.alone[side as usize]));
+        }
+        self.merged.extend(old(&earlier.merged));
+    }
+
+    /// Adds what an earlier run was bringing, after a commit: of what is in no base still, only that it was brought counts.
+    pub fn still_after(&mut self, earlier: &Self) {
+        let mut flat = Self::default();
+        flat.merged.extend(earlier.entries().map(|(name, entry)| (name.clone(), entry.clone())));
+        self.still(&flat);
+    }
+
+    /// Leaves out what this base has.
+    pub fn forget(&mut self, base: &Snapshot) {
+        for part in &mut self.alone {
+            part.retain(|name, entry| base.entry(name) != Some(entry));
+        }
+        self.merged.retain(|name, entry| base.entry(name).is_none_or(|base| base.content != entry.content));
+    }
+}
+
+/// The contents that a run that was cut was bringing.
+pub(super) fn contents(input: &Input<'_>) -> HashSet<Content> {
+    if seeded::is("cut-run-brought-nothing") { HashSet::new() } else { input.begun.contents() }
+}
+
+/// Lets what both hosts had while a run was cut stand for the base of a message: the host that was to take it over has it
+/// just so, and the other one had it before. Where that host's user went on as well, the old base is all there is.
+pub(super) fn rebase(input: &Input<'_>, gathered: &mut Gathered) {
+    let begun = input.begun;
+    if begun.alone.iter().all(Brought::is_empty) || seeded::is("cut-run-is-no-past") {
+        return;
+    }
+    // Bytes that are also spoken of otherwise do not tell which message is meant.
+    let others = Side::BOTH.map(|side| -> HashSet<Content> {
+        begun.alone[side.other() as usize].values().chain(begun.merged.values()).map(|entry| entry.content).collect()
+    });
+    for message in &mut gathered.messages {
+        let Some(base) = &message.base else { continue };
+        let agreed = Side::BOTH.into_iter().find_map(|side| {
+            let [now] = message.at(side) else { return None };
+            let taken = begun.alone[side as usize].get(&now.name) == Some(&now.entry);
+            // Bytes of which a crash took the newer ones at the host that had them must not seem to be the newest.
+            let plain = now.entry.content == base.entry.content && now != base;
+            (taken && plain && !others[side as usize].contains(&now.entry.content)).then(|| now.clone())
+        });
+        if let Some(agreed) = agreed
+            && let Some(old) = message.base.replace(agreed)
+        {
+            message.also.push(old.name);
+        }
+    }
+}
+
+/// What both hosts had of a message of no base that both have under one name, by the same rule.
+pub(super) fn agreed(input: &Input<'_>, name: &Name, both: [&Entry; 2]) -> Option<At> {
+    let taken = |side: Side| input.begun.alone[side as usize].get(name) == Some(both[side as usize]);
+    let one = both[0].content == both[1].content;
+    let side = Side::BOTH
+        .into_iter()
+        .find(|&side| one && taken(side))
+        .filter(|_| !seeded::is("cut-run-is-no-past-of-new-mail"))?;
+    Some(At { name: name.clone(), entry: both[side as usize].clone() })
+}
+
+/// Messages that a run which was cut brought to one host, and that a user of the other gave another name since: what was
+/// to be there, and the two names. Each host has one new message with these bytes, or it is not known which is meant.
+pub(super) fn pairs(
+    input: &Input<'_>,
+    ours: &BTreeMap<Name, Entry>,
+    theirs: &BTreeMap<Name, Entry>,
+) -> Vec<(At, Name, Name)> {
+    let wanted = input.begun.contents();
+    let found = super::adopt::once_each(ours, theirs, |_, entry| {
+        (wanted.contains(&entry.content) && !entry.content.is_empty()).then_some(entry.content)
+    });
+    let mut by_content: HashMap<Content, (Name, Name)> =
+        found.into_iter().filter_map(|pair| Some((ours.get(&pair.0)?.content, pair))).collect();
+    // First what one of the two is still called.
+    let mut notes: Vec<(&Name, &Entry)> = input.begun.entries().collect();
+    notes.sort_by_key(|(name, entry)| {
+        let pair = by_content.get(&entry.content);
+        (pair.is_none_or(|(a, b)| *name != a && *name != b), *name)
+    });
+    let known = notes.into_iter().filter_map(|(name, entry)| {
+        // Of a message that was to be given other bytes, the base has the old ones.
+        if input.base.entry(name).is_some_and(|base| base.content == entry.content) {
+            return None;
+        }
+        let (a, b) = by_content.remove(&entry.content)?;
+        Some((At { name: name.clone(), entry: entry.clone() }, a, b))
+    });
+    known.collect()
+}
