@@ -31,7 +31,7 @@ struct Told {
 
 impl Journal {
     /// Keeps every change, those that earlier runs left first. Otherwise, when nobody will ask, only that there was one.
-    pub fn keep_changes(&self, untold: Untold) {
+    pub fn keep_changes(&self, mut untold: Untold) {
         let mut told = self.told();
         match untold.left() {
             Ok(left) => told.changes = left,
@@ -46,7 +46,7 @@ impl Journal {
 
     /// Takes note that all changes were told.
     pub fn all_told(&self) {
-        self.told().untold.iter_mut().for_each(Untold::forget);
+        self.told().untold.iter_mut().for_each(Untold::forget_told);
     }
 
     /// The same with a log; `server` is how the other host is called in it.

@@ -89,7 +89,8 @@ fn run(which: Command, args: &Args, mut output: Output) -> Result<Exit, (Box<Fai
     };
     output.adjust(&resolved);
     // A loop that serves the endpoint does it in its open session.
-    match ask::run(args, &resolved) {
+    let asked = if hooks::within() { None } else { ask::run(args, &resolved) };
+    match asked {
         Some(Answer::Report(report)) => return Ok(output.report(&report)),
         Some(Answer::Failure(failure)) => return Err((failure, output)),
         Some(Answer::Declined(_)) | None => {}
@@ -177,7 +178,8 @@ fn between_hooks(
     session: impl FnOnce(&mut Progress) -> Result<Report, Box<Failure>>,
 ) -> Result<Report, Box<Failure>> {
     let Resolved { endpoint, options, .. } = resolved;
-    let find = |when| match options.dry_run {
+    let within = hooks::within() && !seeded::is("hooks-of-hooks");
+    let find = |when| match options.dry_run || within {
         true => Ok(Vec::new()),
         false => hooks::find(&endpoint.home, when, options.direction),
     };
@@ -196,7 +198,7 @@ fn between_hooks(
         Err(failed) => (Vec::new(), Some(failed)),
     };
     let mut untold = Untold::new(&endpoint.home, &endpoint.name, options.direction);
-    match after.is_empty() {
+    match after.is_empty() && !within {
         false => journal.keep_changes(untold),
         // Hooks that are gone need not be told.
         true if unreadable.is_none() && !options.dry_run => untold.forget(),
@@ -216,7 +218,7 @@ fn between_hooks(
     if called && !stop.load(Ordering::Relaxed) {
         journal.flush();
         failed.extend(hooks::after(after, status.code(), &changes, Format::from_env(), &mut manner));
-        if failed.is_empty() && !stop.load(Ordering::Relaxed) {
+        if failed.is_empty() && !within && !stop.load(Ordering::Relaxed) {
             journal.all_told();
         }
     }

@@ -411,3 +411,31 @@ fn the_sample_that_mails_says_a_failure_once() {
     pull(&world).exits(3);
     assert!(told(host).is_empty(), "once is enough");
 }
+
+#[test]
+fn a_hook_that_syncs_does_not_start_itself_for_ever_and_what_it_brought_is_told_later() {
+    let (world, _, mut them) = agreed();
+    let host = world.client();
+    let args: Vec<String> =
+        world.prepare("smd-pull", host, &[]).get_args().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let command = world.prepare("smd-pull", host, &[]).get_program().to_string_lossy().into_owned();
+    let quoted: Vec<String> = std::iter::once(&command).chain(&args).map(|word| format!("'{word}'")).collect();
+    // Brings one more message first, and pulls it.
+    let more = format!(
+        "[ $(cat \"$HOME/ran\" 2>/dev/null | wc -l) -lt 3 ] || exit 0; echo once >> \"$HOME/ran\"; printf 'A: b\\n\\nc\\n' > '{}/new/inner'; {} || exit 9",
+        world.server().maildir().display(),
+        quoted.join(" ")
+    );
+    hook(host, "post-pull.d/10-syncs", &more);
+    tell_all(host);
+    them.deliver("");
+    world.pull(&[]).ok();
+    assert_eq!(fs::read_to_string(host.home.join("ran")).expect("it ran"), "once\n");
+    assert!(host.maildir().join("new/inner").exists());
+    // The outer run knew nothing of it; it is told next, whatever was told before.
+    fs::remove_file(host.home.join(".smd/hooks/post-pull.d/10-syncs")).expect("it is removed");
+    fs::remove_file(host.home.join("read-post-pull")).expect("it was told");
+    world.pull(&[]).ok();
+    let told = fs::read(host.home.join("read-post-pull")).expect("it is told");
+    assert!(told.windows(10).any(|part| part == b"/new/inner"), "{}", String::from_utf8_lossy(&told));
+}

@@ -104,6 +104,15 @@ pub struct Manner<'a> {
     pub heard: &'a mut dyn FnMut(&Hook, &[String]),
 }
 
+/// Set for every hook, and so for all that it starts.
+const WITHIN: &str = "SMD_HOOK";
+
+/// Whether this process was started by a hook. Its runs have no hooks, or one that syncs would start itself for ever; and no
+/// loop is asked to do them, since that loop may be waiting for the hook.
+pub fn within() -> bool {
+    std::env::var_os(WITHIN).is_some()
+}
+
 /// The hooks of one kind, for a direction: those of a pull before those of a push.
 ///
 /// # Errors

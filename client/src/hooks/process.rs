@@ -65,7 +65,7 @@ fn start(
     };
     let (reader, writer) = io::pipe()?;
     let mut command = Command::new(program);
-    command.args(args).stdin(stdin).stdout(writer.try_clone()?).stderr(writer);
+    command.args(args).env(super::WITHIN, "1").stdin(stdin).stdout(writer.try_clone()?).stderr(writer);
     let child = command.spawn()?;
     // The command holds the writing end of the pipe: while it does, the pipe has no end.
     drop(command);

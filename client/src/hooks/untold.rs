@@ -24,22 +24,27 @@ const MOST_BYTES: u64 = 64 << 20;
 pub struct Untold {
     path: PathBuf,
     file: Option<(File, u64)>,
+    /// The bytes that earlier runs left.
+    found: u64,
 }
 
 impl Untold {
     /// That of an endpoint and a direction, whose hooks are the same each time; nothing is opened yet.
     pub fn new(home: &SmdHome, endpoint: &str, direction: Direction) -> Self {
         let name = format!("{endpoint}.untold-{}", direction.word());
-        Self { path: home.path().join("log").join(name), file: None }
+        Self { path: home.path().join("log").join(name), file: None, found: 0 }
     }
 
     /// What earlier runs left.
     ///
     /// # Errors
     /// When it is there and cannot be read.
-    pub fn left(&self) -> io::Result<Vec<Change>> {
+    pub fn left(&mut self) -> io::Result<Vec<Change>> {
         match fs::read(&self.path) {
-            Ok(bytes) => Ok(feed::parse(&bytes)),
+            Ok(bytes) => {
+                self.found = bytes.len() as u64;
+                Ok(feed::parse(&bytes))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error),
         }
@@ -62,6 +67,14 @@ impl Untold {
         }
         self.file = Some((file, added));
         Ok(())
+    }
+
+    /// Forgets what is noted here, unless a run that one of the hooks started has added to it: then all of it is told once more.
+    pub fn forget_told(&mut self) {
+        let noted = self.file.take().map_or(0, |(_, size)| size);
+        if fs::metadata(&self.path).is_ok_and(|meta| meta.len() <= noted.max(self.found)) {
+            self.forget();
+        }
     }
 
     /// Forgets them all.

@@ -172,7 +172,10 @@ impl Memory {
                     drop(guard);
                     drop(nobody);
                 } else {
-                    failed(core);
+                    // A process that dies before its call fails nothing.
+                    if !dies {
+                        failed(core);
+                    }
                     core.dead = dies;
                 }
                 Err(io::Error::from_raw_os_error(errno))

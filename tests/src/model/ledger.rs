@@ -68,7 +68,8 @@ impl Ledger {
         self.fragile.retain(|(other, bytes)| *other != at || !firm(bytes));
     }
 
-    /// A host crashed; `left` says whether a content is still somewhere.
+    /// A host crashed; `left` says whether a content is still somewhere, and nothing damaged counts as its newer bytes: what a
+    /// failed sync had dropped, and hosts agreed on since, does when a crash tears it.
     pub fn crashed(&mut self, host: usize, left: impl Fn(&Bytes) -> bool, now: &Tree) {
         let hit: Vec<Bytes> =
             self.fragile.iter().filter(|(at, _)| *at == host).map(|(_, bytes)| bytes.clone()).collect();

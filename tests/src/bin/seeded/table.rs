@@ -209,6 +209,8 @@ pub(super) const TABLE: &[Seed] = &[
     // Hooks.
     seed("hooks-after-every-run", 10, "an indexer that renames what it finds is started by its own renames, for ever",
         whole("hooks", "an_indexer_that_renames_what_it_finds_does_not_feed_itself_for_ever")),
+    seed("hooks-of-hooks", 16, "a hook that syncs starts itself for ever",
+        whole("hooks", "a_hook_that_syncs_does_not_start_itself_for_ever_and_what_it_brought_is_told_later")),
     seed("pre-hook-stops-nothing", 14, "mail is synchronised although the user's own program forbade it",
         whole("hooks", "a_pre_hook_that_fails_stops_the_run_and_nothing_is_changed")),
     seed("changes-are-forgotten", 12, "after a run that was killed, an index lacks the messages that it had brought",

@@ -287,6 +287,7 @@ impl World {
 
     fn crash(&mut self, host: usize) -> Result<(), Broken> {
         self.figures.faults += 1;
+        let dropped = self.hosts[host].disk.dropped();
         self.hosts[host].crash();
         self.crashed.insert(host);
         // As in `restore_tree`: no look may have noted it yet.
@@ -294,7 +295,7 @@ impl World {
         let everywhere: BTreeSet<mail::Bytes> = self.hosts.iter().flat_map(Host::contents).collect();
         let tree = Tree::of(&self.hosts[host]);
         let mut shared = lock(&self.shared);
-        shared.ledger.crashed(host, |bytes| everywhere.contains(bytes), &tree);
+        shared.ledger.crashed(host, |bytes| everywhere.contains(bytes) && !dropped.contains(bytes), &tree);
         drop(shared);
         if self.actors.contains(&host) || tree.mail.values().flatten().any(|m| m.2.is_empty()) {
             self.mixed = true;
