@@ -143,6 +143,13 @@ impl Output {
         text
     }
 
+    /// Prints a line to stderr that is good to know while one waits.
+    pub fn note(&self, text: &str) {
+        if !self.quiet() {
+            self.complain(&format!("{text}\n"));
+        }
+    }
+
     /// Prints a warning, and what to do about it.
     pub fn warn(&self, text: &str, hint: Option<&str>) {
         let mut block = format!("{} {text}\n", self.paint("1;33", "Warning:"));

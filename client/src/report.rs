@@ -229,6 +229,16 @@ pub struct Trouble {
     pub path: Vec<u8>,
     /// What and why, lowercase, without a full stop.
     pub text: String,
+    /// It passes by itself: a message changed meanwhile, and the next run finds it as it is now.
+    #[serde(default)]
+    pub passing: bool,
+}
+
+impl Trouble {
+    /// One that does not pass by itself.
+    pub fn new(host: Host, path: impl Into<Vec<u8>>, text: impl Into<String>) -> Self {
+        Self { host, path: path.into(), text: text.into(), passing: false }
+    }
 }
 
 /// What went over the wire.
@@ -354,7 +364,7 @@ mod tests {
     fn a_left_message_is_partly_done() {
         let left = RootReport { failed: 1, ..RootReport::default() };
         assert_eq!(with(left).exit(), Exit::Partly);
-        let trouble = Trouble { host: Host::Server, path: b"x".to_vec(), text: "cannot be read".into() };
+        let trouble = Trouble::new(Host::Server, b"x", "cannot be read");
         assert_eq!(Report { troubles: vec![trouble], ..Report::default() }.exit(), Exit::Partly);
     }
 

@@ -89,7 +89,8 @@ fn run(which: Command, args: &Args, mut output: Output) -> Result<Exit, (Box<Fai
     };
     output.adjust(&resolved);
     // A loop that serves the endpoint does it in its open session.
-    let asked = if hooks::within() { None } else { ask::run(args, &resolved) };
+    let waits = |text: &str| output.note(text);
+    let asked = if hooks::within() { None } else { ask::run(args, &resolved, waits) };
     match asked {
         Some(Answer::Report(report)) => return Ok(output.report(&report)),
         Some(Answer::Failure(failure)) => return Err((failure, output)),
@@ -242,7 +243,7 @@ fn between_hooks(
 fn trouble(failed: &Failed) -> Trouble {
     let last = failed.fault.said.last().map(|line| format!("; it said: {line}")).unwrap_or_default();
     let path = failed.hook.path.as_os_str().as_encoded_bytes().to_vec();
-    Trouble { host: Host::Client, path, text: format!("the hook failed, {}{last}", failed.fault.what) }
+    Trouble::new(Host::Client, path, format!("the hook failed, {}{last}", failed.fault.what))
 }
 
 /// Connects, has this conversation, and explains what went wrong.

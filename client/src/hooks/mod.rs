@@ -19,6 +19,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{Access, access};
 use smd_maildir::apply::Change;
@@ -158,10 +159,15 @@ pub fn after(hooks: Vec<Hook>, status: u8, changes: &[Change], format: Format, m
     failed
 }
 
+/// One hook at a time in this process: those of two endpoints of a loop would start two indexers on one index.
+static TURN: Mutex<()> = Mutex::new(());
+
 fn run(hook: Hook, status: u8, changes: Option<(&[Change], Format)>, manner: &mut Manner<'_>) -> Result<(), Failed> {
     let args = [hook.when.word(), hook.way, manner.endpoint, &status.to_string()].map(str::to_owned);
     tracing::debug!(hook = %hook.path.display(), ?args, "a hook");
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let (said, ended) = process::run(&hook.path, &args, changes, manner.pass_on, manner.stop);
+    drop(turn);
     (manner.heard)(&hook, &said);
     ended.map_err(|what| Failed { hook, fault: Fault { what, said } })
 }

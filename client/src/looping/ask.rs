@@ -19,8 +19,9 @@ use crate::home::SmdHome;
 /// How long a loop may take to say that it heard.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Lets the running loop do this run in its open session, if one serves the endpoint and can.
-pub fn run(args: &Args, resolved: &Resolved) -> Option<Answer> {
+/// Lets the running loop do this run in its open session, if one serves the endpoint and can. `waits` hears, once, that the
+/// answer takes long.
+pub fn run(args: &Args, resolved: &Resolved, waits: impl FnOnce(&str)) -> Option<Answer> {
     let own_way = args.typed.rsh.is_some() || args.typed.remote_command.is_some();
     let (Target::Endpoint(name), false) = (&args.target, own_way) else { return None };
     let home = &resolved.endpoint.home;
@@ -29,10 +30,16 @@ pub fn run(args: &Args, resolved: &Resolved) -> Option<Answer> {
         return None;
     }
     let request = Request::Run { endpoint: name.clone(), wish: Wish::of(&resolved.options) };
+    let mut waits = Some(waits);
     let answer = asked(home, request).and_then(|mut from| {
         loop {
             match hear(&mut from, REPLY_MAX)? {
-                Reply::Taken | Reply::Waiting => from.get_ref().set_read_timeout(Some(WAITING * 3))?,
+                Reply::Taken => from.get_ref().set_read_timeout(Some(WAITING * 3))?,
+                Reply::Waiting => {
+                    if let Some(waits) = waits.take() {
+                        waits(&format!("smd-loop is at work on {name}, a run or a hook; this waits for it."));
+                    }
+                }
                 Reply::Answer(Answer::Declined(why)) | Reply::Declined(why) => return Err(io::Error::other(why)),
                 Reply::Answer(answer) => return Ok(answer),
                 Reply::Status(_) => return Err(io::ErrorKind::InvalidData.into()),

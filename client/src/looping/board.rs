@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::status::{Doing, EndpointStatus, Status, VERSION, now, path};
+use super::status::{Doing, EndpointStatus, Status, VERSION, left, now, path};
 use super::systemd::Manager;
 use crate::home::SmdHome;
 
@@ -26,13 +26,16 @@ struct State {
     line: String,
     /// The file cannot be written, and that was said.
     dumb: bool,
+    /// What the loop before this one left.
+    earlier: Vec<EndpointStatus>,
 }
 
 impl Board {
     /// An empty one for this process.
     pub(super) fn new(home: &SmdHome, manager: Manager) -> Self {
         let status = Status { version: VERSION, pid: std::process::id(), since: now(), endpoints: Vec::new() };
-        let state = State { status, line: String::new(), dumb: false };
+        let earlier = left(home).map(|status| status.endpoints).unwrap_or_default();
+        let state = State { status, line: String::new(), dumb: false, earlier };
         Self { state: Mutex::new(state), file: path(home), manager }
     }
 
@@ -40,10 +43,13 @@ impl Board {
     pub(super) fn serve<'a>(&self, endpoints: impl Iterator<Item = &'a str>) {
         let mut state = self.state();
         let known = std::mem::take(&mut state.status.endpoints);
+        let named = |list: &[EndpointStatus], name: &str| list.iter().find(|one| one.endpoint == name).cloned();
         state.status.endpoints = endpoints
-            .map(|name| match known.iter().find(|one| one.endpoint == name) {
-                Some(one) => one.clone(),
-                None => EndpointStatus { endpoint: name.to_owned(), ..EndpointStatus::default() },
+            .map(|name| {
+                named(&known, name).unwrap_or_else(|| {
+                    let last_success = named(&state.earlier, name).and_then(|one| one.last_success);
+                    EndpointStatus { endpoint: name.to_owned(), last_success, ..EndpointStatus::default() }
+                })
             })
             .collect();
         self.publish(&mut state);
@@ -101,7 +107,6 @@ impl Board {
 
 #[cfg(test)]
 mod tests {
-    use super::super::status::left;
     use super::*;
     use crate::report::Report;
 
@@ -119,5 +124,11 @@ mod tests {
         assert_eq!(kept, board.status());
         assert_eq!((kept.endpoints.len(), kept.endpoints[0].runs), (1, 1));
         assert!(kept.endpoints[0].last_success.is_some());
+        // The next loop begins to count anew, and knows when all was well last.
+        let next = Board::new(&home, Manager::default());
+        next.serve(["work", "home"].into_iter());
+        let status = next.status();
+        assert_eq!((status.endpoints[0].runs, status.endpoints[0].last_success), (0, kept.endpoints[0].last_success));
+        assert_eq!(status.endpoints[1].last_success, None);
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Herald {
 struct Said {
     failure: Option<String>,
     warnings: BTreeSet<String>,
+    /// Those of them that a person was to be told.
+    persons: BTreeSet<String>,
 }
 
 /// Something to say.
@@ -34,6 +36,7 @@ struct Saying {
     key: String,
     text: String,
     person: bool,
+    passing: bool,
 }
 
 impl Herald {
@@ -54,7 +57,7 @@ impl Herald {
         }
         let known = self.with(endpoint, |said| said.failure.replace(text.clone()));
         if known.as_ref() != Some(&text) {
-            self.say(&Saying { key: String::new(), text, person: true });
+            self.say(&Saying { key: String::new(), text, person: true, passing: false });
         }
     }
 
@@ -66,18 +69,30 @@ impl Herald {
             let each = if self.verbose > 1 { items::each(report) } else { String::new() };
             print(&format!("{each}{endpoint}: {line}\n"));
         }
-        let sayings = sayings(endpoint, report);
+        let mut sayings = sayings(endpoint, report);
+        // What passes by itself comes and goes with every busy minute.
+        sayings.retain(|saying| !saying.passing || self.verbose > 0);
         let keys: BTreeSet<String> = sayings.iter().map(|saying| saying.key.clone()).collect();
-        let (fresh, mended) = self.with(endpoint, |said| {
+        let sayings_of_persons =
+            sayings.iter().filter(|saying| saying.person).map(|saying| saying.key.clone()).collect();
+        let person = |said: &Said| said.failure.is_some() || said.persons.intersection(&said.warnings).next().is_some();
+        let (fresh, mended, person) = self.with(endpoint, |said| {
+            let person = person(said);
             let fresh: Vec<Saying> = sayings.into_iter().filter(|one| !said.warnings.contains(&one.key)).collect();
             let mended =
                 said.failure.take().is_some() || (report.exit() == Exit::Ok && !said.warnings.is_subset(&keys));
+            said.persons = sayings_of_persons;
             said.warnings = keys;
-            (fresh, mended && report.exit() == Exit::Ok)
+            (fresh, mended && report.exit() == Exit::Ok, person)
         });
         fresh.iter().for_each(|saying| self.say(saying));
         if mended {
-            print(&format!("{endpoint}: all is well again.\n"));
+            self.say(&Saying {
+                key: String::new(),
+                text: format!("{endpoint}: all is well again.\n"),
+                person,
+                passing: false,
+            });
         }
     }
 
@@ -126,12 +141,12 @@ fn sayings(endpoint: &str, report: &Report) -> Vec<Saying> {
         .into_iter()
         .map(|warning| {
             let guard = guards.next();
-            let person = guard.is_some();
+            let person = !warning.mild && !warning.passing;
             let mut text = format!("Warning: {endpoint}: {}\n", warning.text);
             if let Some(hint) = &warning.hint {
                 text.push_str(&format!("Hint: {hint}\n"));
             }
-            Saying { key: guard.unwrap_or(warning.text), text, person }
+            Saying { key: guard.unwrap_or(warning.text), text, person, passing: warning.passing }
         })
         .collect()
 }

@@ -186,7 +186,7 @@ fn tell_status(home: &SmdHome, json: bool, output: &Output) -> Exit {
     match &status {
         Some(status) if json => output.say(&format!("{}\n", status.json(running, now))),
         Some(status) => output.say(&status.text(running, now)),
-        None if json => output.say(&format!("{}\n", status::Status::default().json(false, now))),
+        None if json => output.say(&format!("{}\n", status::Status::none().json(false, now))),
         None => output.say("No loop runs, and none has run here.\n"),
     }
     if running && status.is_some_and(|status| status.well()) { Exit::Ok } else { Exit::Partly }

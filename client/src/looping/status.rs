@@ -165,6 +165,11 @@ impl EndpointStatus {
 }
 
 impl Status {
+    /// That of a home in which no loop has run.
+    pub fn none() -> Self {
+        Self { version: VERSION, ..Self::default() }
+    }
+
     /// Nothing is wrong that a run since did not mend.
     pub fn well(&self) -> bool {
         self.endpoints.iter().all(|one| one.wrong().is_none())

@@ -23,6 +23,8 @@ pub struct Warning {
     pub hint: Option<String>,
     /// Nothing to do, nothing lost: left out by `-q`.
     pub mild: bool,
+    /// It passes by itself.
+    pub passing: bool,
 }
 
 /// All warnings of a report, the gravest first.
@@ -34,7 +36,9 @@ pub fn of(report: &Report) -> Vec<Warning> {
     for root in &report.roots {
         if root.failed > 0 {
             let steps = count(root.failed, "step was", "steps were");
-            warnings.push(plain(format!("{}: {steps} not done; the next run proposes them again.", place(root, b""))));
+            let text = format!("{}: {steps} not done; the next run proposes them again.", place(root, b""));
+            let passing = report.troubles.iter().filter(|trouble| trouble.passing).count() as u64 >= root.failed;
+            warnings.push(Warning { passing, ..plain(text) });
         }
         if root.held.policy > 0 {
             let steps = count(root.held.policy, "step", "steps");
@@ -75,14 +79,15 @@ fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {
             "remove the added header field with smd-strip-header; or, to keep both copies of each, run again with --adopt-other-headers.".to_owned(),
         ),
     };
-    Warning { text, hint: Some(hint), mild: false }
+    Warning { hint: Some(hint), ..plain(text) }
 }
 
 fn troubles(report: &Report) -> impl Iterator<Item = Warning> {
     let rest = report.troubles.len().saturating_sub(NAMED);
     let named = report.troubles.iter().take(NAMED).map(|trouble| {
         let text = printable(trouble.text.as_bytes());
-        plain(format!("{} at {}: {text}.", printable(&trouble.path), host_name(report, trouble.host)))
+        let text = format!("{} at {}: {text}.", printable(&trouble.path), host_name(report, trouble.host));
+        Warning { passing: trouble.passing, ..plain(text) }
     });
     let rest = (rest > 0)
         .then(|| plain(format!("and {} more, which --json names.", count(rest as u64, "trouble", "troubles"))));
@@ -127,11 +132,11 @@ fn host_name(report: &Report, host: Host) -> String {
 }
 
 fn plain(text: String) -> Warning {
-    Warning { text, hint: None, mild: false }
+    Warning { text, hint: None, mild: false, passing: false }
 }
 
 fn mild(text: String) -> Warning {
-    Warning { text, hint: None, mild: true }
+    Warning { mild: true, ..plain(text) }
 }
 
 #[cfg(test)]
@@ -176,7 +181,7 @@ mod tests {
     fn troubles_and_clashes_are_told_with_host_and_name() {
         let conflict = Conflict { folder: b".a".to_vec(), uniq: b"1".to_vec(), fresh: b"fresh".to_vec() };
         let mut report = report(RootReport { conflicts: vec![conflict], failed: 2, ..RootReport::default() });
-        report.troubles.push(Trouble { host: Host::Server, path: b".b/\x07".to_vec(), text: "cannot be read".into() });
+        report.troubles.push(Trouble::new(Host::Server, b".b/\x07", "cannot be read"));
         insta::assert_snapshot!(texts(&report), @r"
         Maildir: 2 steps were not done; the next run proposes them again.
         .b/\x07 at host: cannot be read.

@@ -218,11 +218,7 @@ impl<F: Fs> Pair<F> {
         if !ours.is_empty() {
             let stop = peer.stop_flag();
             let troubles = self.local.begin(ours, &|| stop.load(Ordering::Relaxed))?;
-            self.troubles.extend(troubles.into_iter().map(|t| Trouble {
-                host: Host::Client,
-                path: t.path,
-                text: t.text,
-            }));
+            self.troubles.extend(troubles.into_iter().map(|t| Trouble::new(Host::Client, t.path, t.text)));
         }
         self.receive(fetch.len(), peer, gauge)?;
         if asks {

@@ -203,7 +203,7 @@ impl<F: Fs> Open<F> {
     /// look there; empty when both hosts watch everything. Known once a rest has begun.
     pub fn unwatched(&self) -> Vec<Trouble> {
         let here = self.watch.iter().flat_map(Watch::unwatched);
-        let here = here.map(|t| Trouble { host: Host::Client, path: t.path.clone(), text: t.text.clone() });
+        let here = here.map(|t| Trouble::new(Host::Client, t.path.clone(), t.text.clone()));
         self.unwatched_here.iter().cloned().chain(here).chain(self.unwatched_there.iter().cloned()).collect()
     }
 
@@ -327,7 +327,7 @@ impl<F: Fs> Open<F> {
                 Ok(watch) => self.watch = Some(watch),
                 Err(error) => {
                     let text = format!("nothing is watched: {error}");
-                    self.unwatched_here.push(Trouble { host: Host::Client, path: Vec::new(), text });
+                    self.unwatched_here.push(Trouble::new(Host::Client, Vec::new(), text));
                 }
             }
         }

@@ -154,14 +154,14 @@ impl<F: Fs> Pair<F> {
             Err(_) if peer.stopped() => return Err(SessionError::Interrupted),
             Err(RunError::Io(error)) => {
                 self.unusable = true;
-                self.troubles.push(Trouble { host: Host::Client, path: error.path.clone(), text: error.to_string() });
+                self.troubles.push(Trouble::new(Host::Client, error.path.clone(), error.to_string()));
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
         };
         self.ours_absent = looked.absent;
         let troubles = looked.troubles.into_iter();
-        self.troubles.extend(troubles.map(|t| Trouble { host: Host::Client, path: t.path, text: t.text }));
+        self.troubles.extend(troubles.map(|t| Trouble::new(Host::Client, t.path, t.text)));
         self.ours = HostView {
             delta: (**self.local.delta()).clone(),
             incomplete: looked.incomplete,
@@ -204,7 +204,7 @@ impl<F: Fs> Pair<F> {
                     self.local.check_names(delta.folders.keys().chain(&put_back))?;
                     if let Some(text) = looked.unusable {
                         self.unusable = true;
-                        self.troubles.push(Trouble { host: Host::Server, path: self.remote.clone(), text });
+                        self.troubles.push(Trouble::new(Host::Server, self.remote.clone(), text));
                     }
                     self.theirs_absent = looked.absent;
                     self.troubles.extend(looked.troubles.into_iter().map(trouble));

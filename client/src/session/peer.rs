@@ -234,7 +234,7 @@ pub(super) fn unexpected(text: &str) -> SessionError {
 }
 
 pub(super) fn trouble(trouble: wire::PeerTrouble) -> Trouble {
-    Trouble { host: Host::Server, path: trouble.path, text: trouble.text }
+    Trouble::new(Host::Server, trouble.path, trouble.text)
 }
 
 /// What the server said before it ended the session.

@@ -79,7 +79,8 @@ impl<F: Fs> Pair<F> {
                     continue;
                 }
                 self.report.failed += 1;
-                self.troubles.push(Trouble { host: host(side), path: shown(step), text });
+                let passing = !matches!(outcome, Outcome::Failed(_));
+                self.troubles.push(Trouble { passing, ..Trouble::new(host(side), shown(step), text) });
             }
         }
     }

@@ -42,7 +42,8 @@ impl<F: Fs> RootRun<F> {
             // With a base this is a root that went missing. Everything in it is gone, as far as can be seen, and
             // `suspicious` keeps that from being believed unless the person says so.
             if self.chosen.is_none() {
-                return Ok(Looked { absent: true, ..Looked::default() });
+                let troubles = self.cannot_be_made().into_iter().collect();
+                return Ok(Looked { absent: true, troubles, ..Looked::default() });
             }
             let gone = || FolderDelta { presence: Presence::Removed, ..FolderDelta::default() };
             let folders = self.base()?.folders.keys().map(|folder| (folder.clone(), gone())).collect();
@@ -87,6 +88,21 @@ impl<F: Fs> RootRun<F> {
             self.note_restored_early(&root)?;
         }
         Ok(looked)
+    }
+
+    /// Why a root that is not there could not be made either. Only what is sure to stand in the way; the run itself says the
+    /// rest.
+    fn cannot_be_made(&self) -> Option<Trouble> {
+        use std::os::unix::ffi::OsStrExt;
+        let (parent, name) = self.place();
+        let text = match self.fs.open_root(parent) {
+            Ok(at) => match self.fs.stat(&at, name.as_bytes()) {
+                Ok(_) => "is a symlink that leads nowhere, and cannot be made".to_owned(),
+                Err(_) => return None,
+            },
+            Err(error) => format!("cannot be made: {}", super::above(error)),
+        };
+        Some(Trouble { path: self.path.as_os_str().as_bytes().to_vec(), text })
     }
 
     /// Takes from a look what the other host is told, by the names that it knows.

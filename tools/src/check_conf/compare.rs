@@ -3,6 +3,7 @@
 //! Deliberately not here: how folders are listed (the session), and what is said of them (`text`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::OsStrExt as _;
 
 use smd_client::endpoint::RootPair;
 use smd_client::report::{Host, Trouble};
@@ -41,6 +42,8 @@ pub struct Row {
 pub struct RootCheck {
     /// As written for this host.
     pub here: Vec<u8>,
+    /// Where it lies on this host.
+    pub path: Vec<u8>,
     /// As the server is told it.
     pub there: Vec<u8>,
     /// Whether this or the other host has no such root.
@@ -56,7 +59,27 @@ pub struct RootCheck {
 impl RootCheck {
     /// Whether a run would work.
     pub fn would_work(&self) -> bool {
-        self.absent != [true, true] && !self.rows.iter().any(|row| matches!(row.state, State::NoName(_)))
+        self.absent != [true, true]
+            && !self.rows.iter().any(|row| matches!(row.state, State::NoName(_)))
+            && self.in_the_way().next().is_none()
+    }
+
+    /// What was met on a host where a run would need a root or a folder.
+    pub fn in_the_way(&self) -> impl Iterator<Item = &Trouble> {
+        let wanted = |row: &Row| match row.state {
+            State::OnlyThere => row.here.clone().map(|folder| (Host::Client, folder)),
+            State::OnlyHere => row.there.clone().map(|folder| (Host::Server, folder)),
+            State::Both | State::LeftAlone(_) | State::NoName(_) => None,
+        };
+        self.troubles.iter().filter(move |trouble| {
+            let root = if trouble.host == Host::Client { &self.path } else { &self.there };
+            let is_root = |path: &[u8]| path == &root[..] || path.ends_with(&[b"/", &root[..]].concat());
+            is_root(&trouble.path)
+                || self.rows.iter().filter_map(wanted).any(|(host, folder)| {
+                    let below = [b"/", folder.as_bytes()].concat();
+                    host == trouble.host && trouble.path.strip_suffix(&below[..]).is_some_and(is_root)
+                })
+        })
     }
 
     /// What was met on this host, or on the other.
@@ -116,6 +139,7 @@ pub fn check(root: &RootPair, both: &BothSides) -> RootCheck {
     let idle: BTreeSet<String> = disk.patterns().filter(|pattern| !working.contains(pattern)).collect();
     RootCheck {
         here: root.label.clone(),
+        path: root.local.as_os_str().as_bytes().to_vec(),
         there: root.remote.clone(),
         absent: [both.client.absent, both.server.absent],
         rows,

@@ -98,6 +98,10 @@ impl Check<'_> {
                 format!("neither host has {}; make one of them, or correct MAILBOX{blank}", printable(&root.here));
             text.push_str(&wrapped("Change: ", &both));
         }
+        for trouble in self.roots.iter().flat_map(RootCheck::in_the_way) {
+            let called = if trouble.host == Host::Client { self.client } else { self.server };
+            text.push_str(&wrapped("Change: ", &format!("at {called}: {}", told(&trouble.path, &trouble.text))));
+        }
         for pattern in idle_everywhere(self.roots) {
             text.push_str(&wrapped("Note: ", &format!("no folder matches the exclude pattern {pattern}")));
         }
@@ -213,6 +217,7 @@ mod tests {
         let long = "a folder with a name that is longer than a column of the table is wide";
         RootCheck {
             here: b"Mail".to_vec(),
+            path: b"/home/me/Mail".to_vec(),
             there: b"Maildir".to_vec(),
             absent: [false; 2],
             rows: vec![
@@ -223,17 +228,38 @@ mod tests {
                 row(folder(long), folder(&format!(".{long}")), State::Both),
                 row(None, folder("odd\n"), State::NoName("the folder Maildir/odd of the server has no name on this host by TRANSLATOR_RL, line 7 (smd-translate): it does not begin with a dot. Rename the folder".to_owned())),
             ],
-            troubles: vec![Trouble {
-                host: Host::Client,
-                path: b"/home/me/Mail/.notmuch".to_vec(),
-                text: "is a symlink, which is not followed".to_owned(),
-            }],
+            troubles: vec![Trouble::new(Host::Client, b"/home/me/Mail/.notmuch", "is a symlink, which is not followed")],
             idle_patterns: vec!["Mail/Spam".to_owned()],
         }
     }
 
     fn check(roots: &[RootCheck]) -> Check<'_> {
         Check { endpoint: "work", client: "laptop", server: "office", server_version: Some("0.2.0"), roots }
+    }
+
+    #[test]
+    fn what_lies_where_a_run_needs_a_root_or_a_folder_is_said_and_no_run_would_work() {
+        let mut fine = root();
+        fine.rows.retain(|row| !matches!(row.state, State::NoName(_)));
+        assert!(fine.would_work(), "a symlink beside the folders is in nobody's way");
+        for (host, path) in [
+            (Host::Client, "/home/me/Mail"),
+            (Host::Server, "/srv/mail/Maildir"),
+            (Host::Client, "/home/me/Mail/Lists.a b"),
+            (Host::Server, "/srv/mail/Maildir/.Work"),
+        ] {
+            let mut root = fine.clone();
+            root.troubles.push(Trouble::new(host, path, "is a file"));
+            let roots = [root];
+            let check = check(&roots);
+            assert_eq!(check.exit(), Exit::Config, "{path}");
+            assert!(check.advice().contains("Change: at ") && check.advice().contains(path), "{}", check.advice());
+        }
+        for (host, path) in [(Host::Server, "/home/me/Mail/Lists.a b"), (Host::Client, "/home/me/Mail/Work/x")] {
+            let mut root = fine.clone();
+            root.troubles.push(Trouble::new(host, path, "is a file"));
+            assert!(root.would_work(), "{path}");
+        }
     }
 
     #[test]

@@ -30,14 +30,23 @@ impl Section {
     }
 }
 
-/// The pairs of an IMAP server and a Maildir.
+/// The pairs of an IMAP server and a Maildir, and in a sentence each what was left out.
 ///
 /// # Errors
 /// What makes no sense, in a sentence.
-pub fn accounts(text: &str) -> Result<Vec<Account>, String> {
+pub fn accounts(text: &str) -> Result<(Vec<Account>, Vec<String>), String> {
     let sections = sections(text)?;
-    let channels = sections.iter().filter(|section| section.kind == "channel");
-    Ok(channels.filter_map(|channel| account(&sections, channel)).collect())
+    let (mut accounts, mut left_out) = (Vec::new(), Vec::new());
+    for channel in sections.iter().filter(|section| section.kind == "channel") {
+        match account(&sections, channel) {
+            Some(account) => accounts.push(account),
+            None => left_out.push(format!(
+                "channel {} is left out: its stores are no pair of an IMAP server and a Maildir, or not told here",
+                channel.name
+            )),
+        }
+    }
+    Ok((accounts, left_out))
 }
 
 fn sections(text: &str) -> Result<Vec<Section>, String> {
@@ -136,7 +145,21 @@ fn account(sections: &[Section], channel: &Section) -> Option<Account> {
         let boxes: Vec<&str> = [box_there, box_here].into_iter().filter(|name| !name.is_empty()).collect();
         let which = boxes.first().copied().unwrap_or("INBOX");
         account.exclude = all_but(wild_pattern(which));
+        if which != "INBOX" {
+            untold.push("INBOX is the root of the Maildir and cannot be left out".to_owned());
+        }
+        if let [there, here] = &boxes[..]
+            && there != here
+        {
+            untold.push(format!("the server's {there} is called {here} here: rename one of them"));
+        }
     } else {
+        if !box_there.is_empty() || !box_here.is_empty() {
+            untold.push(format!(
+                "only what begins with \"{box_there}\" at the server, and with \"{box_here}\" here, is meant: let MAILBOX name those \
+                 directories, or EXCLUDE the rest"
+            ));
+        }
         // `*` first, as nearly everybody writes it, then what is left out; or else a list of what is taken.
         let mut taken = Vec::new();
         let all = patterns.iter().any(|pattern| matches!(&pattern[..], "*" | "%"));
@@ -145,6 +168,9 @@ fn account(sections: &[Section], channel: &Section) -> Option<Account> {
                 Some(left_out) if all => account.exclude.extend(wild_pattern(left_out)),
                 None if !all => taken.extend(wild_pattern(pattern)),
                 _ => {}
+            }
+            if pattern.len() > 1 && pattern.contains('%') && !pattern.starts_with('!') {
+                untold.push(format!("{pattern} takes folders below those as well: EXCLUDE knows no %"));
             }
             if pattern.starts_with('!') && wild_pattern(&pattern[1..]).is_none() {
                 untold.push("INBOX is the root of the Maildir and cannot be left out".to_owned());
@@ -184,7 +210,7 @@ mod tests {
             "IMAPAccount acc\nHost imap.example.org\n# a word\nUser me\n\nIMAPStore far\nAccount acc\n\n\
              MaildirStore near\n{maildir}\n\nChannel home\nMaster :far:\nSlave :near:\n{channel}\n"
         );
-        let [account] = &accounts(&text).expect("it parses")[..] else { panic!("one account") };
+        let [account] = &accounts(&text).expect("it parses").0[..] else { panic!("one account") };
         account.clone()
     }
 
@@ -216,7 +242,7 @@ mod tests {
         for (channel, exclude) in table {
             let account = one("Path ~/Mail/\nInbox ~/Mail/INBOX", channel);
             assert_eq!(account.exclude, exclude, "{channel}");
-            assert!(account.untold.is_empty(), "{account:?}");
+            assert_eq!(account.untold.len(), usize::from(channel.contains("Work%")), "{account:?}");
         }
         let account = one("Path ~/M/\nInbox ~/M/INBOX", "Patterns * !INBOX\nSync Pull\nMaxMessages 100");
         assert_eq!(account.untold.len(), 3, "{account:?}");
@@ -232,6 +258,24 @@ mod tests {
         ];
         table.iter().for_each(|(tunnel, host)| assert_eq!(ssh_host(tunnel).as_deref(), *host, "{tunnel}"));
         assert!(accounts("Channel \"x\nFar :a:\n").expect_err("a quote").starts_with("line 1"));
-        assert!(accounts("Channel x\nFar :a:\nNear :b:\n\nGroup g\nChannels x\n").expect("it parses").is_empty());
+        let (none, left_out) = accounts("Channel x\nFar :a:\nNear :b:\n\nGroup g\nChannels x\n").expect("it parses");
+        assert!(none.is_empty() && left_out.len() == 1 && left_out[0].contains("channel x"), "{left_out:?}");
+    }
+
+    #[test]
+    fn mailboxes_that_a_channel_names_are_told_where_no_config_says_them() {
+        let near = |far: &str, near: &str, rest: &str| {
+            let text = format!(
+                "IMAPStore far\nHost h\n\nMaildirStore near\nPath ~/Mail/\nInbox ~/Mail/INBOX\n\n\
+                 Channel home\nFar :far:{far}\nNear :near:{near}\n{rest}\n"
+            );
+            let (accounts, _) = accounts(&text).expect("it parses");
+            accounts[0].untold.join("; ")
+        };
+        assert_eq!(near("", "", "Patterns *"), "");
+        let renamed = near("Archive", "foo", "");
+        assert!(renamed.contains("Archive is called foo here") && renamed.contains("INBOX"), "{renamed}");
+        let prefixed = near("lists/", "L/", "Patterns %");
+        assert!(prefixed.contains("begins with \"lists/\" at the server, and with \"L/\" here"), "{prefixed}");
     }
 }

@@ -100,12 +100,15 @@ pub enum ImportError {
 /// # Errors
 /// What makes no sense, in a sentence.
 pub fn imported(kind: Kind, theirs: &str, shown: &str, user: &Path) -> Result<Vec<Imported>, String> {
-    let accounts = match kind {
+    let (mut accounts, left_out) = match kind {
         Kind::OfflineImap => offlineimap::accounts(theirs)?,
         Kind::Mbsync => mbsync::accounts(theirs)?,
     };
-    if accounts.is_empty() {
-        return Err("it names no pair of an IMAP server and a Maildir".to_owned());
+    match (accounts.first_mut(), left_out.is_empty()) {
+        // Said once, where somebody reads.
+        (Some(first), _) => first.untold.extend(left_out),
+        (None, false) => return Err(left_out.join("; ")),
+        (None, true) => return Err("it names no pair of an IMAP server and a Maildir".to_owned()),
     }
     let mut made: Vec<Imported> = Vec::new();
     for account in &accounts {

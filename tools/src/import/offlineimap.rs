@@ -6,14 +6,21 @@ use super::Account;
 use super::ini::Ini;
 use super::rc::{all_but, pattern};
 
-/// The pairs of an IMAP server and a Maildir.
+/// The pairs of an IMAP server and a Maildir, and in a sentence each what was left out.
 ///
 /// # Errors
 /// What makes no sense, in a sentence.
-pub fn accounts(text: &str) -> Result<Vec<Account>, String> {
+pub fn accounts(text: &str) -> Result<(Vec<Account>, Vec<String>), String> {
     let ini = Ini::parse(text)?;
     let named = ini.value("general", "accounts").unwrap_or_default();
-    named.split(',').map(str::trim).filter(|name| !name.is_empty()).map(|name| account(&ini, name)).collect()
+    let (mut accounts, mut left_out) = (Vec::new(), Vec::new());
+    for name in named.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        match account(&ini, name) {
+            Ok(account) => accounts.push(account),
+            Err(why) => left_out.push(format!("account {name} is left out: {why}")),
+        }
+    }
+    Ok((accounts, left_out))
 }
 
 fn account(ini: &Ini, name: &str) -> Result<Account, String> {
@@ -138,7 +145,7 @@ mod tests {
 
     #[test]
     fn accounts_and_what_python_hides_are_told() {
-        let [home, work] = &accounts(RC).expect("it parses")[..] else { panic!("two accounts") };
+        let [home, work] = &accounts(RC).expect("it parses").0[..] else { panic!("two accounts") };
         assert_eq!((&home.server[..], &home.local[..], home.mode), ("mail.example.org", "~/Mail", Some("inbox")));
         assert_eq!(home.exclude, [".Spam", r".Lists.big \[old\]", ".Trash"]);
         assert!(home.untold.is_empty(), "{:?}", home.untold);
@@ -168,7 +175,11 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
-        let cut = |from: &str, to: &str| accounts(&RC.replace(from, to)).expect_err(from);
+        let cut = |from: &str, to: &str| {
+            let (good, left_out) = accounts(&RC.replace(from, to)).expect("it parses");
+            assert_eq!((good.len(), left_out.len()), (1, 1), "the other account is told");
+            left_out.concat()
+        };
         assert!(cut("localrepository = hl", "").contains("account home has no localrepository"));
         assert!(cut("[Repository hl]", "[Repository x]").contains("there is no [Repository hl]"));
         assert!(cut("type = Maildir\nlocalfolders = ~/Mail\n", "type = IMAP\n").contains("no Maildir"));
