@@ -63,8 +63,11 @@ impl Ledger {
     /// A run with this host ended well: what it saw there is durable, but for what an earlier failed sync dropped, of which
     /// nobody can know.
     pub fn firm(&mut self, at: usize, host: &Host, seen: &Tree) {
-        let (seen, dropped) = (seen.counts(), host.disk.dropped());
-        let firm = |bytes: &Bytes| seen.contains_key(bytes) && !dropped.contains(bytes);
+        let (seen, all, dropped) = (seen.counts(), Tree::of(host).counts(), host.disk.dropped());
+        // Of two messages with the same bytes only one may have been seen.
+        let firm = |bytes: &Bytes| {
+            seen.get(bytes).is_some_and(|count| all.get(bytes) == Some(count)) && !dropped.contains(bytes)
+        };
         self.fragile.retain(|(other, bytes)| *other != at || !firm(bytes));
     }
 

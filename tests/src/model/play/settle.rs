@@ -121,7 +121,7 @@ impl World {
     pub(super) fn compare_orders(&mut self, scan: Scan) -> Result<(), Broken> {
         let saved: Vec<_> = self.hosts.iter().map(|host| host.disk.snapshot()).collect();
         let mut ends = Vec::new();
-        let mut conflict = false;
+        let (mut conflict, mut adopted) = (false, false);
         for directions in
             [&[Direction::Sync][..], &[Direction::Pull, Direction::Push], &[Direction::Push, Direction::Pull]]
         {
@@ -130,13 +130,16 @@ impl World {
                 self.take_broken()?;
                 let Ok(report) = report else { return Err(format!("failed: {report:?}")) };
                 conflict |= report.roots.iter().any(|root| !root.conflicts.is_empty() || !root.notes.is_empty());
+                adopted |= report.roots.iter().any(|root| root.adopted.is_some());
             }
             ends.push(Tree::of(&self.hosts[0]));
             for (host, saved) in self.hosts.iter().zip(&saved) {
                 host.disk.restore(saved);
             }
         }
-        if !conflict && (ends[0] != ends[1] || ends[1] != ends[2]) {
+        // Whose names an adopt follows depends on the direction.
+        let differ = |a: &Tree, b: &Tree| if adopted { a.counts() != b.counts() } else { a != b };
+        if !conflict && (differ(&ends[0], &ends[1]) || differ(&ends[1], &ends[2])) {
             let what = if ends[0] == ends[1] { ends[1].difference(&ends[2]) } else { ends[0].difference(&ends[1]) };
             return Err(format!("orders: sync, pull and push, push and pull end differently:{what}"));
         }
