@@ -335,3 +335,19 @@ fn the_config_is_checked_by_what_a_run_would_make_of_it_and_changes_nothing() {
     pair.configure("TRANSLATOR_LR='smd-translate -m nodot'\nTRANSLATOR_RL=cat", "");
     pair.run("smd-check-conf", &[]).exits(78).says("line 6").says("there is no mode `nodot`");
 }
+
+#[test]
+fn a_root_that_cannot_be_made_is_told_by_the_check_and_by_a_dry_run() {
+    let pair = Pair::new("nodots", "");
+    let mail = pair.world.client().home.join("Mail");
+    fs::rename(&mail, mail.with_file_name("elsewhere")).expect("it is taken away");
+    pair.run("smd-check-conf", &[]).ok().says("A run would work");
+    std::os::unix::fs::symlink("nowhere", &mail).expect("a symlink");
+    pair.run("smd-check-conf", &[]).exits(78).says("is a symlink");
+    pair.run("smd-sync", &["-d"]).exits(1);
+    fs::remove_file(&mail).expect("it is removed");
+    let config = pair.world.client().smd_home().join("config.default");
+    let text = fs::read_to_string(&config).expect("a config").replace("LOCAL=Mail\n", "LOCAL=no/such/Mail\n");
+    fs::write(&config, text).expect("it is written");
+    pair.run("smd-check-conf", &[]).exits(78).says("directory above");
+}

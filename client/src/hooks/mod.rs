@@ -244,6 +244,34 @@ mod tests {
     }
 
     #[test]
+    fn hooks_of_two_endpoints_take_turns() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let dir = temp.path().join("hooks/post-pull.d");
+        fs::create_dir_all(&dir).expect("a directory");
+        // Fails where another one is at work.
+        let hook = dir.join("10-index");
+        fs::write(
+            &hook,
+            format!("#!/bin/sh\nmkdir {0}/busy || exit 1\nsleep 0.1\nrmdir {0}/busy\n", temp.path().display()),
+        )
+        .expect("a hook");
+        fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("it can be run");
+        let home = SmdHome::new(temp.path(), temp.path());
+        std::thread::scope(|scope| {
+            for endpoint in ["one", "two", "three"] {
+                let home = &home;
+                scope.spawn(move || {
+                    let hooks = find(home, When::Post, Direction::Pull).expect("one");
+                    let (stop, mut heard) = (AtomicBool::new(false), |_: &Hook, _: &[String]| {});
+                    let mut manner = Manner { endpoint, pass_on: false, stop: &stop, heard: &mut heard };
+                    let failed = after(hooks, 0, &[], Format::Nul, &mut manner);
+                    assert!(failed.is_empty(), "{failed:?}");
+                });
+            }
+        });
+    }
+
+    #[test]
     fn a_directory_that_cannot_be_read_is_no_absence_of_hooks() {
         let temp = tempfile::tempdir().expect("a directory");
         fs::create_dir(temp.path().join("hooks")).expect("a directory");

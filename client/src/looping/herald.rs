@@ -73,15 +73,13 @@ impl Herald {
         // What passes by itself comes and goes with every busy minute.
         sayings.retain(|saying| !saying.passing || self.verbose > 0);
         let keys: BTreeSet<String> = sayings.iter().map(|saying| saying.key.clone()).collect();
-        let sayings_of_persons =
-            sayings.iter().filter(|saying| saying.person).map(|saying| saying.key.clone()).collect();
-        let person = |said: &Said| said.failure.is_some() || said.persons.intersection(&said.warnings).next().is_some();
+        let persons = sayings.iter().filter(|saying| saying.person).map(|saying| saying.key.clone()).collect();
         let (fresh, mended, person) = self.with(endpoint, |said| {
-            let person = person(said);
+            let person = said.failure.is_some() || !said.persons.is_empty();
             let fresh: Vec<Saying> = sayings.into_iter().filter(|one| !said.warnings.contains(&one.key)).collect();
             let mended =
                 said.failure.take().is_some() || (report.exit() == Exit::Ok && !said.warnings.is_subset(&keys));
-            said.persons = sayings_of_persons;
+            said.persons = persons;
             said.warnings = keys;
             (fresh, mended && report.exit() == Exit::Ok, person)
         });

@@ -90,21 +90,6 @@ impl<F: Fs> RootRun<F> {
         Ok(looked)
     }
 
-    /// Why a root that is not there could not be made either. Only what is sure to stand in the way; the run itself says the
-    /// rest.
-    fn cannot_be_made(&self) -> Option<Trouble> {
-        use std::os::unix::ffi::OsStrExt;
-        let (parent, name) = self.place();
-        let text = match self.fs.open_root(parent) {
-            Ok(at) => match self.fs.stat(&at, name.as_bytes()) {
-                Ok(_) => "is a symlink that leads nowhere, and cannot be made".to_owned(),
-                Err(_) => return None,
-            },
-            Err(error) => format!("cannot be made: {}", super::above(error)),
-        };
-        Some(Trouble { path: self.path.as_os_str().as_bytes().to_vec(), text })
-    }
-
     /// Takes from a look what the other host is told, by the names that it knows.
     fn looked(&mut self, look: &mut Look, suspicious: Option<String>) -> Result<Looked, RunError> {
         let (mut delta, mut put_back) = (std::mem::take(&mut look.delta), look.put_back.clone());

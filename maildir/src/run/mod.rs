@@ -12,7 +12,6 @@
 //! Deliberately not here: the wire, and which steps are taken.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,6 +37,7 @@ use crate::watch::Ground;
 mod commit;
 mod left_out;
 mod looked;
+mod making;
 mod naming;
 mod restored;
 #[cfg(test)]
@@ -125,16 +125,6 @@ pub struct RootRun<F: Fs> {
     /// Held to the end of the run, so last: fields are dropped in order.
     root_lock: Option<Guard<F>>,
     _state_lock: Guard<F>,
-}
-
-/// An error of opening the directory above a root, in words of what to do.
-fn above(error: std::io::Error) -> std::io::Error {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            std::io::Error::new(error.kind(), "the directory above it is not there; make that first")
-        }
-        _ => error,
-    }
 }
 
 impl<F: Fs> RootRun<F> {
@@ -398,30 +388,6 @@ impl<F: Fs> RootRun<F> {
             self.applier = Some(applier);
         }
         Ok(self.applier.as_mut().expect("set above"))
-    }
-
-    /// The directory above the root, and its name in there.
-    fn place(&self) -> (&Path, &OsStr) {
-        match (self.path.parent(), self.path.file_name()) {
-            (Some(parent), Some(name)) if !parent.as_os_str().is_empty() => (parent, name),
-            (_, Some(name)) => (Path::new("."), name),
-            _ => (Path::new("/"), self.path.as_os_str()),
-        }
-    }
-
-    /// Makes the root: only its last component, so that a path below a disk that is not mounted is noticed.
-    fn make_root(&mut self) -> Result<Root<F>, RunError> {
-        use std::os::unix::ffi::OsStrExt;
-        let shown = self.path.as_os_str().as_bytes();
-        let (parent, name) = self.place();
-        let at = self.fs.open_root(parent).map_err(above).context("make", shown)?;
-        match self.fs.make_dir(&at, name.as_bytes()) {
-            Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(e).context("make", shown)?,
-            _ => self.fs.sync_dir(&at).context("sync", parent.as_os_str().as_bytes())?,
-        }
-        let root = Root::open(self.fs.clone(), &self.path).context("open", shown)?.named(self.naming.clone());
-        self.root = Some(root.clone());
-        Ok(root)
     }
 
     /// Starts a batch of steps under the root's lock. Gives what was found amiss while tidying up.
