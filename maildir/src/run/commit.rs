@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use smd_protocol::{BaseId, Delta, Folder, Name, seeded};
+use smd_protocol::{BaseId, Delta, Entry, Folder, Name, seeded};
 
 use super::{RootRun, RunError, naming, skipped};
 use crate::apply::{Applier, Installed, Messages};
@@ -12,7 +12,7 @@ use crate::error::{Context, Error};
 use crate::fs::Fs;
 use crate::home::Access;
 use crate::root::{Identity, Root, if_there};
-use crate::scan::{Committed, Depth, Scanner};
+use crate::scan::{Committed, Depth, Look, Scanner};
 use crate::store::{Meta, StoreError};
 
 /// A directory below a root and all between the two.
@@ -38,6 +38,12 @@ impl<F: Fs> RootRun<F> {
         Ok(self.store.write_next(counter, changes, &meta)?)
     }
 
+    /// What others wrote anew with the bytes of the base is nothing to commit, and yet it is what the base counts on.
+    fn sync_as_in_base(&self, root: &Root<F>) -> Result<(), Error> {
+        let read = self.look.as_ref().is_some_and(|look| !look.as_in_base.is_empty());
+        if read && !seeded::is("what-equals-the-base-is-durable") { self.make_durable(root) } else { Ok(()) }
+    }
+
     fn make_durable(&self, root: &Root<F>) -> Result<(), Error> {
         let shown = root.shown_root();
         if let Some(all) = self.trusted_parts(root).context("look at", &shown)? {
@@ -49,13 +55,7 @@ impl<F: Fs> RootRun<F> {
             let Some(dirs) = if_there(root.folder(folder)).context("open", root.shown(folder, b""))? else { continue };
             let mut messages = Messages::new(root.clone());
             for seen in &change.set {
-                let name = Name::new(folder, &seen.entry.uniq);
-                // Gone again, by a user or by a step of ours: a name that a step gave is dealt with below.
-                if let Some(message) =
-                    if_there(messages.open(&name, Some(&seen.entry))).context("open", root.shown_name(&name))?
-                {
-                    self.fs.sync_file(&message.file).context("sync", root.shown_name(&name))?;
-                }
+                self.sync_message(&mut messages, root, &Name::new(folder, &seen.entry.uniq), Some(&seen.entry))?;
             }
             for dir in dirs.new.iter().chain(&dirs.cur) {
                 self.fs.sync_dir(dir).context("sync", root.shown(folder, b""))?;
@@ -71,8 +71,26 @@ impl<F: Fs> RootRun<F> {
                 self.fs.sync_dir(&dir).context("sync", disk.shown(&local, b""))?;
             }
         }
+        let mut messages = Messages::new(disk.clone());
+        for name in self.look.iter().flat_map(|look| &look.as_in_base) {
+            self.sync_message(&mut messages, &disk, name, None)?;
+        }
         self.sync_renamed(root)?;
         self.fs.sync_dir(&root.dir).context("sync", &shown)
+    }
+
+    /// Syncs a message unless it is gone again, by a user or by a step of ours: a name that a step gave is dealt with apart.
+    fn sync_message(
+        &self,
+        messages: &mut Messages<F>,
+        root: &Root<F>,
+        name: &Name,
+        entry: Option<&Entry>,
+    ) -> Result<(), Error> {
+        match if_there(messages.open(name, entry)).context("open", root.shown_name(name))? {
+            Some(message) => self.fs.sync_file(&message.file).context("sync", root.shown_name(name)),
+            None => Ok(()),
+        }
     }
 
     /// Syncs what others wrote since the base and a step renamed: its name of the look tells of it no more.
@@ -91,9 +109,7 @@ impl<F: Fs> RootRun<F> {
             if !fresh.contains(from) || !fresh.insert(to.clone()) {
                 continue;
             }
-            if let Some(message) = if_there(messages.open(to, None)).context("open", root.shown_name(to))? {
-                self.fs.sync_file(&message.file).context("sync", root.shown_name(to))?;
-            }
+            self.sync_message(&mut messages, root, to, None)?;
         }
         Ok(())
     }
@@ -225,10 +241,10 @@ impl<F: Fs> RootRun<F> {
                 self.remember_commit(&root, id, depth, &touched, installed).map_err(|error| error.to_string())
             }
             // Folders that this run changed without a commit are dirty by their own stamps.
-            _ => self
-                .look
-                .as_ref()
-                .map_or(Ok(()), |look| look.remember(&mut self.cache).map_err(|error| error.to_string())),
+            _ => self.sync_as_in_base(&root).map_err(|error| error.to_string()).and_then(|()| {
+                let remember = |look: &Look| look.remember(&mut self.cache).map_err(|error| error.to_string());
+                self.look.as_ref().map_or(Ok(()), remember)
+            }),
         };
         if let Err(error) = result {
             tracing::warn!(%error, "the cache was not written");

@@ -157,6 +157,7 @@ impl<F: Fs> Work<'_, F> {
             identity: Identity { ino: root.map_or(0, |own| own.ino), btime: root.and_then(|own| own.btime) },
             mounts,
             depth: self.depth,
+            as_in_base: self.as_in_base,
             files_read: self.files_read,
             bytes_read: self.bytes_read,
             messages_seen: kept.values().map(|state| state.record.messages).sum(),

@@ -49,6 +49,8 @@ pub(super) struct Messages {
     pub(super) records: Vec<Record>,
     /// Uniqs of which nothing can be said: neither gone nor changed.
     pub(super) unknown: BTreeSet<Uniq>,
+    /// Uniqs whose files were read and have the bytes that the base has.
+    pub(super) as_in_base: Vec<Uniq>,
     pub(super) troubles: Vec<Trouble>,
     /// Whether the names stood still while they were listed, and every file was met under its name.
     pub(super) stable: bool,
@@ -271,7 +273,12 @@ pub(super) fn finish<F: Fs>(
     while let Some(mut candidate) = lists.next() {
         let uniq = candidate.name.uniq.clone();
         match resolve(&mut candidate, read, moment) {
-            Ok(Some(record)) => group.push((candidate, record)),
+            Ok(Some(record)) => {
+                let read = matches!(candidate.state, State::Read(_));
+                let in_base = || base.and_then(|base| base.entry(&uniq)).is_some_and(|e| e.content == record.content);
+                messages.as_in_base.extend((read && in_base()).then(|| uniq.clone()));
+                group.push((candidate, record));
+            }
             Ok(None) => match candidate.state {
                 State::Vanished => messages.stable = false,
                 State::Foreign if base.is_some_and(|b| b.entry(&uniq).is_some()) => {

@@ -25,7 +25,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use smd_protocol::{BaseId, Delta, Folder, Snapshot, seeded};
+use smd_protocol::{BaseId, Delta, Folder, Name, Snapshot, seeded};
 
 use crate::cache::{Cache, DirState, Whole};
 use crate::error::{Error, Trouble};
@@ -89,6 +89,9 @@ pub struct Look {
     pub mounts: Vec<Mount>,
     /// How closely was looked.
     pub depth: Depth,
+    /// Messages that were read and have the bytes that the base has: the delta does not tell of them, and yet a mail program
+    /// may just have written them anew.
+    pub as_in_base: BTreeSet<Name>,
     /// Files that were read.
     pub files_read: u64,
     /// Bytes that were read.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use smd_protocol::{Folder, Snapshot, seeded};
+use smd_protocol::{Folder, Name, Snapshot, seeded};
 
 use super::folder::{self, Memory, Messages};
 use super::list::list_folder;
@@ -55,6 +55,8 @@ pub(super) struct Work<'a, F: Fs> {
     pub(super) gone: BTreeSet<Folder>,
     pub(super) troubles: Vec<Trouble>,
     pub(super) twins: BTreeSet<Twin>,
+    /// Messages that were read and have the bytes that the base has.
+    pub(super) as_in_base: BTreeSet<Name>,
     pub(super) files_read: u64,
     pub(super) bytes_read: u64,
 }
@@ -84,6 +86,7 @@ impl<'a, F: Fs> Work<'a, F> {
             gone: BTreeSet::new(),
             troubles: Vec::new(),
             twins: BTreeSet::new(),
+            as_in_base: BTreeSet::new(),
             files_read: 0,
             bytes_read: 0,
         }
@@ -268,6 +271,7 @@ impl<'a, F: Fs> Work<'a, F> {
             for one in prepared {
                 let folder = one.folder.clone();
                 let mut found = folder::finish(self.scanner, one, base.folders.get(&folder), &read, &mut self.twins);
+                self.as_in_base.extend(found.as_in_base.drain(..).map(|uniq| Name { folder: folder.clone(), uniq }));
                 let earlier = before.get(&folder);
                 found.looks = earlier.map_or(0, |m| m.looks) + 1;
                 self.lost |= earlier.is_some_and(|earlier| !found.has_all_of(earlier));

@@ -145,6 +145,8 @@ pub(super) const TABLE: &[Seed] = &[
         unit(MAILDIR, "store::tests::after_a_failed_write_nothing_more_is_written")),
     seed("damage-is-not-noticed", 9, "a state file with a flipped bit is believed",
         unit(MAILDIR, "store::tests::a_damaged_section_is_empty_and_adopting_until_it_was_started_afresh")),
+    seed("what-equals-the-base-is-durable", 1, "a message that a mail program wrote anew with the same bytes is damaged by a power cut, everywhere",
+        whole("model", "bytes_written_anew_that_equal_the_base_are_durable_after_a_run")),
     seed("failed-record-stays", 9, "a base whose sync failed is believed by the next run, and a power cut takes it: deleted mail returns",
         whole("model", "a_record_of_the_base_whose_sync_failed_is_no_base_after_a_power_cut")),
     seed("newer-state-is-overwritten", 9, "an older program destroys the state of a newer one",
