@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! resting latency local|ssh COUNT      deliveries each way, one after the other; the distribution
-//! resting memory DIR COUNT             makes DIR with so many messages on both sides, or, when it is there, takes one
-//!                                      message over and tells the memory of both processes at rest
+//! resting make both|here DIR COUNT     makes DIR with so many messages, on both sides or on this one alone
+//! resting memory DIR REST              runs of every kind there, and after each what both processes hold at rest, and how
+//!                                      often they woke up in so many seconds of it
 //! ```
 //!
 //! Deliberately not here: any judgement; the machine decides as much as the program.
@@ -43,9 +44,12 @@ fn main() -> ExitCode {
     let args: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["latency", link, count] => latency(link == "ssh", count.parse().expect("a number")),
-        ["memory", dir, count] => memory(Path::new(dir), count.parse().expect("a number")),
+        ["make", sides, dir, count] => make(sides == "both", Path::new(dir), count.parse().expect("a number")),
+        ["memory", dir, rest] => memory(Path::new(dir), Duration::from_secs(rest.parse().expect("a number"))),
         _ => {
-            eprintln!("usage: resting latency local|ssh COUNT | resting memory DIR COUNT");
+            eprintln!(
+                "usage: resting latency local|ssh COUNT | resting make both|here DIR COUNT | resting memory DIR REST"
+            );
             return ExitCode::from(2);
         }
     }
@@ -131,73 +135,124 @@ fn distribution(what: &str, mut times: Vec<Duration>) {
     }
 }
 
-fn memory(dir: &Path, count: usize) {
+fn make(both: bool, dir: &Path, count: usize) {
     let (here, there) = (dir.join("a"), dir.join("b"));
-    if !dir.exists() {
-        for n in 0..count {
-            let folder = format!(".folder-{:03}", n % FOLDERS);
-            let name = format!("cur/{}.M{n}P1.host.example.org:2,S", 1_700_000_000 + n);
-            if n < FOLDERS {
-                for below in ["cur", "new", "tmp"] {
-                    for root in [&here, &there] {
-                        fs::create_dir_all(root.join(&folder).join(below)).expect("makes");
-                    }
+    for n in 0..count {
+        let folder = folder(n);
+        let name = format!("cur/{}.M{n}P1.host.example.org:2,S", 1_700_000_000 + n);
+        if n < FOLDERS {
+            for below in ["cur", "new", "tmp"] {
+                for root in [&here, &there].into_iter().take(1 + usize::from(both)) {
+                    fs::create_dir_all(root.join(&folder).join(below)).expect("makes");
                 }
             }
-            let file = here.join(&folder).join(&name);
-            fs::write(&file, format!("Message-ID: <{n}@example.org>\nSubject: message {n}\n\nbody {n}\n"))
-                .expect("writes");
+        }
+        let file = here.join(&folder).join(&name);
+        fs::write(&file, format!("Message-ID: <{n}@example.org>\nSubject: message {n}\n\nbody {n}\n")).expect("writes");
+        if both {
             fs::hard_link(&file, there.join(&folder).join(&name)).expect("links");
         }
-        say("made; now once more");
-        return;
     }
+}
+
+fn folder(n: usize) -> String {
+    format!(".folder-{:03}", n % FOLDERS)
+}
+
+/// So many new messages in this folder, or from it on in one after the other.
+fn deliver(root: &Path, what: &str, count: usize, spread: bool) {
+    for n in 0..count {
+        let folder = root.join(folder(7 + if spread { n } else { 0 }));
+        let name = format!("{}.{what}-{n}.host", std::process::id());
+        fs::write(folder.join("tmp").join(&name), format!("Subject: one more {name}\n\n")).expect("writes");
+        fs::rename(folder.join("tmp").join(&name), folder.join("new").join(&name)).expect("renames");
+    }
+}
+
+/// Flips the flag F of the first messages of every folder.
+fn flag(root: &Path, each: usize) {
+    for n in 0..FOLDERS {
+        let cur = root.join(folder(n)).join("cur");
+        for entry in fs::read_dir(&cur).expect("lists").take(each) {
+            let name = entry.expect("an entry").file_name().into_string().expect("a name of ours");
+            let (uniq, flags) = name.split_once(":2,").expect("a name of ours");
+            let flags = if flags.starts_with('F') { "S" } else { "FS" };
+            fs::rename(cur.join(&name), cur.join(format!("{uniq}:2,{flags}"))).expect("renames");
+        }
+    }
+}
+
+fn memory(dir: &Path, rest: Duration) {
+    let (here, there) = (dir.join("a"), dir.join("b"));
     let resolved = resolve(vec![here.clone().into(), there.clone().into()], dir);
     let (connection, link) = Connection::open(&resolved.endpoint, false).expect("the server starts");
     let stop = Arc::new(AtomicBool::new(false));
     let mut open = Open::new(Arc::new(Disk), resolved.endpoint.clone(), Line::over(link), stop);
     let waker = Waker::default();
+    let server = processes::children(std::process::id()).first().copied().unwrap_or_default();
+    let both = [("client", std::process::id()), ("server", server)];
     let mut run = |what: &str| {
+        // The most that each holds is that of this run.
+        both.iter().for_each(|one| fs::write(format!("/proc/{}/clear_refs", one.1), "5").expect("a process of ours"));
         let since = Instant::now();
         let report = open.run(&resolved.options, &mut Progress::hidden()).expect("it runs");
         let took = since.elapsed();
-        while open.rest(Some(Instant::now() + Duration::from_millis(500)), &waker).expect("it rests") != Woken::Time {
+        let mut more = 0;
+        let before = loop {
+            let before = both.map(|one| wakes(one.1));
+            if open.rest(Some(Instant::now() + rest), &waker).expect("it rests") == Woken::Time {
+                break before;
+            }
             open.run(&resolved.options, &mut Progress::hidden()).expect("it runs");
-        }
-        let server = processes::children(std::process::id()).first().copied().unwrap_or_default();
-        say(&format!(
-            "{what:22} {:7.3} s  {} round trips   client {}   server {}",
-            took.as_secs_f64(),
-            report.traffic.round_trips,
-            resident(std::process::id()),
-            resident(server)
-        ));
+            more += 1;
+        };
+        let held: Vec<String> = both
+            .iter()
+            .zip(before)
+            .map(|(one, before)| {
+                format!("{} {}, {} wakes", one.0, resident(one.1), wakes(one.1).saturating_sub(before))
+            })
+            .collect();
+        let trips = report.traffic.round_trips;
+        say(&format!("{what:22} {:7.3} s +{more} {trips} trips  {}", took.as_secs_f64(), held.join("  ")));
     };
     run("first");
     run("idle");
-    for n in 0..3 {
-        let name = format!("{}.{n}.host", std::process::id());
-        let root = if n == 1 { &here } else { &there };
-        let folder = root.join(".folder-007");
-        fs::write(folder.join("tmp").join(&name), format!("Subject: one more {name}\n\n")).expect("writes");
-        fs::rename(folder.join("tmp").join(&name), folder.join("new").join(&name)).expect("renames");
-        run("one change");
+    run("idle");
+    for round in 0..2 {
+        deliver(&there, &format!("one-{round}"), 1, false);
+        run("one new there");
+        deliver(&here, &format!("one-{round}-here"), 1, false);
+        run("one new here");
+        flag(&here, 5);
+        run("flags in all folders");
+        flag(&there, 1);
+        run("a flag in all there");
+        deliver(&there, &format!("many-{round}"), 5000, true);
+        run("5000 new there");
+        deliver(&here, &format!("many-{round}-here"), 5000, false);
+        run("5000 new here");
+        run("idle");
     }
     open.close().expect("it says goodbye");
     connection.finish();
 }
 
-/// What a process holds, and the most that it held.
+/// How often the threads of a process were woken up.
+fn wakes(pid: u32) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    tasks.map(|task| value(&task.path().join("status"), "voluntary_ctxt_switches:") as u64).sum()
+}
+
+/// What a process holds, and the most that it held, in MB.
 fn resident(pid: u32) -> String {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let value = |key: &str| -> f64 {
-        let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
-        line.split_whitespace().next().and_then(|kib| kib.parse().ok()).unwrap_or(0.0)
-    };
-    format!(
-        "{:.1} MB (most {:.1}, anonymous {:.1})",
-        value("VmRSS:") / 1024.0,
-        value("VmHWM:") / 1024.0,
-        value("RssAnon:") / 1024.0
-    )
+    let status = format!("/proc/{pid}/status");
+    let of = |key| value(Path::new(&status), key) / 1024.0;
+    format!("{:5.1} (anonymous {:5.1}, most {:5.1})", of("VmRSS:"), of("RssAnon:"), of("VmHWM:"))
+}
+
+fn value(status: &Path, key: &str) -> f64 {
+    let text = fs::read_to_string(status).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
+    line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0.0)
 }
