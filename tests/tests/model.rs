@@ -479,3 +479,31 @@ fn bytes_written_anew_that_equal_the_base_are_durable_after_a_run() {
         ],
     });
 }
+
+#[test]
+fn a_folder_put_back_that_could_not_be_looked_at_is_put_back_still_when_it_can_be() {
+    kept(&Case {
+        seed: 80_088_737,
+        clients: 2,
+        habit: Habit::Named,
+        disk: 0,
+        events: vec![
+            Event::User(2, Act::Deliver(163, 161, 85, 112), true),
+            Event::User(2, Act::Move(125, 146), true),
+            Event::Settle(0),
+            Event::User(1, Act::Delete(91), true),
+            Event::Keep(2),
+            Event::User(1, Act::Deliver(106, 111, 156, 232), true),
+            Event::Settle(0),
+            Event::RestoreTree(2),
+            Event::Run {
+                client: 1,
+                way: Way::Sync,
+                keep: false,
+                dry: false,
+                depth: 0,
+                mishap: Mishap::Fault(0, Fault::Once(963, 76)),
+            },
+        ],
+    });
+}

@@ -193,7 +193,10 @@ impl<F: Fs> RootRun<F> {
         });
         let installed = installed.collect::<std::io::Result<Vec<Installed>>>().context("look at", root.shown_root())?;
         let Some(look) = &mut self.look else { return Ok(()) };
-        look.set_restored(self.restored);
+        // A folder that could not be looked at is put back still when it can be.
+        if !look.put_back.iter().any(|folder| look.unknown.contains(folder)) || seeded::is("unseen-is-put-back") {
+            look.set_restored(self.restored);
+        }
         let skip = skipped(&*self.fs, &self.home);
         let scanner = Scanner {
             root: &root.on_disk(),

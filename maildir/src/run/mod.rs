@@ -428,7 +428,10 @@ impl<F: Fs> RootRun<F> {
         if !fresh.is_empty() {
             restored::add(&self.home, &stem, &fresh)?;
         }
-        self.restored = (noted.len() + fresh.len()) as u64;
+        // What other peers noted since the look is not dealt with by this run, nor then what comes after it.
+        if noted.len() as u64 == self.restored {
+            self.restored += fresh.len() as u64;
+        }
         Ok(())
     }
 

@@ -288,6 +288,7 @@ impl World {
     fn crash(&mut self, host: usize) -> Result<(), Broken> {
         self.figures.faults += 1;
         let dropped = self.hosts[host].disk.dropped();
+        let before = Tree::of(&self.hosts[host]);
         self.hosts[host].crash();
         self.crashed.insert(host);
         // As in `restore_tree`: no look may have noted it yet.
@@ -297,7 +298,11 @@ impl World {
         let mut shared = lock(&self.shared);
         shared.ledger.crashed(host, |bytes| everywhere.contains(bytes) && !dropped.contains(bytes), &tree);
         drop(shared);
-        if self.actors.contains(&host) || tree.mail.values().flatten().any(|m| m.2.is_empty()) {
+        // What a user had done and not synced may be undone, even when a run saw it and had nothing to do.
+        if self.actors.contains(&host)
+            || tree.mail != before.mail
+            || tree.mail.values().flatten().any(|m| m.2.is_empty())
+        {
             self.mixed = true;
         }
         self.look()

@@ -168,10 +168,11 @@ impl World {
             }
         }
         self.struck |= struck;
+        let cut = matches!(run.mishap, Mishap::Cut(_)) && result.is_err();
         // What such a run brought and others delete before the next is no delete to it: it adopts.
-        self.mixed |= struck && self.hosts.len() > 2 && !self.based.contains(&run.client);
+        self.mixed |= (struck || cut) && self.hosts.len() > 2 && !self.based.contains(&run.client);
         // Nor what users of another client have deleted and not synced yet (SAFETY.md, known limits).
-        self.mixed |= struck && self.actors.iter().any(|&at| at != 0 && at != run.client);
+        self.mixed |= (struck || cut) && self.actors.iter().any(|&at| at != 0 && at != run.client);
         let mut shared = lock(&self.shared);
         let meddled = std::mem::take(&mut shared.meddled);
         self.figures.looks += std::mem::take(&mut shared.looks);
@@ -179,7 +180,6 @@ impl World {
             return Err(broken);
         }
         drop(shared);
-        let cut = matches!(run.mishap, Mishap::Cut(_)) && result.is_err();
         self.figures.faults +=
             u64::from(struck && !matches!(run.mishap, Mishap::None)) + u64::from(meddled) + u64::from(cut);
         if meddled {
@@ -217,6 +217,11 @@ impl World {
         }
         self.meet();
         let after = self.trees();
+        // What this run could not tell was put back and changed now looks like deletes to other clients (SAFETY.md).
+        let told = |report: &Report| report.roots.iter().any(|root| !root.restored.is_empty());
+        if self.hosts.len() > 2 && after[0].mail != before[0].mail && !result.as_ref().is_ok_and(told) {
+            self.forget_lacking(0);
+        }
         self.check_surplus(&before, &after, run.client, meddled || crashed)?;
         let actor = self.actors.iter().next().copied();
         if let (true, false, Some(actor)) = (strict && !self.mixed, meddled, actor)
