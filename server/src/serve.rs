@@ -30,8 +30,8 @@ use smd_protocol::wire::{
 };
 use smd_protocol::{Entry, Name, Outcome, Step, codec, seeded};
 
-use crate::apart::apart;
 use crate::link::{Event, Inbox, Job, Outbox, ReadError, Reader, Ringer, SendError, Wording, Writer, send};
+use crate::memory::Memory;
 use crate::roots;
 use crate::watch::Rest;
 
@@ -132,7 +132,7 @@ pub fn serve<F: Fs>(
     let writer = Writer::start(writer, Words);
     let mut session = Session::new(fs, places, writer);
     session.ringer = inbox.ringer();
-    let mut talk = Talk { session, inbox };
+    let mut talk = Talk { session, inbox, memory: Memory::default() };
     let result = loop {
         match talk.rest() {
             Ok(Some(event)) => match talk.run(event) {
@@ -152,6 +152,7 @@ pub fn serve<F: Fs>(
 struct Talk<F: Fs> {
     session: Session<F, Writer>,
     inbox: Reader,
+    memory: Memory,
 }
 
 impl<F: Fs> Talk<F> {
@@ -164,23 +165,27 @@ impl<F: Fs> Talk<F> {
         };
         match event {
             Some(Event::Rung) | None => self.session.hear(event).map(|_| None),
-            Some(event) => Ok((!ping).then_some(event)),
+            Some(_) if ping => {
+                self.memory.rests();
+                Ok(None)
+            }
+            event => Ok(event),
         }
     }
 
     /// Carries a run from its first message to the rest after it.
     fn run(&mut self, first: Event) -> Result<ControlFlow<()>, ServeError> {
-        let Self { session, inbox } = self;
+        let Self { session, inbox, memory } = self;
+        memory.runs();
         let mut event = Some(first);
-        let carry = move || loop {
+        loop {
             match session.hear(event)? {
                 ControlFlow::Continue(()) if session.hello.is_some() => {
                     event = inbox.next(Duration::from_secs(wire::SILENCE_SECONDS));
                 }
                 flow => return Ok(flow),
             }
-        };
-        apart(carry).map_err(ReadError::Io)?
+        }
     }
 }
 

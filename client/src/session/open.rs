@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use smd_maildir::fs::Fs;
 use smd_maildir::watch::{Ground, Watch};
 use smd_protocol::wire::{self, FromClient, FromServer};
-use smd_server::apart::apart;
 use smd_server::link::Ringer;
+use smd_server::memory::Memory;
 
 use super::pair::Pair;
 use super::peer::{Peer, trouble, unexpected};
@@ -106,6 +106,7 @@ pub struct Open<F: Fs> {
     pub(super) rests: bool,
     state: State,
     watch: Option<Watch<F>>,
+    memory: Memory,
     /// The server was told that the run is over, and has not answered yet.
     awaits_resting: bool,
     /// The server told of a change.
@@ -136,6 +137,7 @@ impl<F: Fs> Open<F> {
             rests: false,
             state: State::Ready,
             watch: None,
+            memory: Memory::default(),
             awaits_resting: false,
             there: false,
             unwatched_here: Vec::new(),
@@ -148,17 +150,9 @@ impl<F: Fs> Open<F> {
     /// # Errors
     /// When the run cannot be brought to its end. What was committed stands; the next run finishes the rest.
     pub fn run(&mut self, options: &RunOptions, progress: &mut Progress) -> Result<Report, SessionError> {
-        let report = apart(|| self.run_here(options, progress));
-        let report = report.map_err(|error| SessionError::Bug { text: format!("no thread for a run: {error}") })??;
-        // The run's own report goes with the rest of its memory.
-        let copy = report.clone();
-        let _ = apart(move || drop(report));
-        Ok(copy)
-    }
-
-    fn run_here(&mut self, options: &RunOptions, progress: &Progress) -> Result<Report, SessionError> {
         self.ready()?;
         self.hear_resting()?;
+        self.memory.runs();
         let mut pairs = Vec::new();
         let result = converse(self, true, options, &mut pairs, progress);
         // The server ends the run while this host does.
@@ -264,7 +258,7 @@ impl<F: Fs> Open<F> {
                     heard = Instant::now();
                     match message {
                         FromServer::Changed => self.there = true,
-                        FromServer::Ping => {}
+                        FromServer::Ping => self.memory.rests(),
                         _ => return Err(unexpected("something at rest")),
                     }
                 }

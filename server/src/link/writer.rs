@@ -10,7 +10,6 @@ use smd_protocol::delta::Meta;
 use smd_protocol::wire::{self, ContentEnd, ContentStart, PING_SECONDS};
 
 use super::{Job, Meter, Outbox, SendError};
-use crate::apart::apart;
 
 /// zstd's level: mail compresses well already at the default, and the pipe should be the slow part.
 const LEVEL: i32 = 3;
@@ -166,8 +165,7 @@ fn write_all<W: Write + Send>(
         };
         match order {
             Order::Frame(frame) => open.write_all(&frame)?,
-            // Apart, since what the job gives back is of the run that it came from.
-            Order::Contents(job) => apart(|| job(&mut Sink { pipe: open, wording }))??,
+            Order::Contents(job) => job(&mut Sink { pipe: open, wording })?,
             Order::Drain => {
                 open.flush()?;
                 let _ = done.send(());
