@@ -16,8 +16,8 @@ const LATER: Duration = Duration::from_secs(60);
 /// No retry waits longer.
 const LATEST: Duration = Duration::from_secs(15 * 60);
 /// While both hosts are watched, a run is due so long after the last one: it notices what watching cannot, and takes the
-/// deeper look that age asks for.
-pub const DEEP: Duration = Duration::from_secs(6 * 60 * 60);
+/// closer look at the few folders whose turn it is by age.
+pub const DEEP: Duration = Duration::from_secs(15 * 60);
 /// What becomes due so soon, or within a tenth of its interval, is done along with what is due.
 const TOGETHER: Duration = Duration::from_secs(30);
 
@@ -290,7 +290,7 @@ mod tests {
     fn while_both_hosts_are_watched_only_the_deep_look_is_due_by_time() {
         let (schedule, start) = ran(Rhythm::default());
         assert_eq!(schedule.wait(Sight::Watching), Some(start + DEEP));
-        assert_eq!(schedule.due(start + 60 * MINUTE, Sight::Watching), None);
+        assert_eq!(schedule.due(start + 14 * MINUTE, Sight::Watching), None);
         assert_eq!(schedule.due(start + DEEP, Sight::Watching), Some(Direction::Sync));
         let (schedule, start) = ran(rhythm(Every::Minutes(5), Every::Never));
         assert_eq!(schedule.due(start + DEEP, Sight::Watching), Some(Direction::Pull));

@@ -91,6 +91,8 @@ pub(crate) struct DirRecord {
     pub(crate) new: Option<DirStamp>,
     /// Digest of the base's section that the folder equals under these stamps; none when it is dirty.
     pub(crate) clean: Option<Digest>,
+    /// When the stamps of its files, or the names of its sub-directories, were last looked at without trust in its own.
+    pub(crate) looked: Option<Mtime>,
     /// How many messages were seen.
     pub(crate) messages: u64,
     /// Where its messages are kept.
@@ -145,8 +147,6 @@ pub(crate) struct Whole {
     pub(crate) complete: bool,
     /// Fingerprint of the excludes under which directories were walked.
     pub(crate) excludes: Vec<u8>,
-    /// When the last scan of every file's stamps began.
-    pub(crate) stat_scan: Option<Mtime>,
     /// How many notes of folders that were put back are dealt with.
     pub(crate) restored: u64,
 }

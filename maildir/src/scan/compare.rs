@@ -8,7 +8,7 @@ use smd_protocol::{Delta, Entry, Folder, Section, Seen, Snapshot, seeded};
 use super::folder::Messages;
 use super::rounds::Work;
 use super::walk::DirSeen;
-use super::{Identity, Look, Mount};
+use super::{Depth, Identity, Look, Mount};
 use crate::cache::{DirRecord, DirState, Record, Whole};
 use crate::error::Trouble;
 use crate::fs::Fs;
@@ -96,12 +96,15 @@ impl<F: Fs> Work<'_, F> {
     /// What the cache is to keep of every directory.
     fn kept(&mut self, base: Option<&Snapshot>, put_back: &BTreeSet<Folder>) -> BTreeMap<Folder, DirState> {
         let mut kept = BTreeMap::new();
+        let now = self.scanner.root.fs.now();
         for (folder, seen) in &self.walked.dirs {
             let old = self.cache.dirs().get(folder);
-            let mut record =
-                DirRecord { own: (seen.settled && seen.trusted).then_some(seen.own), ..DirRecord::default() };
+            let unknown = self.is_unknown(folder);
+            let deep = !unknown && self.depth_of(folder) != Depth::Quick;
+            let looked = old.and_then(|old| old.looked).filter(|_| !deep).or((!unknown).then_some(now));
+            let own = (seen.settled && seen.trusted).then_some(seen.own);
+            let mut record = DirRecord { own, looked, ..DirRecord::default() };
             let mut state = DirState::default();
-            let unknown = self.unlistable.contains(folder) || self.walked.unknown(folder);
             match self.listed.get_mut(folder) {
                 Some(found) if !unknown => {
                     (record.cur, record.new) = (found.cur, found.new);
@@ -115,7 +118,7 @@ impl<F: Fs> Work<'_, F> {
                 _ => {
                     let old = old.cloned().unwrap_or_default();
                     let clean = if self.is_clean(folder, seen) { old.clean } else { None };
-                    state.record = DirRecord { own: record.own, clean, ..old };
+                    state.record = DirRecord { own, looked, clean, ..old };
                 }
             }
             if put_back.contains(folder) {
@@ -156,7 +159,7 @@ impl<F: Fs> Work<'_, F> {
             twins: self.twins.iter().cloned().collect(),
             identity: Identity { ino: root.map_or(0, |own| own.ino), btime: root.and_then(|own| own.btime) },
             mounts,
-            depth: self.depth,
+            depth: self.scanner.depth,
             as_in_base: self.as_in_base,
             files_read: self.files_read,
             bytes_read: self.bytes_read,

@@ -27,7 +27,7 @@ use std::io;
 
 use smd_protocol::{BaseId, Delta, Folder, Name, Snapshot, seeded};
 
-use crate::cache::{Cache, DirState, Whole};
+use crate::cache::{Cache, DirRecord, DirState, Whole};
 use crate::error::{Error, Trouble};
 use crate::exclude::Excludes;
 use crate::fs::Fs;
@@ -59,7 +59,7 @@ pub struct Scanner<'a, F: Fs> {
     pub excludes: &'a Excludes,
     /// Directories that are never walked, by device and inode: our own state, when it lies in the root.
     pub skip_dirs: &'a [(u64, u64)],
-    /// How closely to look; age raises [`Depth::Quick`] to [`Depth::Stat`].
+    /// How closely to look; age raises [`Depth::Quick`] to [`Depth::Stat`], folder by folder.
     pub depth: Depth,
     /// Whether the disk must be left as it is: then second messages of one uniq are not renamed.
     pub dry_run: bool,
@@ -138,25 +138,30 @@ impl<F: Fs> Scanner<'_, F> {
         base: impl FnOnce() -> Result<&'b Snapshot, E>,
     ) -> Result<Look, E> {
         let now = self.root.fs.now();
-        let due = stamps::stat_scan_due(cache.whole().stat_scan, now);
-        let depth = if self.depth == Depth::Quick && due { Depth::Stat } else { self.depth };
+        let depth = self.depth;
+        let of_age = |(folder, record): &(&Folder, &DirRecord)| stamps::look_is_due(folder, record.looked, now);
+        let due: BTreeSet<Folder> = match depth {
+            Depth::Quick => cache.dirs().iter().filter(of_age).map(|(folder, _)| folder.clone()).collect(),
+            _ => BTreeSet::new(),
+        };
         let whole = Whole {
             base: base_id,
             complete: false,
             excludes: self.excludes.fingerprint().as_bytes().to_vec(),
-            stat_scan: if depth == Depth::Quick { cache.whole().stat_scan } else { Some(now) },
             restored: cache.whole().restored,
         };
         if depth == Depth::Folders {
             let walked = walk::walk(self, &walk::Known::new())?;
-            return Ok(rounds::Work::new(self, cache, walked, depth, false).folders_alone(whole));
+            return Ok(rounds::Work::new(self, cache, walked, due, false).folders_alone(whole));
         }
         let same_walk = depth == Depth::Quick && whole.excludes == cache.whole().excludes;
-        let known =
-            if same_walk { cache.dirs().iter().map(|(f, d)| (f.clone(), d.own)).collect() } else { walk::Known::new() };
+        let known = match same_walk {
+            true => cache.dirs().iter().map(|(f, d)| (f.clone(), d.own.filter(|_| !due.contains(f)))).collect(),
+            false => walk::Known::new(),
+        };
         let walked = walk::walk(self, &known)?;
         let clean_base = same_walk && base_id.is_some() && (base_id == cache.base() || seeded::is("cache-of-any-base"));
-        let work = rounds::Work::new(self, cache, walked, depth, clean_base);
+        let work = rounds::Work::new(self, cache, walked, due, clean_base);
         if clean_base && cache.whole().complete && work.nothing_to_do() {
             return Ok(work.clean_look(whole));
         }

@@ -32,7 +32,8 @@ pub(super) struct Work<'a, F: Fs> {
     pub(super) scanner: &'a Scanner<'a, F>,
     pub(super) cache: &'a Cache<F>,
     pub(super) walked: Walked,
-    pub(super) depth: Depth,
+    /// Folders whose turn it is to be looked at more closely than a quick scan does.
+    due: BTreeSet<Folder>,
     /// Whether the cache was made for this base, so that it may call folders clean.
     clean_base: bool,
     /// Records of folders that are dirty or missing, by folder.
@@ -66,14 +67,14 @@ impl<'a, F: Fs> Work<'a, F> {
         scanner: &'a Scanner<'a, F>,
         cache: &'a Cache<F>,
         walked: Walked,
-        depth: Depth,
+        due: BTreeSet<Folder>,
         clean_base: bool,
     ) -> Self {
         Self {
             scanner,
             cache,
             walked,
-            depth,
+            due,
             clean_base,
             records: BTreeMap::new(),
             listed: BTreeMap::new(),
@@ -96,11 +97,17 @@ impl<'a, F: Fs> Work<'a, F> {
     pub(super) fn is_clean(&self, folder: &Folder, seen: &DirSeen) -> bool {
         self.clean_base
             && seen.trusted
+            && !self.due.contains(folder)
             && self
                 .cache
                 .dirs()
                 .get(folder)
                 .is_some_and(|r| r.clean.is_some() && r.cur == seen.cur && r.new == seen.new)
+    }
+
+    /// How closely this folder is looked at.
+    pub(super) fn depth_of(&self, folder: &Folder) -> Depth {
+        if self.due.contains(folder) { Depth::Stat } else { self.scanner.depth }
     }
 
     /// Whether nothing can be said about this folder.
@@ -261,7 +268,7 @@ impl<'a, F: Fs> Work<'a, F> {
                 };
                 let earlier = before.get(&folder);
                 let known = earlier.map(|m| &m.records).or_else(|| records.get(&folder)).map_or(&[][..], Vec::as_slice);
-                let depth = if earlier.is_some() { Depth::Quick } else { self.depth };
+                let depth = if earlier.is_some() { Depth::Quick } else { self.depth_of(&folder) };
                 let stood = |old: &DirRecord| (old.cur, old.new) == (listing.cur, listing.new);
                 let moved = earlier.is_none() && self.cache.dirs().get(&folder).is_some_and(|old| !stood(old));
                 let memory = Memory { known, donors: &donors, depth, moved, fresh: earlier.is_some() };

@@ -63,7 +63,10 @@ impl<F: Fs> Scanner<'_, F> {
         }
         let mut kept = BTreeMap::new();
         let fresh = self.list_again(&todo, &records, done);
+        let now = self.root.fs.now();
         for (folder, seen) in &walked.dirs {
+            // What is here only now was installed just now, with its stamps.
+            let looked = look.kept.get(folder).map_or(Some(now), |state| state.record.looked);
             let own = (seen.settled && seen.trusted).then_some(seen.own);
             let mut state = match fresh.get(folder) {
                 Some(Some(state)) => state.clone(),
@@ -71,7 +74,7 @@ impl<F: Fs> Scanner<'_, F> {
                 None => look.kept.remove(folder).unwrap_or_default(),
             };
             state.settled &= seen.trusted;
-            state.record.own = own;
+            (state.record.own, state.record.looked) = (own, looked);
             state.record.clean =
                 if walked.unknown(folder) { None } else { state.equals(done.base.folders.get(folder)) };
             kept.insert(folder.clone(), state);

@@ -4,7 +4,8 @@
 //! file systems stamp by a clock that ticks every few milliseconds, some only every second or two.
 
 use smd_protocol::delta::Mtime;
-use smd_protocol::seeded;
+use smd_protocol::{Folder, seeded};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::cache::DirStamp;
 
@@ -14,8 +15,9 @@ const TICK: i64 = 20;
 const COARSE_TICK: i64 = 2000;
 /// A file that changed so shortly before it was read may still be written to, in milliseconds.
 const YOUNG: i64 = 2000;
-/// A scan of every file's stamps is due after so many seconds.
-const STAT_SCAN_EVERY: i64 = 6 * 3600;
+/// The stamps of a folder's files are looked at when the last look was so many seconds ago, or half of it and more by the
+/// folder's name, so that folders that were first seen together do not stay together.
+const LOOK_EVERY: i64 = 6 * 3600;
 
 /// Milliseconds from one time to another, negative when it is later.
 fn ms_between(from: Mtime, to: Mtime) -> i64 {
@@ -48,9 +50,12 @@ pub(super) fn is_young(ctime: Mtime, moment: Mtime) -> bool {
     ms_between(ctime, moment) < YOUNG
 }
 
-/// Whether the stamps of every file are to be looked at again.
-pub(super) fn stat_scan_due(last: Option<Mtime>, now: Mtime) -> bool {
-    last.is_none_or(|last| now < last || now.sec.saturating_sub(last.sec) > STAT_SCAN_EVERY)
+/// Whether the stamps of this folder's files are to be looked at again.
+pub(super) fn look_is_due(folder: &Folder, last: Option<Mtime>, now: Mtime) -> bool {
+    let Some(last) = last.filter(|last| *last <= now) else { return true };
+    let age = now.sec.saturating_sub(last.sec);
+    let later = || (xxh3_64(folder.as_bytes()) % (LOOK_EVERY / 2).unsigned_abs()) as i64;
+    age > LOOK_EVERY / 2 && age > LOOK_EVERY / 2 + later()
 }
 
 /// Whether a directory was put back from a backup: it changed earlier than what was recorded.
@@ -97,10 +102,19 @@ mod tests {
     }
 
     #[test]
-    fn a_scan_of_long_ago_or_of_the_future_is_due() {
-        assert!(stat_scan_due(None, at(5, 0)));
-        assert!(stat_scan_due(Some(at(6, 0)), at(5, 0)));
-        assert!(!stat_scan_due(Some(at(5, 0)), at(5, 0)));
-        assert!(stat_scan_due(Some(at(5, 0)), at(5 + 6 * 3600 + 1, 0)));
+    fn a_look_of_long_ago_or_of_the_future_is_due() {
+        let due =
+            |folder: &str, last, now| look_is_due(&Folder::parse(folder.as_bytes()).expect("a folder"), last, now);
+        assert!(due("a", None, at(5, 0)));
+        assert!(due("a", Some(at(6, 0)), at(5, 0)));
+        assert!(!due("a", Some(at(5, 0)), at(5, 0)));
+        // Each at its own time in the second half of six hours.
+        let all: Vec<String> = (0..200).map(|n| format!("folder-{n}")).collect();
+        let at_age = |age: i64| all.iter().filter(|folder| due(folder, Some(at(5, 0)), at(5 + age, 0))).count();
+        assert_eq!((at_age(3 * 3600), at_age(6 * 3600)), (0, 200));
+        for quarter in 0..12 {
+            let (before, after) = (at_age(3 * 3600 + quarter * 900), at_age(3 * 3600 + (quarter + 1) * 900));
+            assert!((5..40).contains(&(after - before)), "{quarter}: {before} {after}");
+        }
     }
 }

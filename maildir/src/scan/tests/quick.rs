@@ -131,15 +131,30 @@ fn an_edit_that_keeps_size_and_mtime_is_found_by_its_ctime() {
 }
 
 #[test]
-fn age_makes_a_quick_scan_a_stat_scan() {
+fn age_makes_a_quick_scan_look_closely_folder_by_folder() {
     let mut world = World::new();
-    world.put("cur/a:2,", "a");
+    many(&world);
     world.settle();
-    assert_eq!(world.scan().depth, Depth::Quick);
-    world.fs.ahead.store(7 * 3600, Ordering::Relaxed);
-    assert_eq!(world.scan().depth, Depth::Stat);
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    std::fs::write(world.path(".F7/cur/5:2,S"), "edited in place").expect("writes");
+    world.check("");
+    let mut looks = Vec::new();
+    for quarter in 11..=24 {
+        world.fs.ahead.store(60 + quarter * 900, Ordering::Relaxed);
+        world.fs.stated.store(0, Ordering::Relaxed);
+        let look = world.scan();
+        look.remember(&mut world.cache()).expect("saves");
+        // `cur` and `new` of 31 directories, and ten messages of each folder whose turn it is.
+        looks.push((world.fs.stated.load(Ordering::Relaxed) - 62, look.files_read));
+    }
+    let statted: Vec<usize> = looks.iter().map(|look| look.0 as usize).collect();
+    assert_eq!((statted[0], statted[1]), (0, 0), "{statted:?}");
+    assert!(statted.iter().all(|count| *count <= 120), "{statted:?}");
+    assert!(looks.iter().any(|look| look.1 > 0), "the edit was found: {looks:?}");
     world.fs.ahead.store(-60, Ordering::Relaxed);
-    assert_eq!(world.scan().depth, Depth::Stat);
+    world.fs.stated.store(0, Ordering::Relaxed);
+    world.scan();
+    assert!(world.fs.stated.load(Ordering::Relaxed) >= 362, "a clock that went back makes all of it due");
 }
 
 #[test]
