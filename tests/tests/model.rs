@@ -507,3 +507,27 @@ fn a_folder_put_back_that_could_not_be_looked_at_is_put_back_still_when_it_can_b
         ],
     });
 }
+
+#[test]
+fn a_message_renamed_while_a_run_deletes_it_and_moved_elsewhere_is_one_message() {
+    kept(&Case {
+        seed: 90_037_236,
+        clients: 2,
+        habit: Habit::Tidy,
+        disk: 0,
+        events: vec![
+            Event::User(2, Act::Deliver(195, 198, 164, 219), true),
+            Event::Settle(0),
+            Event::User(0, Act::Delete(84), true),
+            Event::User(1, Act::MoveAnew(13, 43, 144), true),
+            Event::Run {
+                client: 1,
+                way: Way::Sync,
+                keep: false,
+                dry: false,
+                depth: 0,
+                mishap: Mishap::User(0, 640, Act::Rename(66, 20)),
+            },
+        ],
+    });
+}

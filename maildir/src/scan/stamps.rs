@@ -52,10 +52,11 @@ pub(super) fn is_young(ctime: Mtime, moment: Mtime) -> bool {
 
 /// Whether the stamps of this folder's files are to be looked at again.
 pub(super) fn look_is_due(folder: &Folder, last: Option<Mtime>, now: Mtime) -> bool {
-    let Some(last) = last.filter(|last| *last <= now) else { return true };
+    let Some(last) = last else { return true };
+    // In seconds: two processors of one machine may differ by less.
     let age = now.sec.saturating_sub(last.sec);
     let later = || (xxh3_64(folder.as_bytes()) % (LOOK_EVERY / 2).unsigned_abs()) as i64;
-    age > LOOK_EVERY / 2 && age > LOOK_EVERY / 2 + later()
+    age < 0 || age > LOOK_EVERY / 2 && age > LOOK_EVERY / 2 + later()
 }
 
 /// Whether a directory was put back from a backup: it changed earlier than what was recorded.

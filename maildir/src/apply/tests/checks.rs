@@ -160,11 +160,11 @@ fn a_batch_may_be_taken_twice_by_one_applier_or_by_another() {
         if !same {
             applier = world.applier_expecting(seen);
         }
-        assert_eq!(
-            world.run(&mut applier, steps.clone(), &contents),
-            vec![Outcome::Done; steps.len()],
-            "same applier: {same}"
-        );
+        // Another one cannot know that it was no user who removed what is to be deleted.
+        let again = world.run(&mut applier, steps.clone(), &contents);
+        let open: Vec<usize> = (0..steps.len()).filter(|&at| !again[at].is_done()).collect();
+        assert_eq!(open, if same { vec![] } else { vec![4] }, "same applier: {same}: {again:?}");
+        assert!(same || is_changed(&again[4]));
         assert_eq!(world.tree(), tree);
         assert!(world.in_tmp().is_empty() && world.buried(State::Taken).is_empty());
         assert_eq!(world.buried(State::Kept).len(), 2);

@@ -147,7 +147,7 @@ fn age_makes_a_quick_scan_look_closely_folder_by_folder() {
         // `cur` and `new` of 31 directories, and ten messages of each folder whose turn it is.
         looks.push((world.fs.stated.load(Ordering::Relaxed) - 62, look.files_read));
     }
-    let statted: Vec<usize> = looks.iter().map(|look| look.0 as usize).collect();
+    let statted: Vec<usize> = looks.iter().map(|look| look.0).collect();
     assert_eq!((statted[0], statted[1]), (0, 0), "{statted:?}");
     assert!(statted.iter().all(|count| *count <= 120), "{statted:?}");
     assert!(looks.iter().any(|look| look.1 > 0), "the edit was found: {looks:?}");

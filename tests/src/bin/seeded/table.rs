@@ -145,6 +145,8 @@ pub(super) const TABLE: &[Seed] = &[
         unit(MAILDIR, "store::tests::after_a_failed_write_nothing_more_is_written")),
     seed("damage-is-not-noticed", 9, "a state file with a flipped bit is believed",
         unit(MAILDIR, "store::tests::a_damaged_section_is_empty_and_adopting_until_it_was_started_afresh")),
+    seed("gone-is-deleted", 4, "a message renamed here while a run was about to delete it, and renamed elsewhere, is two messages",
+        whole("model", "a_message_renamed_while_a_run_deletes_it_and_moved_elsewhere_is_one_message")),
     seed("unseen-is-put-back", 13, "a folder put back that could not be read in that run: its mail is deleted at the other host in the next",
         whole("model", "a_folder_put_back_that_could_not_be_looked_at_is_put_back_still_when_it_can_be")),
     seed("what-equals-the-base-is-durable", 1, "a message that a mail program wrote anew with the same bytes is damaged by a power cut, everywhere",
