@@ -172,6 +172,27 @@ fn a_read_only_root_is_left_alone_and_nothing_is_deleted() {
     }
 }
 
+#[test]
+fn a_root_or_folder_that_may_not_be_written_is_told_by_the_check() {
+    for (side, below) in SIDES.into_iter().flat_map(|side| ["", ".Archive.2024"].map(|below| (side, below))) {
+        let scene = Scene::new(Link::Rsh, 78);
+        finish(&mut scene.sync()).ok();
+        let closed = scene.root(side).join(below);
+        let room = Room::mount(&closed, "4m");
+        for place in ["cur", "new", "tmp"] {
+            fs::create_dir_all(room.path().join(place)).expect("the room is a folder");
+        }
+        let mut check = scene.world.prepare("smd-check-conf", scene.world.client(), &[]);
+        finish(&mut room.enter(&check)).ok().says("A run would work");
+        room.remount("ro");
+        let said = finish(&mut room.enter(&check)).exits(78).says(closed.display().to_string().trim_end_matches('/'));
+        let words: Vec<&str> = said.stdout.split_whitespace().collect();
+        assert!(words.join(" ").contains("may not be written to: Read-only file system"), "{said}");
+        room.remount("rw");
+        finish(&mut check).ok();
+    }
+}
+
 /// Programs run as somebody who is not root: as the user of the test, or as nobody.
 struct Unprivileged {
     program: PathBuf,

@@ -211,6 +211,10 @@ impl Fs for Disk {
         Ok(stat.f_blocks.checked_mul(stat.f_frsize).filter(|bytes| *bytes > 0))
     }
 
+    fn may_write(&self, dir: &Self::Dir) -> io::Result<()> {
+        Ok(fs::accessat(dir, c".", fs::Access::WRITE_OK | fs::Access::EXEC_OK, AtFlags::EACCESS)?)
+    }
+
     fn try_lock(&self, dir: &Self::Dir) -> io::Result<Option<Self::Dir>> {
         // flock belongs to the open file description, so the guard needs one of its own.
         let own = fs::openat(dir, c".", DIR, Mode::empty())?;

@@ -131,6 +131,10 @@ pub trait Fs: Send + Sync + 'static {
     fn capacity(&self, _dir: &Self::Dir) -> io::Result<Option<u64>> {
         Ok(None)
     }
+    /// Whether names in a held directory may be changed by this process; an error says why not.
+    fn may_write(&self, _dir: &Self::Dir) -> io::Result<()> {
+        Ok(())
+    }
     /// Takes an exclusive lock on a held directory that ends with the given guard or the process; gives none when another holds it.
     fn try_lock(&self, dir: &Self::Dir) -> io::Result<Option<Self::Dir>>;
     /// A path by which the system's own watches reach this very directory, as long as it is held; none where there are none.

@@ -80,6 +80,9 @@ impl<F: Fs> RootRun<F> {
         if !open.iter().any(|folder| look.put_back.contains(folder)) {
             look.set_restored(self.restored);
         }
+        if depth == Depth::Folders {
+            look.troubles.extend(self.unwritable(&root, &look.delta));
+        }
         let suspicious = self.suspicion(&look);
         let looked = self.looked(&mut look, suspicious);
         self.look = Some(look);

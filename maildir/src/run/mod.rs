@@ -40,6 +40,7 @@ mod looked;
 mod making;
 mod naming;
 mod restored;
+mod rights;
 #[cfg(test)]
 mod tests;
 

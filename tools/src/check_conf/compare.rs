@@ -66,16 +66,16 @@ impl RootCheck {
 
     /// What was met on a host where a run would need a root or a folder.
     pub fn in_the_way(&self) -> impl Iterator<Item = &Trouble> {
-        let wanted = |row: &Row| match row.state {
-            State::OnlyThere => row.here.clone().map(|folder| (Host::Client, folder)),
-            State::OnlyHere => row.there.clone().map(|folder| (Host::Server, folder)),
-            State::Both | State::LeftAlone(_) | State::NoName(_) => None,
+        let wanted = |row: &Row| {
+            let both = [(Host::Client, row.here.clone()), (Host::Server, row.there.clone())];
+            let synced = matches!(row.state, State::OnlyThere | State::OnlyHere | State::Both);
+            both.into_iter().filter_map(move |(host, folder)| Some((host, folder.filter(|_| synced)?)))
         };
         self.troubles.iter().filter(move |trouble| {
             let root = if trouble.host == Host::Client { &self.path } else { &self.there };
             let is_root = |path: &[u8]| path == &root[..] || path.ends_with(&[b"/", &root[..]].concat());
             is_root(&trouble.path)
-                || self.rows.iter().filter_map(wanted).any(|(host, folder)| {
+                || self.rows.iter().flat_map(wanted).any(|(host, folder)| {
                     let below = [b"/", folder.as_bytes()].concat();
                     host == trouble.host && trouble.path.strip_suffix(&below[..]).is_some_and(is_root)
                 })
