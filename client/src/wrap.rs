@@ -6,6 +6,8 @@
 use std::os::fd::AsFd;
 
 use rustix::termios::{isatty, tcgetwinsize};
+use textwrap::core::display_width;
+use textwrap::{Options, WordSeparator, WordSplitter, fill};
 
 /// Less is no terminal that anybody reads on.
 const NARROWEST: usize = 40;
@@ -13,6 +15,8 @@ const NARROWEST: usize = 40;
 const WIDEST: usize = 100;
 /// Below this a hint stands in line with its first word.
 const HINT: &str = "Hint: ";
+/// A blank that no line is broken at: of no alphabet, so that no text has it.
+const GLUE: &str = "\u{f8ff}";
 
 /// How many columns sentences have there; none where they are not to be broken.
 pub fn width(file: impl AsFd) -> Option<usize> {
@@ -30,64 +34,55 @@ pub fn fit(text: &str, width: Option<usize>) -> String {
 }
 
 fn one(line: &str, width: usize) -> String {
-    if columns(line.trim_end()) <= width {
+    let (sentence, ends) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
+    if columns(sentence.trim_end()) <= width {
         return line.to_owned();
     }
-    let blanks = line.len() - line.trim_start_matches(' ').len();
-    let plain = visible(line);
-    let hint = plain.starts_with(HINT);
+    let words = sentence.trim_start_matches(' ');
+    let blanks = sentence.len() - words.len();
+    let hint = visible(sentence).starts_with(HINT);
     let indent = if hint { HINT.len() } else { blanks + 2 };
-    let (sentence, ends) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
     // A command to type stands at the end of a hint, and whole if it can.
-    let (words, command) = match sentence.rsplit_once(": ") {
+    let glued = match words.rsplit_once(": ") {
         Some((head, command)) if hint && head.contains(HINT) && indent + columns(command) <= width => {
-            (format!("{head}:"), Some(command))
+            format!("{}: {}", with_units(head), command.replace(' ', GLUE))
         }
-        _ => (sentence.to_owned(), None),
+        _ => with_units(words),
     };
-    let mut text = " ".repeat(blanks);
-    let mut used = blanks;
-    let mut begins = true;
-    let words = units(words.trim_start_matches(' '));
-    for word in words.iter().map(String::as_str).chain(command) {
-        if !begins && !word.is_empty() && used + 1 + columns(word) > width {
-            text.push('\n');
-            text.push_str(&" ".repeat(indent));
-            used = indent;
-        } else if !begins {
-            text.push(' ');
-            used += 1;
-        }
-        text.push_str(word);
-        used += columns(word);
-        begins = false;
-    }
-    text + ends
+    let (first, others) = (" ".repeat(blanks), " ".repeat(indent));
+    lines(&glued, &first, &others, width).replace(GLUE, " ") + ends
 }
 
-/// The words, each number together with what it counts. Further blanks between two words are empty words.
-fn units(text: &str) -> Vec<String> {
-    let mut units: Vec<String> = Vec::new();
+/// A text broken at blanks alone: what its first line begins with, and all others.
+pub fn lines(text: &str, first: &str, others: &str, width: usize) -> String {
+    let options = Options::new(width)
+        .initial_indent(first)
+        .subsequent_indent(others)
+        .break_words(false)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation);
+    fill(text, options)
+}
+
+/// The text with each number glued to what it counts.
+fn with_units(text: &str) -> String {
+    let mut glued = String::with_capacity(text.len());
     let mut counted = false;
-    for word in text.split(' ') {
-        match units.last_mut() {
-            Some(unit) if counted => {
-                unit.push(' ');
-                unit.push_str(word);
-                counted = false;
-            }
-            _ => {
-                counted = word.trim_start_matches('(').parse::<f64>().is_ok();
-                units.push(word.to_owned());
-            }
+    for (at, word) in text.split(' ').enumerate() {
+        match at {
+            0 => {}
+            _ if counted => glued.push_str(GLUE),
+            _ => glued.push(' '),
         }
+        glued.push_str(word);
+        counted = !counted && word.trim_start_matches('(').parse::<f64>().is_ok();
     }
-    units
+    glued
 }
 
 /// How many columns a text takes, without its colours.
 fn columns(text: &str) -> usize {
-    visible(text).chars().count()
+    display_width(text)
 }
 
 fn visible(text: &str) -> String {
@@ -127,6 +122,13 @@ mod tests {
         });
         assert_eq!(fit("push moved          Maildir/.Archive 17676.M7P3\n", Some(40)), {
             "push moved          Maildir/.Archive\n  17676.M7P3\n"
+        });
+    }
+
+    #[test]
+    fn wide_letters_take_two_columns() {
+        assert_eq!(fit("folder 仕事仕事仕事 of the office is not there\n", Some(40)), {
+            "folder 仕事仕事仕事 of the office is not\n  there\n"
         });
     }
 

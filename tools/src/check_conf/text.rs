@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use smd_client::exit::Exit;
 use smd_client::report::Host;
 use smd_client::report::json::{VERSION, object};
+use smd_client::wrap;
 use smd_protocol::Folder;
 use smd_protocol::names::printable;
 
@@ -157,24 +158,7 @@ fn cut(name: &str) -> String {
 
 /// A sentence in lines; those after the first are indented.
 fn wrapped(first: &str, text: &str) -> String {
-    let mut out = first.to_owned();
-    let mut used = first.chars().count();
-    let mut begins = true;
-    for word in text.split(' ') {
-        let length = word.chars().count();
-        if !begins && used + 1 + length > WIDTH {
-            out.push_str("\n    ");
-            used = 4;
-        } else if !begins {
-            out.push(' ');
-            used += 1;
-        }
-        out.push_str(word);
-        used += length;
-        begins = false;
-    }
-    out.push('\n');
-    out
+    wrap::lines(text, first, "    ", WIDTH) + "\n"
 }
 
 fn root_object(root: &RootCheck) -> Value {
