@@ -457,27 +457,24 @@ fn a_message_edited_there_that_both_users_move_after_a_cut_run_is_one_message() 
 
 #[test]
 fn bytes_written_anew_that_equal_the_base_are_durable_after_a_run() {
-    kept(&Case {
-        seed: 60_026_550,
-        clients: 1,
-        habit: Habit::Tidy,
-        disk: 0,
-        events: vec![
-            Event::User(0, Act::Deliver(4, 184, 23, 214), true),
-            Event::Settle(0),
-            Event::User(1, Act::EditHeader(148, 174), true),
-            Event::User(1, Act::EditHeader(127, 112), false),
-            run(Way::Push, Mishap::None),
-            Event::Run {
-                client: 0,
-                way: Way::Sync,
-                keep: false,
-                dry: false,
-                depth: 1,
-                mishap: Mishap::Fault(0, Fault::Crash(359)),
-            },
-        ],
-    });
+    // Soak 60026550; and where file by file is synced.
+    for (disk, seed) in [0, 6].into_iter().flat_map(|disk| (0..20).map(move |seed| (disk, 60_026_550 + seed))) {
+        kept(&Case {
+            seed,
+            clients: 1,
+            habit: Habit::Tidy,
+            disk,
+            events: vec![
+                Event::User(0, Act::Deliver(4, 184, 23, 214), true),
+                Event::Settle(0),
+                Event::User(1, Act::EditHeader(148, 174), true),
+                Event::User(1, Act::EditHeader(127, 112), false),
+                run(Way::Push, Mishap::None),
+                Event::Crash(1),
+                Event::Settle(0),
+            ],
+        });
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::error::Failure;
 use crate::home::SmdHome;
 use crate::report::json::VERSION;
 use crate::report::{Report, summary};
+use crate::wrap;
 
 /// How many runs are shown.
 const SHOWN: usize = 20;
@@ -67,6 +68,19 @@ impl Past {
             counts: Value::Null,
         }
     }
+
+    fn is_idle(&self) -> bool {
+        self.exit == 0 && is_zero(&self.counts)
+    }
+}
+
+/// Whether all counts are zero.
+fn is_zero(counts: &Value) -> bool {
+    match counts {
+        Value::Object(parts) => parts.values().all(is_zero),
+        Value::Number(count) => count.as_u64() == Some(0),
+        _ => false,
+    }
 }
 
 fn path(home: &SmdHome, endpoint: &str) -> PathBuf {
@@ -90,9 +104,11 @@ pub fn add(home: &SmdHome, endpoint: &str, past: &Past) -> io::Result<()> {
 }
 
 fn shorten(path: &Path) -> io::Result<()> {
-    let text = fs::read_to_string(path)?;
-    let lines: Vec<&str> = text.lines().collect();
-    let kept = lines[lines.len().saturating_sub(SHOWN)..].join("\n") + "\n";
+    let mut kept = String::new();
+    for past in last(&fs::read(path)?).iter().rev() {
+        kept.push_str(&serde_json::to_string(past)?);
+        kept.push('\n');
+    }
     let next = path.with_extension("runs.next");
     drop(fs::remove_file(&next));
     let (mut file, _) = open(&next)?;
@@ -110,8 +126,23 @@ pub fn read(home: &SmdHome, endpoint: &str) -> io::Result<Vec<Past>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
+    Ok(last(&bytes))
+}
+
+/// The last runs of a file, the newest first; of those in a row that found nothing to do, the last.
+fn last(bytes: &[u8]) -> Vec<Past> {
     let lines = bytes.split(|&byte| byte == b'\n').rev();
-    Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).take(SHOWN).collect())
+    let mut runs: Vec<Past> = Vec::new();
+    for past in lines.filter_map(|line| serde_json::from_slice::<Past>(line).ok()) {
+        let again = |newer: &Past| newer.is_idle() && past.is_idle() && newer.direction == past.direction;
+        if !runs.last().is_some_and(again) {
+            runs.push(past);
+        }
+        if runs.len() == SHOWN {
+            break;
+        }
+    }
+    runs
 }
 
 /// The runs as a table for a person.
@@ -124,7 +155,8 @@ pub fn table(endpoint: &str, runs: &[Past], zone: &TimeZone) -> String {
         let when = Zoned::new(run.when, zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
         let took = format!("{:.2} s", run.seconds);
         let head = format!("{when}  {:<4}  {:>4}  {took:>8}", run.direction, run.exit);
-        let mut lines = wrap(&run.text, WIDTH - INDENT).into_iter();
+        let what = wrap::lines(&run.text, "", "", WIDTH - INDENT);
+        let mut lines = what.lines();
         text.push_str(&format!("{head:<41}  {}\n", lines.next().unwrap_or_default()));
         lines.for_each(|line| text.push_str(&format!("{:INDENT$}{line}\n", "")));
     }
@@ -134,21 +166,6 @@ pub fn table(endpoint: &str, runs: &[Past], zone: &TimeZone) -> String {
 /// The runs as one object.
 pub fn value(endpoint: &str, runs: &[Past]) -> Value {
     json!({ "version": VERSION, "endpoint": endpoint, "runs": runs })
-}
-
-/// Breaks a text at blanks; a word that is too long stays whole.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 #[cfg(test)]
@@ -179,6 +196,20 @@ mod tests {
         assert_eq!(runs, expected);
         assert!(fs::metadata(path(&home, "work")).expect("a file").len() < MOST_BYTES + 1000);
         assert_eq!(fs::read_dir(temp.path().join("log")).expect("a directory").count(), 1);
+    }
+
+    #[test]
+    fn of_idle_runs_in_a_row_the_last_is_shown_and_no_other_run_is_lost_for_them() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let home = SmdHome::new(temp.path(), temp.path());
+        let counts = |new: u64| json!({ "pulled": { "new": new, "flags": 0 }, "pushed": { "new": 0 } });
+        let of = |number, new| Past { counts: counts(new), ..run(number, 0, "in words") };
+        add(&home, "work", &of(0, 1)).expect("it is written");
+        add(&home, "work", &run(1, 69, "office cannot be reached.")).expect("it is written");
+        (2..500).for_each(|number| add(&home, "work", &of(number, 0)).expect("it is written"));
+        let expected = [of(499, 0), run(1, 69, "office cannot be reached."), of(0, 1)];
+        assert_eq!(read(&home, "work").expect("runs"), expected);
+        assert!(fs::metadata(path(&home, "work")).expect("a file").len() < MOST_BYTES + 1000);
     }
 
     #[test]

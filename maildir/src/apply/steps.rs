@@ -390,8 +390,11 @@ impl<F: Fs> Work<F> {
                 // Gone by our own hand, or not done: a user who gave it another name since the scan keeps it, and only its base
                 // entry tells which message that is.
                 let ours = self.expected(name).is_none() || seeded::is("gone-is-deleted");
+                if !ours {
+                    return Err(Stop::changed(&shown, "was moved or removed meanwhile"));
+                }
                 self.know(name, None);
-                return if ours { Ok(()) } else { Err(Stop::changed(&shown, "was moved or removed meanwhile")) };
+                return Ok(());
             };
             let Some(expected) = self.expected(name) else { return Err(Stop::changed(&shown, "was not there before")) };
             let this = match ticket.take() {

@@ -38,28 +38,49 @@ impl<F: Fs> RootRun<F> {
         Ok(self.store.write_next(counter, changes, &meta)?)
     }
 
-    /// What others wrote anew with the bytes of the base is nothing to commit, and yet it is what the base counts on.
-    fn sync_as_in_base(&self, root: &Root<F>) -> Result<(), Error> {
-        let read = self.look.as_ref().is_some_and(|look| !look.as_in_base.is_empty());
-        if read && !seeded::is("what-equals-the-base-is-durable") { self.make_durable(root) } else { Ok(()) }
+    /// Makes durable what was read and has the bytes of the base: the delta does not tell of it, and yet a mail program may
+    /// just have written it anew, and base and cache count on it.
+    pub(super) fn sync_as_in_base(&self, root: &Root<F>, look: &Look) -> Result<(), Error> {
+        if look.as_in_base.is_empty() || seeded::is("what-equals-the-base-is-durable") {
+            return Ok(());
+        }
+        let (disk, shown) = (root.on_disk(), root.shown_root());
+        if let Some(all) = self.trusted_parts(root, look).context("look at", &shown)? {
+            return all.iter().try_for_each(|dir| self.fs.sync_fs(dir)).context("sync", &shown);
+        }
+        let mut messages = Messages::new(disk.clone());
+        for name in &look.as_in_base {
+            self.sync_message(&mut messages, &disk, name, None)?;
+        }
+        let folders: BTreeSet<&Folder> = look.as_in_base.iter().map(|name| &name.folder).collect();
+        folders.into_iter().try_for_each(|folder| self.sync_places(&disk, folder))
+    }
+
+    /// Syncs the directories that hold a folder's messages; one that is gone needs it no more.
+    fn sync_places(&self, root: &Root<F>, folder: &Folder) -> Result<(), Error> {
+        let shown = || root.shown(folder, b"");
+        let Some(dirs) = if_there(root.folder(folder)).context("open", shown())? else { return Ok(()) };
+        dirs.new.iter().chain(&dirs.cur).try_for_each(|dir| self.fs.sync_dir(dir)).context("sync", shown())
     }
 
     fn make_durable(&self, root: &Root<F>) -> Result<(), Error> {
         let shown = root.shown_root();
-        if let Some(all) = self.trusted_parts(root).context("look at", &shown)? {
+        let all =
+            self.look.as_ref().map(|look| self.trusted_parts(root, look)).transpose().context("look at", &shown)?;
+        if let Some(all) = all.flatten() {
             return all.iter().try_for_each(|dir| self.fs.sync_fs(dir)).context("sync", &shown);
         }
         // File by file: what the look found new, its `cur` and `new`, then the folders with all above, which may be no folders.
         let mut above = BTreeSet::new();
         for (folder, change) in &self.delta.folders {
-            let Some(dirs) = if_there(root.folder(folder)).context("open", root.shown(folder, b""))? else { continue };
+            if if_there(root.folder(folder)).context("open", root.shown(folder, b""))?.is_none() {
+                continue;
+            }
             let mut messages = Messages::new(root.clone());
             for seen in &change.set {
                 self.sync_message(&mut messages, root, &Name::new(folder, &seen.entry.uniq), Some(&seen.entry))?;
             }
-            for dir in dirs.new.iter().chain(&dirs.cur) {
-                self.fs.sync_dir(dir).context("sync", root.shown(folder, b""))?;
-            }
+            self.sync_places(root, folder)?;
             above.extend(with_those_above(&root.local(folder).context("open", root.shown(folder, b""))?));
         }
         // A run that made a directory may have been killed before it synced the one above, and this one found it there.
@@ -70,10 +91,6 @@ impl<F: Fs> RootRun<F> {
             if let Some(dir) = if_there(root.local_dir(&local)).context("open", disk.shown(&local, b""))? {
                 self.fs.sync_dir(&dir).context("sync", disk.shown(&local, b""))?;
             }
-        }
-        let mut messages = Messages::new(disk.clone());
-        for name in self.look.iter().flat_map(|look| &look.as_in_base) {
-            self.sync_message(&mut messages, &disk, name, None)?;
         }
         self.sync_renamed(root)?;
         self.fs.sync_dir(&root.dir).context("sync", &shown)
@@ -115,9 +132,9 @@ impl<F: Fs> RootRun<F> {
     }
 
     /// A directory on each file system that the root lies on, when all of them keep what `syncfs` wrote.
-    fn trusted_parts(&self, root: &Root<F>) -> std::io::Result<Option<Vec<F::Dir>>> {
+    fn trusted_parts(&self, root: &Root<F>, look: &Look) -> std::io::Result<Option<Vec<F::Dir>>> {
         let mut dirs = vec![root.dir.clone()];
-        let mounts = self.look.iter().flat_map(|look| &look.mounts).filter(|_| !seeded::is("one-disk-is-all"));
+        let mounts = look.mounts.iter().filter(|_| !seeded::is("one-disk-is-all"));
         for mount in mounts {
             let held = root.on_disk().folder(&mount.folder)?;
             dirs.extend([Some(held.dir), held.cur, held.new].into_iter().flatten());
@@ -193,10 +210,7 @@ impl<F: Fs> RootRun<F> {
         });
         let installed = installed.collect::<std::io::Result<Vec<Installed>>>().context("look at", root.shown_root())?;
         let Some(look) = &mut self.look else { return Ok(()) };
-        // A folder that could not be looked at is put back still when it can be.
-        if !look.put_back.iter().any(|folder| look.unknown.contains(folder)) || seeded::is("unseen-is-put-back") {
-            look.set_restored(self.restored);
-        }
+        look.set_restored(self.restored);
         let skip = skipped(&*self.fs, &self.home);
         let scanner = Scanner {
             root: &root.on_disk(),
@@ -244,10 +258,10 @@ impl<F: Fs> RootRun<F> {
                 self.remember_commit(&root, id, depth, &touched, installed).map_err(|error| error.to_string())
             }
             // Folders that this run changed without a commit are dirty by their own stamps.
-            _ => self.sync_as_in_base(&root).map_err(|error| error.to_string()).and_then(|()| {
-                let remember = |look: &Look| look.remember(&mut self.cache).map_err(|error| error.to_string());
-                self.look.as_ref().map_or(Ok(()), remember)
-            }),
+            _ => self
+                .look
+                .as_ref()
+                .map_or(Ok(()), |look| look.remember(&mut self.cache).map_err(|error| error.to_string())),
         };
         if let Err(error) = result {
             tracing::warn!(%error, "the cache was not written");

@@ -83,6 +83,9 @@ impl<F: Fs> RootRun<F> {
         if depth == Depth::Folders {
             look.troubles.extend(self.unwritable(&root, &look.delta));
         }
+        if !dry_run {
+            self.sync_as_in_base(&root, &look)?;
+        }
         let suspicious = self.suspicion(&look);
         let looked = self.looked(&mut look, suspicious);
         self.look = Some(look);

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
-use smd_protocol::{BaseId, Folder, Name, Snapshot};
+use smd_protocol::{BaseId, Folder, Name, Snapshot, seeded};
 
 use super::folder::{self, Memory};
 use super::list::list_folder;
@@ -46,7 +46,12 @@ impl<F: Fs> Scanner<'_, F> {
             self.root.fs.pause(wait as u64);
             walked = self.walk_again(&known)?;
         }
-        let again = |f: &Folder| done.touched.contains(f) || look.put_back.contains(f) || !look.kept.contains_key(f);
+        // A folder that was put back and could not be looked at keeps the stamps that tell, until it can be.
+        let unseen =
+            |f: &Folder| look.put_back.contains(f) && look.unknown.contains(f) && !seeded::is("unseen-is-put-back");
+        let again = |f: &Folder| {
+            !unseen(f) && (done.touched.contains(f) || look.put_back.contains(f) || !look.kept.contains_key(f))
+        };
         let todo: Vec<Folder> =
             walked.dirs.iter().filter(|(f, seen)| seen.is_folder() && again(f)).map(|(f, _)| f.clone()).collect();
         let unread = todo.iter().filter(|f| look.kept.get(*f).is_some_and(|state| state.files.is_none()));
@@ -65,7 +70,7 @@ impl<F: Fs> Scanner<'_, F> {
         let fresh = self.list_again(&todo, &records, done);
         let now = self.root.fs.now();
         for (folder, seen) in &walked.dirs {
-            // What is here only now was installed just now, with its stamps.
+            // A folder that is here only now: what this run installed in it has its stamps, and all else will be read.
             let looked = look.kept.get(folder).map_or(Some(now), |state| state.record.looked);
             let own = (seen.settled && seen.trusted).then_some(seen.own);
             let mut state = match fresh.get(folder) {
