@@ -528,3 +528,21 @@ fn a_message_renamed_while_a_run_deletes_it_and_moved_elsewhere_is_one_message()
         ],
     });
 }
+
+#[test]
+fn a_message_moved_during_the_scan_out_of_a_clean_folder_is_found_where_stamps_prove_nothing() {
+    kept(&Case {
+        seed: 100_025_993,
+        clients: 1,
+        habit: Habit::Tidy,
+        disk: 3,
+        events: vec![
+            Event::User(1, Act::Deliver(226, 161, 19, 155), true),
+            Event::Wait(78),
+            Event::Settle(0),
+            Event::User(1, Act::Deliver(231, 34, 218, 92), true),
+            Event::User(0, Act::Rename(83, 231), true),
+            run(Way::Sync, Mishap::Listing(0, 3, Act::Move(246, 123))),
+        ],
+    });
+}

@@ -211,6 +211,8 @@ impl<'a, F: Fs> Work<'a, F> {
         let doubtful =
             base.folders.is_empty() || self.lost || self.something_is_added(base) || self.something_is_missing(base);
         let again = walk(self.scanner, &self.walked.known())?;
+        let left = self.walked.dirs.keys().any(|folder| !again.dirs.contains_key(folder));
+        let changed = self.changed || left;
         let mut todo = Vec::new();
         for (folder, seen) in
             again.dirs.iter().filter(|(f, seen)| seen.is_folder() && !again.unknown(f) && !self.unlistable.contains(*f))
@@ -220,7 +222,7 @@ impl<'a, F: Fs> Work<'a, F> {
                     let proof = found.proven && seen.trusted;
                     let moved = (found.cur, found.new) != (seen.cur, seen.new);
                     // Where stamps prove nothing, two rounds that met the same do.
-                    moved || !found.stable || ((found.looks < 2 || self.changed) && !proof && doubtful)
+                    moved || !found.stable || ((found.looks < 2 || changed) && !proof && doubtful)
                 }
                 None => !self.is_clean(folder, seen),
             };
@@ -282,7 +284,11 @@ impl<'a, F: Fs> Work<'a, F> {
                 let earlier = before.get(&folder);
                 found.looks = earlier.map_or(0, |m| m.looks) + 1;
                 self.lost |= earlier.is_some_and(|earlier| !found.has_all_of(earlier));
-                self.changed |= earlier.map_or(!found.records.is_empty(), |earlier| !earlier.has_names_of(&found));
+                // Listed now for the first time, it was clean a round ago: what left it may be where stamps prove nothing.
+                self.changed |= match earlier {
+                    Some(earlier) => !earlier.has_names_of(&found),
+                    None => !found.records.is_empty() || !seeded::is("what-left-a-clean-folder-is-no-change"),
+                };
                 done.insert(folder, found);
             }
         }
