@@ -546,3 +546,25 @@ fn a_message_moved_during_the_scan_out_of_a_clean_folder_is_found_where_stamps_p
         ],
     });
 }
+
+#[test]
+fn a_message_of_no_base_moved_during_the_scan_is_found() {
+    kept(&Case {
+        seed: 100_082_205,
+        clients: 1,
+        habit: Habit::Tidy,
+        disk: 0,
+        events: vec![
+            Event::User(1, Act::Deliver(155, 93, 64, 64), true),
+            Event::Run {
+                client: 0,
+                way: Way::Sync,
+                keep: false,
+                dry: true,
+                depth: 1,
+                mishap: Mishap::Fault(1, Fault::Once(563, 83)),
+            },
+            run(Way::Sync, Mishap::Listing(0, 2, Act::Move(113, 151))),
+        ],
+    });
+}

@@ -74,9 +74,9 @@ impl Messages {
     }
 
     /// Whether every message that an earlier listing met, whatever its flags, is in this one.
-    pub(super) fn has_all_of(&self, earlier: &Self) -> bool {
+    pub(super) fn has_all_of(&self, earlier: &[Record]) -> bool {
         let mut here = self.records.iter().map(|record| &record.uniq).peekable();
-        earlier.records.iter().all(|record| {
+        earlier.iter().all(|record| {
             while here.next_if(|uniq| **uniq < record.uniq).is_some() {}
             here.peek() == Some(&&record.uniq) || self.unknown.contains(&record.uniq)
         }) || seeded::is("first-round-is-forgotten")

@@ -46,7 +46,7 @@ pub(super) struct Work<'a, F: Fs> {
     pub(super) restless: BTreeSet<Folder>,
     /// Whether the last round met anything in a folder otherwise than the one before.
     changed: bool,
-    /// Whether the last round did not meet a message, where the one before had met it.
+    /// Whether the last round did not meet a message, where the one before, or the last look, had met it.
     lost: bool,
     /// Whether the folders never stood still all together, so that a message may be in two listings, or in none.
     pub(super) unsettled: bool,
@@ -283,7 +283,11 @@ impl<'a, F: Fs> Work<'a, F> {
                 self.as_in_base.extend(found.as_in_base.drain(..).map(|uniq| Name { folder: folder.clone(), uniq }));
                 let earlier = before.get(&folder);
                 found.looks = earlier.map_or(0, |m| m.looks) + 1;
-                self.lost |= earlier.is_some_and(|earlier| !found.has_all_of(earlier));
+                // By this look, or by the last: what no base tells of may have been met by that alone.
+                let met = earlier
+                    .map(|m| &m.records)
+                    .or_else(|| records.get(&folder).filter(|_| !seeded::is("last-look-is-forgotten")));
+                self.lost |= met.is_some_and(|met| !found.has_all_of(met));
                 // Listed now for the first time, it was clean a round ago: what left it may be where stamps prove nothing.
                 self.changed |= match earlier {
                     Some(earlier) => !earlier.has_names_of(&found),

@@ -147,6 +147,8 @@ pub(super) const TABLE: &[Seed] = &[
         unit(MAILDIR, "store::tests::a_damaged_section_is_empty_and_adopting_until_it_was_started_afresh")),
     seed("what-left-a-clean-folder-is-no-change", 4, "a message moved during a scan, into a folder with stamps too young to prove anything, is missed in both",
         whole("model", "a_message_moved_during_the_scan_out_of_a_clean_folder_is_found_where_stamps_prove_nothing")),
+    seed("last-look-is-forgotten", 4, "a message of no base that was moved during a scan is missed in both folders, and comes back as a second one",
+        whole("model", "a_message_of_no_base_moved_during_the_scan_is_found")),
     seed("gone-is-deleted", 4, "a message renamed here while a run was about to delete it, and renamed elsewhere, is two messages",
         whole("model", "a_message_renamed_while_a_run_deletes_it_and_moved_elsewhere_is_one_message")),
     seed("unseen-is-put-back", 13, "a folder put back that could not be read in that run: its mail is deleted at the other host in the next",
