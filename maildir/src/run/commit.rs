@@ -3,6 +3,7 @@
 //! Deliberately not here: what the next base holds (the client settles that), and how its file is written (`store`).
 
 use std::collections::BTreeSet;
+use std::io;
 
 use smd_protocol::{BaseId, Delta, Entry, Folder, Name, seeded};
 
@@ -11,7 +12,7 @@ use crate::apply::{Applier, Installed, Messages};
 use crate::error::{Context, Error};
 use crate::fs::Fs;
 use crate::home::Access;
-use crate::root::{Identity, Root, if_there};
+use crate::root::{FolderDirs, Identity, Root, if_there};
 use crate::scan::{Committed, Depth, Look, Scanner};
 use crate::store::{Meta, StoreError};
 
@@ -45,7 +46,7 @@ impl<F: Fs> RootRun<F> {
             return Ok(());
         }
         let (disk, shown) = (root.on_disk(), root.shown_root());
-        if let Some(all) = self.trusted_parts(root, look).context("look at", &shown)? {
+        if let Some(all) = self.trusted_parts(root, Some(look)).context("look at", &shown)? {
             return all.iter().try_for_each(|dir| self.fs.sync_fs(dir)).context("sync", &shown);
         }
         let mut messages = Messages::new(disk.clone());
@@ -53,34 +54,33 @@ impl<F: Fs> RootRun<F> {
             self.sync_message(&mut messages, &disk, name, None)?;
         }
         let folders: BTreeSet<&Folder> = look.as_in_base.iter().map(|name| &name.folder).collect();
-        folders.into_iter().try_for_each(|folder| self.sync_places(&disk, folder))
+        for folder in folders {
+            if let Some(dirs) = if_there(disk.folder(folder)).context("open", disk.shown(folder, b""))? {
+                self.sync_places(&dirs).context("sync", disk.shown(folder, b""))?;
+            }
+        }
+        Ok(())
     }
 
-    /// Syncs the directories that hold a folder's messages; one that is gone needs it no more.
-    fn sync_places(&self, root: &Root<F>, folder: &Folder) -> Result<(), Error> {
-        let shown = || root.shown(folder, b"");
-        let Some(dirs) = if_there(root.folder(folder)).context("open", shown())? else { return Ok(()) };
-        dirs.new.iter().chain(&dirs.cur).try_for_each(|dir| self.fs.sync_dir(dir)).context("sync", shown())
+    /// Syncs the directories that hold a folder's messages.
+    fn sync_places(&self, dirs: &FolderDirs<F>) -> io::Result<()> {
+        dirs.new.iter().chain(&dirs.cur).try_for_each(|dir| self.fs.sync_dir(dir))
     }
 
     fn make_durable(&self, root: &Root<F>) -> Result<(), Error> {
         let shown = root.shown_root();
-        let all =
-            self.look.as_ref().map(|look| self.trusted_parts(root, look)).transpose().context("look at", &shown)?;
-        if let Some(all) = all.flatten() {
+        if let Some(all) = self.trusted_parts(root, self.look.as_ref()).context("look at", &shown)? {
             return all.iter().try_for_each(|dir| self.fs.sync_fs(dir)).context("sync", &shown);
         }
         // File by file: what the look found new, its `cur` and `new`, then the folders with all above, which may be no folders.
         let mut above = BTreeSet::new();
         for (folder, change) in &self.delta.folders {
-            if if_there(root.folder(folder)).context("open", root.shown(folder, b""))?.is_none() {
-                continue;
-            }
+            let Some(dirs) = if_there(root.folder(folder)).context("open", root.shown(folder, b""))? else { continue };
             let mut messages = Messages::new(root.clone());
             for seen in &change.set {
                 self.sync_message(&mut messages, root, &Name::new(folder, &seen.entry.uniq), Some(&seen.entry))?;
             }
-            self.sync_places(root, folder)?;
+            self.sync_places(&dirs).context("sync", root.shown(folder, b""))?;
             above.extend(with_those_above(&root.local(folder).context("open", root.shown(folder, b""))?));
         }
         // A run that made a directory may have been killed before it synced the one above, and this one found it there.
@@ -132,9 +132,9 @@ impl<F: Fs> RootRun<F> {
     }
 
     /// A directory on each file system that the root lies on, when all of them keep what `syncfs` wrote.
-    fn trusted_parts(&self, root: &Root<F>, look: &Look) -> std::io::Result<Option<Vec<F::Dir>>> {
+    fn trusted_parts(&self, root: &Root<F>, look: Option<&Look>) -> io::Result<Option<Vec<F::Dir>>> {
         let mut dirs = vec![root.dir.clone()];
-        let mounts = look.mounts.iter().filter(|_| !seeded::is("one-disk-is-all"));
+        let mounts = look.into_iter().flat_map(|look| &look.mounts).filter(|_| !seeded::is("one-disk-is-all"));
         for mount in mounts {
             let held = root.on_disk().folder(&mount.folder)?;
             dirs.extend([Some(held.dir), held.cur, held.new].into_iter().flatten());
@@ -208,7 +208,7 @@ impl<F: Fs> RootRun<F> {
             let folder = root.local(&one.name.folder)?;
             Ok(Installed { name: Name { folder, ..one.name }, ..one })
         });
-        let installed = installed.collect::<std::io::Result<Vec<Installed>>>().context("look at", root.shown_root())?;
+        let installed = installed.collect::<io::Result<Vec<Installed>>>().context("look at", root.shown_root())?;
         let Some(look) = &mut self.look else { return Ok(()) };
         look.set_restored(self.restored);
         let skip = skipped(&*self.fs, &self.home);

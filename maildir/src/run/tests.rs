@@ -126,6 +126,22 @@ fn a_folder_put_back_is_noted_as_soon_as_it_is_seen() {
 }
 
 #[test]
+fn a_folder_that_another_peer_noted_since_the_look_is_put_back_for_the_next() {
+    let world = World::new();
+    let (mut run, delta) = world.run();
+    let mail = world.temp.path().join("mail");
+    let stem = stem(std::os::unix::ffi::OsStrExt::as_bytes(mail.as_os_str()));
+    restored::add(&world.home, &stem, &[Folder::root()]).expect("notes");
+    run.begin(Vec::new(), &|| false).expect("begins");
+    let id = run.prepare(1, &delta).expect("prepares");
+    run.commit(id).expect("commits");
+    run.finish(Depth::Quick);
+    drop(run);
+    std::fs::remove_file(mail.join("cur/a:2,")).expect("removes");
+    assert_eq!(world.run().0.look.expect("looked").put_back, [Folder::root()]);
+}
+
+#[test]
 fn a_section_that_the_peer_lost_adopts_here_too() {
     let world = World::new();
     let (mut run, delta) = world.run();

@@ -159,7 +159,6 @@ impl<F: Fs> Work<'_, F> {
             twins: self.twins.iter().cloned().collect(),
             identity: Identity { ino: root.map_or(0, |own| own.ino), btime: root.and_then(|own| own.btime) },
             mounts,
-            depth: self.scanner.depth,
             as_in_base: self.as_in_base,
             files_read: self.files_read,
             bytes_read: self.bytes_read,

@@ -87,8 +87,6 @@ pub struct Look {
     pub identity: Identity,
     /// Folders that are, or whose `cur` or `new` are, where other file systems are mounted.
     pub mounts: Vec<Mount>,
-    /// How closely was looked, but for the folders whose turn it was.
-    pub depth: Depth,
     /// Messages that were read and have the bytes that the base has: the delta does not tell of them, and yet a mail program
     /// may just have written them anew.
     pub as_in_base: BTreeSet<Name>,

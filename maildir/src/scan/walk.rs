@@ -1,8 +1,8 @@
 //! Walking the directories of a root from its held descriptor, never following a symlink.
 //!
-//! A directory whose stamp stands has the sub-directories that it had, and is not listed until its turn comes by age. What cannot be
-//! looked at is unknown with all that may be below it; what vanishes meanwhile is merely not found, and
-//! whether it is gone is decided by the second look.
+//! A directory whose stamp stands has the sub-directories that it had, and is not listed until its turn comes by age.
+//! What cannot be looked at is unknown with all that may be below it; what vanishes meanwhile is merely not found,
+//! and whether it is gone is decided by the second look.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
