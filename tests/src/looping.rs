@@ -4,15 +4,18 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::processes::{self, wait_until};
-use crate::world::{World, finish};
+use crate::world::{Host, World, finish};
 
 /// The loop of the client's home; killed when dropped.
 #[derive(Debug)]
@@ -103,6 +106,22 @@ impl Loop {
         assert!(processes::signal(self.child.id(), signal), "the loop has ended\n{}", self.said());
     }
 
+    /// Stops it as a suspend does, at a moment when neither host has a lock: a run that is stopped in its middle
+    /// keeps others out, and a loop that watches may still answer to what its first run changed.
+    #[track_caller]
+    pub fn stop_at_rest(&self, world: &World) {
+        wait_until("it can be stopped between two runs", || {
+            self.wait_for(world, "it watches", |one| one["watching"] == true);
+            self.signal(Signal::STOP);
+            wait_until("it stands still", || processes::is_stopped(self.pid()).then_some(()));
+            let at_rest = [world.client(), world.server()].into_iter().all(no_lock_is_held);
+            if !at_rest {
+                self.signal(Signal::CONT);
+            }
+            at_rest.then_some(())
+        });
+    }
+
     /// Everything it wrote to stderr so far.
     pub fn said(&self) -> String {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
@@ -128,6 +147,17 @@ impl Drop for Loop {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Whether nobody holds a lock of this host's endpoints; each is asked for and given back at once.
+fn no_lock_is_held(host: &Host) -> bool {
+    let entries = |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let of_state = entries(&host.smd_home().join("state")).flat_map(|endpoint| entries(&endpoint).collect::<Vec<_>>());
+    let is_lock = |path: &PathBuf| path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"lock."));
+    of_state.filter(is_lock).chain([host.maildir()]).all(|path| {
+        let dir = fs::File::open(path).expect("a lock is a directory that stays");
+        flock(&dir, FlockOperation::NonBlockingLockExclusive).is_ok()
+    })
 }
 
 /// What `smd-loop --status --json` says, if it says anything yet.

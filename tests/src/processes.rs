@@ -25,9 +25,20 @@ pub fn children(pid: u32) -> Vec<u32> {
 
 /// Whether a process is there and not only waits to be reaped.
 pub fn runs(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    state(format!("/proc/{pid}/stat")).is_some_and(|letter| !matches!(letter, 'Z' | 'X'))
+}
+
+/// Whether every thread of a process stands still after a SIGSTOP.
+pub fn is_stopped(pid: u32) -> bool {
+    let mut threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    runs(pid) && threads.all(|thread| state(thread.path().join("stat")) == Some('T'))
+}
+
+/// The letter of proc_pid_stat(5) for what a process or thread does.
+fn state(stat: impl AsRef<Path>) -> Option<char> {
+    let stat = fs::read_to_string(stat).ok()?;
     // The name stands in parentheses and may hold anything; the state follows.
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 /// Sends a signal; false when the process had ended before.

@@ -111,7 +111,7 @@ fn a_run_by_hand_is_done_in_the_open_session_and_prints_its_own_report() {
 fn a_run_by_hand_does_without_a_loop_that_is_stopped_or_dead() {
     let world = world();
     let looping = Loop::watching(&world, "work");
-    looping.signal(Signal::STOP);
+    looping.stop_at_rest(&world);
     them(&world).deliver("");
     let by_itself = smd(&world, "smd-sync", &["--json", "work"]).ok();
     assert_eq!(by_itself.number("/pulled/new"), 1, "{by_itself}");

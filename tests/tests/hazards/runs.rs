@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use smd_tests::mail;
 use smd_tests::outcome::Outcome;
 use smd_tests::populate::{self, Spec};
-use smd_tests::processes::{children, kill, runs, signal, wait_until};
+use smd_tests::processes::{children, is_stopped, kill, runs, signal, wait_until};
 use smd_tests::rng::Rng;
 use smd_tests::stamps::{Stamps, bases};
 use smd_tests::tree::{self, Tree};
@@ -20,10 +20,7 @@ const TERMINATED: i32 = 143;
 #[track_caller]
 fn stop(pid: u32) {
     assert!(signal(pid, Signal::STOP), "the process runs");
-    wait_until("a process stands still", || {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')).then_some(())
-    });
+    wait_until("a process stands still", || is_stopped(pid).then_some(()));
 }
 
 /// Whether a process has one of our locks open.
