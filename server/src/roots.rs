@@ -12,7 +12,14 @@ use smd_protocol::names::printable;
 use smd_protocol::seeded;
 use smd_protocol::wire::Failure;
 
-use crate::serve::Places;
+/// Where this account keeps things.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The home directory, where relative roots begin.
+    pub user: PathBuf,
+    /// `~/.smd`, or what `SMD_HOME` says.
+    pub state: PathBuf,
+}
 
 /// Longest path of a root, in bytes.
 const PATH_MAX: usize = 4096;

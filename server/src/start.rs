@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use smd_maildir::fs::Disk;
 
-use crate::serve::{Places, ServeError, serve};
+use crate::error::ServeError;
+use crate::roots::Places;
+use crate::serve::serve;
 
 /// What `smd-server` does.
 pub fn main_impl() -> ExitCode {

@@ -11,7 +11,7 @@
 //! Rooms: `host` (one host's part of a session), `order` (which host may be how far), `past` (what must not come back).
 //!
 //! Deliberately not here: mail, and calls that fail. And the messages themselves: their order, and what is made of an
-//! offer, is told here once more, as `client/src/session/agree.rs` and `server/src/serve.rs` have it.
+//! offer, is told here once more, as `client/src/session/agree.rs` and `server/src/session/` have it.
 //!
 //! [`Saved::crashes`]: crate::memory::Saved::crashes
 

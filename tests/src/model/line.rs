@@ -17,7 +17,8 @@ use smd_maildir::send::ContentSink;
 use smd_protocol::delta::Meta;
 use smd_protocol::wire::{self, ContentEnd, ContentStart, FRAME_HEAD, Frame};
 use smd_server::link::{Event, Inbox, Job, Outbox, ReadError, SendError, Wording};
-use smd_server::serve::{self, Places, Session};
+use smd_server::roots::Places;
+use smd_server::session::{self, Session};
 
 use crate::memory::Dice;
 
@@ -182,7 +183,7 @@ impl ContentSink for Sink<'_> {
         let start = ContentStart { step, size: meta.size, mtime: meta.mtime };
         self.put(match self.end {
             End::Client => smd_client::session::Words.start(start),
-            End::Server => serve::Words.start(start),
+            End::Server => session::Words.start(start),
         })
     }
 
@@ -194,7 +195,7 @@ impl ContentSink for Sink<'_> {
         let end = ContentEnd { step, failed };
         self.put(match self.end {
             End::Client => smd_client::session::Words.end(end),
-            End::Server => serve::Words.end(end),
+            End::Server => session::Words.end(end),
         })
     }
 }

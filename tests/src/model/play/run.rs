@@ -12,7 +12,7 @@ use smd_client::report::Report;
 use smd_client::session::{self, SessionError};
 use smd_maildir::exclude::Excludes;
 use smd_maildir::root::Naming;
-use smd_server::serve::Places;
+use smd_server::roots::Places;
 
 use super::super::act::{Habit, Mishap};
 use super::super::boxes::Boxes;

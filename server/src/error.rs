@@ -1,0 +1,53 @@
+//! Why serving ends early, and how each cause is told to the client.
+
+use smd_maildir::lock::LockError;
+use smd_maildir::run::RunError;
+use smd_maildir::store::StoreError;
+use smd_protocol::names::printable;
+use smd_protocol::wire::Failure;
+
+use crate::link::{ReadError, SendError};
+
+/// Why serving ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The session cannot go on; the client was told.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    /// The client is gone.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// What came cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The client was silent for too long.
+    #[error("nothing was heard from the client for {0} seconds")]
+    Silence(u64),
+}
+
+impl From<RunError> for ServeError {
+    fn from(error: RunError) -> Self {
+        Self::Failure(failure(&error))
+    }
+}
+
+pub(crate) fn failure(error: &RunError) -> Failure {
+    match error {
+        RunError::Lock(LockError::Held { path } | LockError::Stopped { path }) => {
+            Failure::Locked { path: printable(path) }
+        }
+        RunError::Lock(LockError::Io(error)) | RunError::Io(error) | RunError::Store(StoreError::Io(error)) => {
+            Failure::Io { path: printable(&error.path), text: error.to_string() }
+        }
+        RunError::Naming(text) => Failure::Config(text.clone()),
+        RunError::Store(error) => Failure::Io { path: "the state".to_owned(), text: error.to_string() },
+    }
+}
+
+pub(crate) fn protocol(text: impl Into<String>) -> ServeError {
+    ServeError::Failure(Failure::Protocol(text.into()))
+}
+
+pub(crate) fn never_offered() -> ServeError {
+    protocol("a root that was never offered")
+}

@@ -1,0 +1,135 @@
+//! A batch of steps: what it asks for goes out, what it needs comes in, and then it is installed.
+
+use std::collections::{HashMap, HashSet};
+
+use smd_maildir::apply::Applier;
+use smd_maildir::fs::Fs;
+use smd_maildir::send::send_contents;
+use smd_protocol::delta::{Meta, Present};
+use smd_protocol::wire::{self, ContentEnd, ContentStart, Fetch, FromServer};
+use smd_protocol::{Entry, Name, Outcome, Step, seeded};
+
+use super::Session;
+use super::words::few;
+use crate::error::{ServeError, protocol};
+use crate::link::{Job, Outbox, send};
+
+/// Steps in one batch.
+const STEPS_MAX: usize = 2_000_000;
+
+impl<F: Fs, O: Outbox> Session<F, O> {
+    /// More of a batch that is not complete yet.
+    pub(super) fn handle_batch(&mut self, root: u16, steps: Vec<Step>, fetch: Vec<Fetch>) -> Result<(), ServeError> {
+        let active = self.active(root)?;
+        if active.begun.is_some()
+            || active.steps.len() + steps.len() > STEPS_MAX
+            || active.fetch.len() + fetch.len() > STEPS_MAX
+        {
+            return Err(protocol("steps out of place, or too many"));
+        }
+        active.steps.extend(steps);
+        active.fetch.extend(fetch);
+        Ok(())
+    }
+
+    /// The batch is complete: its steps begin, and what it asks for is sent.
+    pub(super) fn handle_batch_ready(&mut self, root: u16) -> Result<(), ServeError> {
+        if self.hello.as_ref().is_none_or(|hello| hello.dry_run) {
+            return Err(protocol("steps in a dry run"));
+        }
+        let active = self.active(root)?;
+        if active.begun.is_some() {
+            return Err(protocol("a batch within a batch"));
+        }
+        let steps = std::mem::take(&mut active.steps);
+        let fetch = std::mem::take(&mut active.fetch);
+        active.begun = Some(steps.len());
+        let troubles = active.run.begin(steps, &|| false)?;
+        if !fetch.is_empty() {
+            let base = active.run.base()?;
+            let delta = active.run.delta().clone();
+            let present = Present { base: &base, delta: &delta };
+            let hints: HashMap<Name, Entry> =
+                fetch.iter().filter_map(|f| Some((f.name.clone(), present.entry(&f.name)?.clone()))).collect();
+            // Only what this session announced is ever sent: a name that no scan of ours saw has no hint.
+            if hints.len() < fetch.iter().map(|f| &f.name).collect::<HashSet<_>>().len() {
+                return Err(protocol("a message was asked for that is not there"));
+            }
+            let root = active.run.root().cloned().ok_or_else(|| protocol("messages of a root that is not there"))?;
+            let job: Job = Box::new(move |sink| send_contents(&root, &fetch, &hints, sink));
+            self.outbox.contents(job)?;
+        }
+        self.tell(troubles)
+    }
+
+    fn tell(&self, troubles: Vec<smd_maildir::Trouble>) -> Result<(), ServeError> {
+        if troubles.is_empty() {
+            return Ok(());
+        }
+        Ok(send(&self.outbox, &FromServer::Troubles(few(troubles)))?)
+    }
+
+    /// The applier of the one root in which a batch is open.
+    fn open_batch(&mut self) -> Result<&mut Applier<F>, ServeError> {
+        let active = self.roots.iter_mut().find(|active| active.begun.is_some());
+        active.and_then(|active| active.run.applying()).ok_or_else(|| protocol("contents outside of a batch"))
+    }
+
+    /// The bytes of a message begin.
+    pub(super) fn handle_content(&mut self, start: ContentStart) -> Result<(), ServeError> {
+        if self.incoming.is_some() {
+            return Err(protocol("contents within contents"));
+        }
+        let meta = Meta { size: start.size, mtime: start.mtime };
+        let incoming =
+            self.open_batch()?.incoming(start.step as usize, meta).map_err(|error| protocol(error.to_string()))?;
+        self.incoming = Some((start.step, incoming));
+        Ok(())
+    }
+
+    /// Some of them.
+    pub(super) fn handle_piece(&mut self, bytes: &[u8]) -> Result<(), ServeError> {
+        match &mut self.incoming {
+            Some((_, incoming)) => incoming.write(bytes).map_err(|error| protocol(error.to_string())),
+            None => Err(protocol("bytes of no message")),
+        }
+    }
+
+    /// They are complete, or the client could not read on.
+    pub(super) fn handle_content_end(&mut self, end: ContentEnd) -> Result<(), ServeError> {
+        match (self.incoming.take(), end.failed) {
+            (Some((step, _)), _) if step != end.step => Err(protocol("the end of other contents")),
+            (Some((_, incoming)), None) => {
+                incoming.finish(self.open_batch()?);
+                Ok(())
+            }
+            (Some((_, incoming)), Some(_)) => {
+                incoming.abort();
+                Ok(())
+            }
+            // The client could not even open it: the step is not taken.
+            (None, Some(_)) => Ok(()),
+            (None, None) => Err(protocol("an end without a beginning")),
+        }
+    }
+
+    /// All contents came: installs the steps and tells which were not done.
+    pub(super) fn handle_batch_end(&mut self, root: u16) -> Result<(), ServeError> {
+        if self.incoming.is_some() || self.active(root)?.begun.is_none() {
+            return Err(protocol("the end of a batch that is not complete"));
+        }
+        // Everything the client wanted must have been read before names change.
+        self.outbox.drain(&mut || {})?;
+        let active = self.active(root)?;
+        active.begun = None;
+        let outcomes = active.run.install();
+        let failed: Vec<(u32, Outcome)> = (0u32..)
+            .zip(outcomes)
+            .filter(|(_, outcome)| !outcome.is_done() && !seeded::is("failures-are-not-told"))
+            .collect();
+        for failed in failed.chunks(wire::ITEMS_IN_FRAME) {
+            send(&self.outbox, &FromServer::Outcomes { root, failed: failed.to_vec() })?;
+        }
+        Ok(send(&self.outbox, &FromServer::BatchDone { root })?)
+    }
+}

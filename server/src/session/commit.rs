@@ -1,0 +1,55 @@
+//! The end of a run: both halves of the base change together, or neither does.
+
+use smd_maildir::fs::Fs;
+use smd_protocol::pack::{Part, Unpacker};
+use smd_protocol::wire::FromServer;
+use smd_protocol::{BaseId, seeded};
+
+use super::Session;
+use crate::error::{ServeError, protocol};
+use crate::link::{Outbox, send};
+
+/// Parts of one change of the base.
+const PARTS_MAX: usize = 100_000;
+
+impl<F: Fs, O: Outbox> Session<F, O> {
+    /// More of a change of the base.
+    pub(super) fn handle_prepare(&mut self, root: u16, parts: Vec<Part>) -> Result<(), ServeError> {
+        let active = self.active(root)?;
+        if active.parts.len() + parts.len() > PARTS_MAX {
+            return Err(protocol("too many changes of the base"));
+        }
+        active.parts.extend(parts);
+        Ok(())
+    }
+
+    /// The change is complete: stages the new base and says which one it is.
+    pub(super) fn handle_prepare_end(
+        &mut self,
+        root: u16,
+        counter: u64,
+        from: Option<BaseId>,
+    ) -> Result<(), ServeError> {
+        let active = self.active(root)?;
+        if active.run.ids().current != from {
+            return Err(protocol("changes of a base that is not the current one"));
+        }
+        let mut unpacker = Unpacker::default();
+        let parts = std::mem::take(&mut active.parts);
+        let stored = active.run.stored()?;
+        for part in parts {
+            unpacker.take(stored, part).map_err(|error| protocol(error.to_string()))?;
+        }
+        let changes = unpacker.finish().map_err(|error| protocol(error.to_string()))?;
+        let id = active.run.prepare(counter, &changes)?;
+        Ok(send(&self.outbox, &FromServer::Prepared { root, id })?)
+    }
+
+    /// The client has staged the same base: it becomes the current one.
+    pub(super) fn handle_commit(&mut self, root: u16, id: BaseId) -> Result<(), ServeError> {
+        if !seeded::is("says-committed-and-does-not") {
+            self.active(root)?.run.commit(id)?;
+        }
+        Ok(send(&self.outbox, &FromServer::Committed { root })?)
+    }
+}

@@ -1,0 +1,172 @@
+//! A session with one client: what the server does about each of its messages.
+//!
+//! The server decides nothing about mail. It looks, tells what changed, takes the steps that it is given
+//! after checking each against its own disk, and keeps its half of the base.
+//!
+//! The rooms, in the order of a run: `begin` (roots, bases, looks), `batch` (steps and contents), `commit`; `words` (what is
+//! said of contents, troubles, and a look).
+//!
+//! Deliberately not here: frames and their order in time (`link`, `serve`), which paths may be roots (`roots`), and
+//! everything that touches a mailbox (`smd-maildir`).
+
+mod batch;
+mod begin;
+mod commit;
+mod words;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use smd_maildir::apply::Incoming;
+use smd_maildir::fs::Fs;
+use smd_maildir::run::RootRun;
+use smd_protocol::pack::Part;
+use smd_protocol::wire::{self, ClientHello, Depth, Fetch, Frame, FromClient, FromServer};
+use smd_protocol::{Step, codec};
+
+pub use self::words::Words;
+use crate::error::{ServeError, never_offered, protocol};
+use crate::link::{Event, Outbox, ReadError, Ringer, send};
+use crate::roots::Places;
+use crate::watch::Rest;
+
+/// A root of the run that is on.
+struct Active<F: Fs> {
+    run: RootRun<F>,
+    steps: Vec<Step>,
+    fetch: Vec<Fetch>,
+    /// Steps of the batch that was begun and not yet installed.
+    begun: Option<usize>,
+    parts: Vec<Part>,
+}
+
+/// A session with one client, fed with what comes in.
+pub struct Session<F: Fs, O: Outbox> {
+    fs: Arc<F>,
+    places: Places,
+    outbox: O,
+    /// What can end a wait for the client; none where a session cannot rest.
+    ringer: Option<Ringer>,
+    /// The watch between the runs, once the client asked for one.
+    rest: Option<Rest<F>>,
+    /// Everything said is compressed.
+    compressed: bool,
+    /// Of the run that is on.
+    hello: Option<ClientHello>,
+    roots: Vec<Active<F>>,
+    /// The message whose bytes are coming in.
+    incoming: Option<(u32, Incoming<F>)>,
+}
+
+impl<F: Fs, O: Outbox> Session<F, O> {
+    /// Begins a session that answers into this outbox. Nothing is touched before the client's Hello.
+    pub fn new(fs: Arc<F>, places: &Places, outbox: O) -> Self {
+        Self {
+            fs,
+            places: places.clone(),
+            outbox,
+            ringer: None,
+            rest: None,
+            compressed: false,
+            hello: None,
+            roots: Vec::new(),
+            incoming: None,
+        }
+    }
+
+    /// Gives it what can end a wait for the client; only then it can watch between two runs.
+    pub(crate) fn wakes_by(&mut self, ringer: Option<Ringer>) {
+        self.ringer = ringer;
+    }
+
+    /// Whether a run is on: from the client's Hello to its rest.
+    pub(crate) fn runs(&self) -> bool {
+        self.hello.is_some()
+    }
+
+    /// Deals with what came in, or with nothing having come for too long. Breaks when the client is done.
+    ///
+    /// # Errors
+    /// When the session cannot go on; the client was told, if it can still hear.
+    pub fn hear(&mut self, event: Option<Event>) -> Result<ControlFlow<()>, ServeError> {
+        let result = self.take_in(event);
+        if let Err(ServeError::Failure(failure)) = &result {
+            // That the client cannot be told any more is no second failure.
+            let _ = send(&self.outbox, &FromServer::Fail(failure.clone()));
+        }
+        result
+    }
+
+    fn take_in(&mut self, event: Option<Event>) -> Result<ControlFlow<()>, ServeError> {
+        match event {
+            Some(Event::Frame(Frame::Piece(bytes))) => self.handle_piece(&bytes)?,
+            Some(Event::Frame(Frame::Message(bytes))) => {
+                let message = codec::decode(&bytes).map_err(|error| protocol(error.to_string()))?;
+                if message == FromClient::Bye {
+                    return Ok(ControlFlow::Break(()));
+                }
+                self.handle(message)?;
+            }
+            // A client that goes away between two messages is like one that was interrupted: what it
+            // committed stands, and the next run goes on from there.
+            Some(Event::End) => return Ok(ControlFlow::Break(())),
+            Some(Event::Broken(ReadError::Io(error))) => return Err(ReadError::Io(error).into()),
+            Some(Event::Broken(error)) => return Err(protocol(error.to_string())),
+            Some(Event::Rung) => {
+                if self.rest.as_ref().is_some_and(Rest::is_due) {
+                    send(&self.outbox, &FromServer::Changed)?;
+                }
+            }
+            None => return Err(ServeError::Silence(wire::SILENCE_SECONDS)),
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn handle(&mut self, message: FromClient) -> Result<(), ServeError> {
+        match message {
+            FromClient::Hello(hello) => self.handle_hello(hello),
+            FromClient::Adopt { root } => self.handle_adopt(root),
+            FromClient::Batch { root, steps, fetch } => self.handle_batch(root, steps, fetch),
+            FromClient::BatchReady { root } => self.handle_batch_ready(root),
+            FromClient::Content(start) => self.handle_content(start),
+            FromClient::ContentEnd(end) => self.handle_content_end(end),
+            FromClient::BatchEnd { root } => self.handle_batch_end(root),
+            FromClient::Prepare { root, parts } => self.handle_prepare(root, parts),
+            FromClient::PrepareEnd { root, counter, from } => self.handle_prepare_end(root, counter, from),
+            FromClient::Abort { root } => Ok(self.active(root)?.run.abort()?),
+            FromClient::Commit { root, id } => self.handle_commit(root, id),
+            FromClient::Rest => self.handle_rest(),
+            FromClient::Bye | FromClient::Ping => Ok(()),
+        }
+    }
+
+    fn active(&mut self, root: u16) -> Result<&mut Active<F>, ServeError> {
+        self.roots.get_mut(usize::from(root)).ok_or_else(never_offered)
+    }
+
+    /// The run is over, and the session stays.
+    fn handle_rest(&mut self) -> Result<(), ServeError> {
+        if self.rest.is_none() || self.hello.is_none() {
+            return Err(protocol("a rest that was not agreed on, or not after a run"));
+        }
+        self.end_run();
+        let mut unwatched = self.rest.as_mut().map(Rest::rest).unwrap_or_default();
+        unwatched.truncate(words::TROUBLES_MAX);
+        Ok(send(&self.outbox, &FromServer::Resting { unwatched })?)
+    }
+
+    /// Keeps what was learnt, and lets go of everything.
+    fn end_run(&mut self) {
+        self.incoming = None;
+        let depth = self.hello.take().map_or(Depth::Quick, |hello| hello.depth);
+        for mut active in std::mem::take(&mut self.roots) {
+            active.run.finish(depth);
+        }
+    }
+
+    /// Ends the session: keeps what was learnt, lets go of everything, and waits until all was said.
+    pub fn finish(mut self) {
+        self.end_run();
+        let _ = self.outbox.drain(&mut || {});
+    }
+}
