@@ -100,7 +100,7 @@ fn run(which: Command, args: &Args, mut output: Output) -> Result<Exit, (Box<Fai
         Ok(signals) => signals,
         Err(error) => return Err((Box::new(Failure::signals(&error)), output)),
     };
-    let run = perform(&resolved, &output, &signals.stop(), |progress| {
+    let run = perform(&resolved, &output, &signals.stop(), &|_| {}, |progress| {
         over_connection(&resolved, &signals, progress, session::run)
     });
     match run {
@@ -129,7 +129,7 @@ fn past_runs(which: Command, args: &Args, home: SmdHome, output: &Output) -> Res
 
 /// One run with all that belongs to it: hooks before and after, log, and the report. Every program that runs an
 /// endpoint does it by this; `session` is the part between the hooks, over whatever connection the program has. `stop` ends
-/// hooks too, and a run that was stopped has no hooks after it.
+/// hooks too, and a run that was stopped has no hooks after it. `at_hook` is told of each that begins and, with none, ends.
 ///
 /// # Errors
 /// When a pre hook or the session failed, in words.
@@ -137,6 +137,7 @@ pub fn perform(
     resolved: &Resolved,
     output: &Output,
     stop: &AtomicBool,
+    at_hook: &dyn Fn(Option<&Hook>),
     session: impl FnOnce(&mut Progress) -> Result<Report, Box<Failure>>,
 ) -> Result<Report, Box<Failure>> {
     let Resolved { endpoint, options, voice, .. } = resolved;
@@ -147,7 +148,7 @@ pub fn perform(
     let listening = (voice.debug && !options.dry_run).then(|| Listening::to(&journal));
     let when = Timestamp::now();
     let start = Instant::now();
-    let result = between_hooks(resolved, output, &journal, stop, session);
+    let result = between_hooks(resolved, output, &journal, stop, at_hook, session);
     drop(listening);
     if journal.has_log() {
         let direction = options.direction.word();
@@ -176,6 +177,7 @@ fn between_hooks(
     output: &Output,
     journal: &Journal,
     stop: &AtomicBool,
+    at_hook: &dyn Fn(Option<&Hook>),
     session: impl FnOnce(&mut Progress) -> Result<Report, Box<Failure>>,
 ) -> Result<Report, Box<Failure>> {
     let Resolved { endpoint, options, .. } = resolved;
@@ -187,7 +189,8 @@ fn between_hooks(
     let mut heard = |hook: &Hook, said: &[String]| {
         said.iter().for_each(|line| journal.line(&format!("hook {}: {line}", hook.shown())));
     };
-    let mut manner = Manner { endpoint: &endpoint.name, pass_on: options.verbose > 0, stop, heard: &mut heard };
+    let pass_on = options.verbose > 0;
+    let mut manner = Manner { endpoint: &endpoint.name, pass_on, stop, at: at_hook, heard: &mut heard };
     find(When::Pre).and_then(|hooks| hooks::before(hooks, &mut manner)).map_err(|failed| {
         Box::new(match stop.load(Ordering::Relaxed) {
             true => Failure::stopped(Exit::Interrupted),

@@ -282,14 +282,18 @@ fn the_service_manager_hears_of_beginning_reload_and_end() {
 }
 
 #[test]
-fn a_hook_of_the_loop_that_syncs_by_hand_does_not_wait_for_the_loop() {
+fn a_hook_of_the_loop_is_named_by_the_status_and_syncs_by_hand_without_waiting_for_the_loop() {
     let world = world();
     let hooks = world.client().smd_home().join("hooks/post-pull.d");
     fs::create_dir_all(&hooks).expect("a directory");
-    let heard = world.dir().join("heard");
+    let (heard, seen) = (world.dir().join("heard"), world.dir().join("seen"));
+    script(&hooks.join("05-look"), &format!("smd-loop --status >'{}'", seen.display()));
     script(&hooks.join("10-again"), &format!("smd-push --json work >'{0}.new'\nmv '{0}.new' '{0}'", heard.display()));
     let looping = Loop::watching(&world, "work");
     let json = wait_until("the hook has synced", || fs::read_to_string(&heard).ok());
     assert!(json.contains("\"exit\":0"), "{json}\n{}", looping.said());
-    looping.wait_for(&world, "it watches", |one| one["watching"] == true);
+    let seen = fs::read_to_string(seen).expect("the first hook has ended");
+    assert!(seen.contains("work: waiting for the hook post-pull.d/05-look\n"), "{seen}");
+    let fares = looping.wait_for(&world, "it watches", |one| one["watching"] == true);
+    assert!(fares["hook"].is_null(), "{fares}");
 }

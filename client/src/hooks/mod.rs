@@ -101,6 +101,8 @@ pub struct Manner<'a> {
     pub pass_on: bool,
     /// When this is raised they are asked to end.
     pub stop: &'a AtomicBool,
+    /// Told of each hook that begins, and with none of its end: who asks why nothing happens is to hear which one it is.
+    pub at: &'a dyn Fn(Option<&Hook>),
     /// Takes each hook that ran, with the last lines that it said.
     pub heard: &'a mut dyn FnMut(&Hook, &[String]),
 }
@@ -165,9 +167,11 @@ static TURN: Mutex<()> = Mutex::new(());
 fn run(hook: Hook, status: u8, changes: Option<(&[Change], Format)>, manner: &mut Manner<'_>) -> Result<(), Failed> {
     let args = [hook.when.word(), hook.way, manner.endpoint, &status.to_string()].map(str::to_owned);
     tracing::debug!(hook = %hook.path.display(), ?args, "a hook");
+    (manner.at)(Some(&hook));
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let (said, ended) = process::run(&hook.path, &args, changes, manner.pass_on, manner.stop);
     drop(turn);
+    (manner.at)(None);
     (manner.heard)(&hook, &said);
     ended.map_err(|what| Failed { hook, fault: Fault { what, said } })
 }
@@ -263,7 +267,7 @@ mod tests {
                 scope.spawn(move || {
                     let hooks = find(home, When::Post, Direction::Pull).expect("one");
                     let (stop, mut heard) = (AtomicBool::new(false), |_: &Hook, _: &[String]| {});
-                    let mut manner = Manner { endpoint, pass_on: false, stop: &stop, heard: &mut heard };
+                    let mut manner = Manner { endpoint, pass_on: false, stop: &stop, at: &|_| {}, heard: &mut heard };
                     let failed = after(hooks, 0, &[], Format::Nul, &mut manner);
                     assert!(failed.is_empty(), "{failed:?}");
                 });

@@ -61,8 +61,8 @@ impl Board {
         let Some(one) = state.status.endpoints.iter_mut().find(|one| one.endpoint == endpoint) else { return };
         let before = one.clone();
         change(one);
-        // The beginning of each run is nothing that a reader of the file needs to know.
-        let same = EndpointStatus { doing: before.doing, ..one.clone() } == before;
+        // The beginning of each run, or of a hook, is nothing that a reader of the file needs to know.
+        let same = EndpointStatus { doing: before.doing, hook: before.hook.clone(), ..one.clone() } == before;
         if same && (one.doing == Doing::Working || one.doing == before.doing) {
             return;
         }

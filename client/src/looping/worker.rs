@@ -24,6 +24,7 @@ use crate::endpoint::{self, Resolved};
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::home::SmdHome;
+use crate::hooks::Hook;
 use crate::options::{Direction, RunOptions};
 use crate::output::Output;
 use crate::progress::Progress;
@@ -151,7 +152,9 @@ impl Worker {
             resolved.options = options(&resolved.options);
             direction = resolved.options.direction;
             let (output, stop) = (self.output.clone(), self.place.desk.stop_flag());
-            perform(&resolved, &output, &stop, |progress| self.converse(&resolved, progress))
+            let (board, name) = (Arc::clone(&self.place.board), self.place.name.clone());
+            let at_hook = |hook: Option<&Hook>| board.note(&name, |one| one.hook = hook.map(Hook::shown));
+            perform(&resolved, &output, &stop, &at_hook, |progress| self.converse(&resolved, progress))
         });
         match &result {
             Ok(report) => self.ran(report, direction),
