@@ -1,14 +1,19 @@
 //! Runs that are cut between giving a message its name and agreeing on it, and users who file the message before the next
-//! run: it stays one message.
+//! run: it stays one message. And an `--adopt` that is cut, with an ordinary run after it: nothing is deleted.
 //!
-//! `strace` kills the client at its `syncfs`, when both hosts have installed all and neither has committed.
+//! `strace` kills the client at its `syncfs`, when both hosts have installed all and neither has committed; a line that ends
+//! after some bytes cuts the other.
 //!
 //! Deliberately not here: kills at every other moment (`kill.rs`), and crashes (`model.rs`).
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use smd_tests::processes::{require_strace, under};
+use smd_tests::rng::Rng;
+use smd_tests::tree::Tree;
+use smd_tests::user::User;
 use smd_tests::world::{Link, World, finish};
 
 const CUT: [&str; 7] = ["strace", "-o", "/dev/null", "-e", "trace=syncfs", "-e", "inject=syncfs:signal=KILL:when=1"];
@@ -72,4 +77,33 @@ fn a_message_filed_after_several_runs_that_were_cut_is_one_message() {
     filed_after(2, true);
     filed_after(2, false);
     filed_after(3, true);
+}
+
+#[test]
+fn an_ordinary_run_after_an_adopt_that_was_cut_adopts_too() {
+    let world = World::new(Link::Rsh);
+    let mut rng = Rng::from_env_or(31);
+    let mut them = User::new(&world.server().maildir(), "them", rng.fork(1));
+    let mut deliver = || {
+        // Nothing that compression makes small.
+        let body: String = rng.bytes(40_000).iter().map(|byte| format!("{byte:02x}")).collect();
+        them.deliver_bytes("", format!("Subject: large\n\n{body}\n").as_bytes())
+    };
+    let all: Vec<_> = (0..6).map(|_| deliver()).collect();
+    world.sync(&[]).ok();
+    // A backup with stamps of today, which nothing tells from a tree in which mail was deleted.
+    all.iter().take(2).for_each(|found| them.delete(found));
+
+    let (rsh, whole) = (world.rsh_script(), world.dir().join("whole"));
+    fs::rename(&rsh, &whole).expect("the remote shell can go");
+    fs::write(&rsh, "#!/bin/sh\nstdbuf -o0 head -c 20000 | \"$(dirname \"$0\")/whole\" \"$@\"\n").expect("a script");
+    fs::set_permissions(&rsh, fs::Permissions::from_mode(0o755)).expect("a script");
+    world.sync(&["--adopt"]).exits(69);
+    assert_eq!(Tree::read(&world.server().maildir()).len(), 4, "it was cut before it gave anything back");
+    fs::rename(&whole, &rsh).expect("the remote shell comes back");
+
+    let report = world.sync(&["--json"]).ok();
+    assert_eq!((report.deleted(), report.number("/pushed/new")), (0, 2), "{report}");
+    world.assert_equal();
+    assert_eq!(Tree::read(&world.client().maildir()).len(), 6);
 }

@@ -137,7 +137,7 @@ impl<F: Fs> Pair<F> {
 
     /// Gives up the base on this host; the server was told to.
     pub(super) fn give_up_base(&mut self) -> Result<(), SessionError> {
-        Ok(self.local.agree(None, &[])?)
+        Ok(self.local.give_up_base()?)
     }
 
     /// Looks at this host's root.

@@ -147,8 +147,6 @@ pub(crate) struct Whole {
     pub(crate) complete: bool,
     /// Fingerprint of the excludes under which directories were walked.
     pub(crate) excludes: Vec<u8>,
-    /// How many notes of folders that were put back are dealt with.
-    pub(crate) restored: u64,
 }
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]

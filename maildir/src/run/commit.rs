@@ -210,7 +210,6 @@ impl<F: Fs> RootRun<F> {
         });
         let installed = installed.collect::<io::Result<Vec<Installed>>>().context("look at", root.shown_root())?;
         let Some(look) = &mut self.look else { return Ok(()) };
-        look.set_restored(self.restored);
         let skip = skipped(&*self.fs, &self.home);
         let scanner = Scanner {
             root: &root.on_disk(),
@@ -253,6 +252,9 @@ impl<F: Fs> RootRun<F> {
             tracing::warn!(%error, "where the root lies was not noted");
         }
         let Some(root) = self.root.clone() else { return };
+        if self.committed {
+            self.note_dealt(self.restored);
+        }
         let result = match (self.committed, self.store.ids().current) {
             (true, Some(id)) => {
                 self.remember_commit(&root, id, depth, &touched, installed).map_err(|error| error.to_string())

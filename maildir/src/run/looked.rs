@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use smd_protocol::names::printable;
-use smd_protocol::{Delta, FolderDelta, Presence};
+use smd_protocol::{Delta, Folder, FolderDelta, Presence};
 
 use super::{RootRun, RunError, naming, skipped};
 use crate::error::{Context, Trouble};
@@ -21,7 +21,7 @@ pub struct Looked {
     /// Something could not be read, so no absence counts.
     pub incomplete: bool,
     /// Folders put back from a backup.
-    pub put_back: Vec<smd_protocol::Folder>,
+    pub put_back: Vec<Folder>,
     /// Why the root may not be the one it was.
     pub suspicious: Option<String>,
     /// What a person should hear of.
@@ -63,8 +63,8 @@ impl<F: Fs> RootRun<F> {
         let key = crate::home::stem(&shown);
         let notes = super::restored::read(&self.home, &key)?;
         self.restored = notes.len() as u64;
-        let done = usize::try_from(cache.whole().restored).unwrap_or(usize::MAX);
-        let open = notes.get(done..).unwrap_or_default();
+        self.dealt = self.store.put_back_dealt()?;
+        let open = self.open_notes(&notes);
         open.iter().for_each(|folder| cache.expect_newer(folder));
         let mut held = None;
         let scanned: Result<Look, RunError> = scanner.scan(&cache, base_id, || {
@@ -78,7 +78,7 @@ impl<F: Fs> RootRun<F> {
         self.cache = cache;
         let mut look = scanned?;
         if !open.iter().any(|folder| look.put_back.contains(folder)) {
-            look.set_restored(self.restored);
+            self.note_dealt(self.restored);
         }
         if depth == Depth::Folders {
             look.troubles.extend(self.unwritable(&root, &look.delta));

@@ -27,7 +27,7 @@ use crate::exclude::{Excludes, Names};
 use crate::fs::Fs;
 use crate::grave::{Grave, GraveMax};
 use crate::hash;
-use crate::home::{Home, Label, Side, stem};
+use crate::home::{Access, Home, Label, Side, stem};
 use crate::lock::{self, Guard, LockError, Wait};
 use crate::root::{Naming, Root};
 use crate::scan::{Depth, Look};
@@ -114,8 +114,9 @@ pub struct RootRun<F: Fs> {
     swept: BTreeSet<Folder>,
     /// Messages that steps of this run gave other names, in their order.
     renamed: Vec<(Name, Name)>,
-    /// Notes of folders put back that this run deals with, if it commits.
+    /// Notes of folders put back: those that this run deals with, if it commits, and those that are dealt with.
     restored: u64,
+    dealt: u64,
     committed: bool,
     /// There is a note of what a batch brings, and the batch is not committed.
     begun: bool,
@@ -180,6 +181,7 @@ impl<F: Fs> RootRun<F> {
             swept: BTreeSet::new(),
             renamed: Vec::new(),
             restored: 0,
+            dealt: 0,
             committed: false,
             begun: false,
             begun_is_over: false,
@@ -248,6 +250,18 @@ impl<F: Fs> RootRun<F> {
     /// Whether the run has no base to start from.
     pub fn adopts(&self) -> bool {
         self.chosen.is_none()
+    }
+
+    /// Gives up the base because a person said so: durably, before the first step, so that a run that is cut is not
+    /// followed by an ordinary one, to which what it was to bring back was deleted. A dry run gives it up for itself alone.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn give_up_base(&mut self) -> Result<(), RunError> {
+        if self.home.access() == Access::ReadWrite && !seeded::is("adopts-in-memory-alone") {
+            self.store.give_up()?;
+        }
+        self.agree(None, &[])
     }
 
     /// The base as it counts in this run.
@@ -424,7 +438,7 @@ impl<F: Fs> RootRun<F> {
         let Some(look) = &self.look else { return Ok(()) };
         let stem = stem(std::os::unix::ffi::OsStrExt::as_bytes(self.path.as_os_str()));
         let noted = restored::read(&self.home, &stem)?;
-        let open = noted.get(usize::try_from(look.restored()).unwrap_or(usize::MAX)..).unwrap_or_default();
+        let open = self.open_notes(&noted);
         let fresh: Vec<Folder> = look.put_back.iter().filter(|folder| !open.contains(folder)).cloned().collect();
         if !fresh.is_empty() {
             restored::add(&self.home, &stem, &fresh)?;

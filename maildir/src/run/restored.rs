@@ -2,17 +2,18 @@
 //!
 //! A look sees that a folder was put back by its stamps, and the first step in the folder makes these new: after it
 //! neither another peer's cache nor, after a crash, this one's could tell. So the folder is noted, durably, before that
-//! step; each cache remembers how many notes its pair has dealt with, and an open note makes the recorded stamps newer
+//! step; beside each base lies how many notes its pair has dealt with, and an open note makes the recorded stamps newer
 //! than any.
 //!
 //! Deliberately not here: what follows from it (`scan` reports the folder, the planner adopts it).
 
-use smd_protocol::Folder;
+use smd_protocol::{Folder, seeded};
 
 use crate::error::{Context, Error};
 use crate::fs::Fs;
 use crate::home::file::{read_file, replace_file};
 use crate::home::{Access, Home};
+use crate::run::RootRun;
 
 /// Larger than any such file gets; a larger one is not ours.
 const NOTES_MAX: u64 = 16 << 20;
@@ -36,4 +37,22 @@ pub(super) fn add<F: Fs>(home: &Home<F>, stem: &str, folders: &[Folder]) -> Resu
     let notes = read(home, stem)?;
     let parts: Vec<&[u8]> = notes.iter().chain(folders).flat_map(|folder| [folder.as_bytes(), b"\0"]).collect();
     replace_file(&**home.fs(), dir, &name(stem), &parts).context("write", name(stem))
+}
+
+impl<F: Fs> RootRun<F> {
+    /// Those of these notes that this pair has not dealt with: all, when the file was removed and begun anew.
+    pub(super) fn open_notes<'a>(&self, notes: &'a [Folder]) -> &'a [Folder] {
+        usize::try_from(self.dealt).ok().and_then(|dealt| notes.get(dealt..)).unwrap_or(notes)
+    }
+
+    /// Notes that this pair has dealt with so many notes. What fails makes the next run deal with them again.
+    pub(super) fn note_dealt(&mut self, count: u64) {
+        if count == self.dealt || self.home.access() == Access::ReadOnly || seeded::is("deals-with-notes-for-ever") {
+            return;
+        }
+        match self.store.note_put_back_dealt(count) {
+            Ok(()) => self.dealt = count,
+            Err(error) => tracing::warn!(%error, "folders that were put back are dealt with again in the next run"),
+        }
+    }
 }

@@ -142,6 +142,60 @@ fn a_folder_that_another_peer_noted_since_the_look_is_put_back_for_the_next() {
 }
 
 #[test]
+fn a_folder_put_back_is_dealt_with_once_whatever_becomes_of_the_cache() {
+    let world = World::new();
+    let mail = world.temp.path().join("mail");
+    let stem = stem(std::os::unix::ffi::OsStrExt::as_bytes(mail.as_os_str()));
+    let commit = |counter| {
+        let (mut run, delta) = world.run();
+        let id = run.prepare(counter, &delta).expect("prepares");
+        run.commit(id).expect("commits");
+        let put_back = run.look.as_ref().expect("looked").put_back.len();
+        run.finish(Depth::Quick);
+        put_back
+    };
+    assert_eq!(commit(1), 0);
+    restored::add(&world.home, &stem, &[Folder::root()]).expect("notes");
+    std::fs::write(mail.join("cur/b:2,"), "b").expect("writes");
+    std::fs::remove_file(mail.join("cur/a:2,")).expect("removes");
+    assert_eq!(commit(2), 1);
+    let (mut run, _) = world.run();
+    run.cache.clear().expect("clears");
+    drop(run);
+    // What a user deletes now is deleted.
+    std::fs::remove_file(mail.join("cur/b:2,")).expect("removes");
+    assert_eq!(commit(3), 0);
+    // The notes may be removed, and are counted anew then.
+    let notes = world.temp.path().join(format!(".smd/restored.{stem}"));
+    std::fs::write(&notes, "").expect("writes");
+    std::fs::write(mail.join("cur/b:2,"), "b").expect("writes");
+    assert_eq!(commit(4), 0);
+    restored::add(&world.home, &stem, &[Folder::root()]).expect("notes");
+    std::fs::remove_file(mail.join("cur/b:2,")).expect("removes");
+    assert_eq!(commit(5), 1);
+}
+
+#[test]
+fn a_base_that_a_person_gave_up_is_there_for_no_later_run() {
+    let world = World::new();
+    let (mut run, delta) = world.run();
+    let id = run.prepare(1, &delta).expect("prepares");
+    run.commit(id).expect("commits");
+    run.finish(Depth::Quick);
+    drop(run);
+    let (mut run, _) = world.run();
+    run.give_up_base().expect("gives up");
+    // As a kill leaves it.
+    drop(run);
+    let (mut run, delta) = world.run();
+    assert!(run.adopts());
+    let id = run.prepare(2, &delta).expect("prepares");
+    run.commit(id).expect("commits");
+    drop(run);
+    assert!(!world.run().0.adopts());
+}
+
+#[test]
 fn a_section_that_the_peer_lost_adopts_here_too() {
     let world = World::new();
     let (mut run, delta) = world.run();

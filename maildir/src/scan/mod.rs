@@ -102,16 +102,6 @@ pub struct Look {
 }
 
 impl Look {
-    /// How many notes of folders put back were dealt with before this look.
-    pub fn restored(&self) -> u64 {
-        self.whole.restored
-    }
-
-    /// Records that this many notes are dealt with.
-    pub fn set_restored(&mut self, count: u64) {
-        self.whole.restored = count;
-    }
-
     /// Keeps in the cache what was read, so that an aborted run need not be read again. Folders that equal
     /// the base are recorded as clean; those that were put back keep their old stamps until a commit.
     ///
@@ -142,12 +132,7 @@ impl<F: Fs> Scanner<'_, F> {
             Depth::Quick => cache.dirs().iter().filter(of_age).map(|(folder, _)| folder.clone()).collect(),
             _ => BTreeSet::new(),
         };
-        let whole = Whole {
-            base: base_id,
-            complete: false,
-            excludes: self.excludes.fingerprint().as_bytes().to_vec(),
-            restored: cache.whole().restored,
-        };
+        let whole = Whole { base: base_id, complete: false, excludes: self.excludes.fingerprint().as_bytes().to_vec() };
         if depth == Depth::Folders {
             let walked = walk::walk(self, &walk::Known::new())?;
             return Ok(rounds::Work::new(self, cache, walked, due, false).folders_alone(whole));

@@ -24,6 +24,7 @@ use crate::home::{Access, Pair, read_file, stem};
 pub use crate::root::{Identity, Mount};
 
 mod begun;
+mod dealt;
 mod header;
 mod left_out;
 mod tail;

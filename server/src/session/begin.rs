@@ -118,7 +118,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if active.begun.is_some() || !active.steps.is_empty() {
             return Err(protocol("a base is given up within a batch"));
         }
-        active.run.agree(None, &[])?;
+        active.run.give_up_base()?;
         self.look(root, depth)
     }
 }
