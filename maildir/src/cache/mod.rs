@@ -25,6 +25,9 @@ mod files;
 
 use files::BlobRef;
 
+/// The mtime of a directory of which it is known that it was put back; no file system and no clock gives it.
+pub(crate) const NEWER_THAN_ANY: Mtime = Mtime { sec: i64::MAX, nsec: 0 };
+
 /// What tells one state of a directory from another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DirStamp {
@@ -209,14 +212,14 @@ impl<F: Fs> Cache<F> {
 
     /// Makes the stamps of a folder newer than any, so that it counts as put back; also where a crash took its record.
     pub(crate) fn expect_newer(&mut self, folder: &Folder) {
-        let last = Mtime { sec: i64::MAX, nsec: 0 };
         let record = self.index.dirs.entry(folder.clone()).or_default();
         if !record.is_folder() {
-            let stamp = DirStamp { dev: 0, ino: 0, mtime: last, ctime: last, btime: None, mount: false };
+            let stamp =
+                DirStamp { dev: 0, ino: 0, mtime: NEWER_THAN_ANY, ctime: NEWER_THAN_ANY, btime: None, mount: false };
             (record.cur, record.new) = (Some(stamp), Some(stamp));
         }
         for stamp in [&mut record.cur, &mut record.new].into_iter().flatten() {
-            stamp.mtime = last;
+            stamp.mtime = NEWER_THAN_ANY;
         }
         record.clean = None;
     }

@@ -215,13 +215,17 @@ fn recall<F: Fs>(
             .copied()
             .find(|r| usable(r) && !r.racy && (r.btime.is_some() || r.ctime == stat.ctime))
     };
-    let found = known.filter(|r| usable(r)).or_else(lent);
+    let own = known.filter(|r| usable(r));
+    // A new name moves the ctime. Under the name that it had, only an edit, or a change of mode, owner or links did: which of
+    // them a closer look tells, by the ctime of the bytes that were read.
+    let stayed = own.filter(same_name).filter(|_| !seeded::is("quick-look-takes-the-ctime"));
+    let found = own.or_else(lent);
     Ok(found.map(|r| {
         let record = Record {
             uniq: name.uniq.clone(),
             place: item.place,
             flags: name.flags.clone(),
-            ctime: stat.ctime,
+            ctime: stayed.map_or(stat.ctime, |r| r.ctime),
             ..r.clone()
         };
         State::Known(record)

@@ -400,8 +400,8 @@ impl<'a, F: Fs> Work<'a, F> {
     pub(super) fn put_back(&self) -> BTreeSet<Folder> {
         let went_back = |(folder, seen): &(&Folder, &DirSeen)| {
             self.cache.dirs().get(*folder).is_some_and(|old| {
-                stamps::went_back(old.cur.as_ref(), seen.cur.as_ref())
-                    || stamps::went_back(old.new.as_ref(), seen.new.as_ref())
+                stamps::went_back(old.cur.as_ref(), seen.cur.as_ref(), seen.moment)
+                    || stamps::went_back(old.new.as_ref(), seen.new.as_ref(), seen.moment)
             })
         };
         let older: Vec<(&Folder, &DirSeen)> = self.walked.dirs.iter().filter(went_back).collect();
@@ -425,7 +425,9 @@ impl<'a, F: Fs> Work<'a, F> {
             held.peek().is_some()
                 && held.all(|now| {
                     known.get(&(now.dev, now.ino)).is_some_and(|(was, then)| {
-                        was != folder && then.btime == now.btime && !stamps::went_back(Some(then), Some(&now))
+                        was != folder
+                            && then.btime == now.btime
+                            && !stamps::went_back(Some(then), Some(&now), seen.moment)
                     })
                 })
         };

@@ -7,7 +7,7 @@ use smd_protocol::delta::Mtime;
 use smd_protocol::{Folder, seeded};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::cache::DirStamp;
+use crate::cache::{DirStamp, NEWER_THAN_ANY};
 
 /// Stamps with a part below the second tick at least this often, in milliseconds.
 const TICK: i64 = 20;
@@ -59,9 +59,17 @@ pub(super) fn look_is_due(folder: &Folder, last: Option<Mtime>, now: Mtime) -> b
     age < 0 || age > LOOK_EVERY / 2 && age > LOOK_EVERY / 2 + later()
 }
 
-/// Whether a directory was put back from a backup: it changed earlier than what was recorded.
-pub(super) fn went_back(recorded: Option<&DirStamp>, now: Option<&DirStamp>) -> bool {
-    matches!((recorded, now), (Some(old), Some(new)) if new.mtime < old.mtime || (new.ctime < old.ctime && !seeded::is("backup-by-mtime-alone")))
+/// Whether a directory, looked at `moment`, was put back from a backup: it changed earlier than what was recorded. A recorded
+/// stamp that lies in the future is of a clock that was set back since, and whatever changed in the same directory after
+/// that has an older one. It excuses no other directory in its place: that is how most backups are put back.
+pub(super) fn went_back(recorded: Option<&DirStamp>, seen: Option<&DirStamp>, moment: Mtime) -> bool {
+    let (Some(old), Some(new)) = (recorded, seen) else { return false };
+    // Not by the device, whose number may change at a reboot.
+    let same = (old.ino, old.btime) == (new.ino, new.btime);
+    let tells =
+        |at: Mtime| !same || at <= moment || at == NEWER_THAN_ANY || seeded::is("future-stamp-tells-of-a-backup");
+    let by_mtime = new.mtime < old.mtime && tells(old.mtime);
+    by_mtime || (new.ctime < old.ctime && tells(old.ctime) && !seeded::is("backup-by-mtime-alone"))
 }
 
 #[cfg(test)]
@@ -94,12 +102,30 @@ mod tests {
     fn a_directory_went_back_by_either_stamp() {
         let old = stamp(at(10, 5));
         let with = |mtime, ctime| DirStamp { mtime, ctime, ..old };
-        assert!(went_back(Some(&old), Some(&with(at(10, 4), at(11, 0)))));
+        let back = |new: &DirStamp| went_back(Some(&old), Some(new), at(20, 0));
+        assert!(back(&with(at(10, 4), at(11, 0))));
         // Its mtime was set to what it was in the backup, or to the day of the restore; the inode's own stamp is older.
-        assert!(went_back(Some(&old), Some(&with(at(10, 5), at(9, 0)))));
-        assert!(went_back(Some(&old), Some(&with(at(12, 0), at(10, 4)))));
-        assert!(!went_back(Some(&old), Some(&with(at(10, 5), at(10, 5)))));
-        assert!(!went_back(None, Some(&old)) && !went_back(Some(&old), None));
+        assert!(back(&with(at(10, 5), at(9, 0))));
+        assert!(back(&with(at(12, 0), at(10, 4))));
+        assert!(!back(&with(at(10, 5), at(10, 5))));
+        assert!(!went_back(None, Some(&old), at(20, 0)) && !went_back(Some(&old), None, at(20, 0)));
+    }
+
+    #[test]
+    fn a_recorded_stamp_of_the_future_tells_of_no_backup() {
+        let old = stamp(at(100, 5));
+        let later = DirStamp { mtime: at(50, 0), ctime: at(50, 0), ..old };
+        let back = |old: &DirStamp, new: &DirStamp, moment| went_back(Some(old), Some(new), moment);
+        assert!(!back(&old, &later, at(60, 0)));
+        assert!(!back(&old, &DirStamp { dev: 2, ..later }, at(60, 0)), "after a reboot");
+        // The clock has passed it, or only one of the two is of the future.
+        assert!(back(&old, &later, at(100, 5)));
+        assert!(back(&DirStamp { mtime: at(55, 0), ..old }, &later, at(60, 0)));
+        assert!(back(&DirStamp { ctime: at(55, 0), ..old }, &later, at(60, 0)));
+        // Another directory lies in its place, or a peer noted that it was put back.
+        assert!(back(&old, &DirStamp { ino: 2, ..later }, at(60, 0)));
+        assert!(back(&old, &DirStamp { btime: Some(at(49, 0)), ..later }, at(60, 0)));
+        assert!(back(&DirStamp { mtime: NEWER_THAN_ANY, ..old }, &later, at(60, 0)));
     }
 
     #[test]

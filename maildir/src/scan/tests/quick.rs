@@ -113,20 +113,60 @@ fn an_edit_in_place_is_found_by_a_stat_scan() {
     assert_eq!(world.check("./a=cur:").files_read, 2);
 }
 
+/// Writes other bytes of the same length into a file, and gives it the mtime that it had.
+fn edit_unseen(world: &World, path: &str) {
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let path = world.path(path);
+    let mtime = path.metadata().and_then(|meta| meta.modified()).expect("it has an mtime");
+    std::fs::write(&path, "!").expect("writes");
+    let file = std::fs::File::options().write(true).open(&path).expect("opens");
+    file.set_modified(mtime).expect("the mtime is set back");
+}
+
 #[test]
 fn an_edit_that_keeps_size_and_mtime_is_found_by_its_ctime() {
     let mut world = World::new();
     world.put("cur/a:2,", "a");
     world.put("cur/b:2,", "b");
     world.settle();
-    std::thread::sleep(std::time::Duration::from_millis(20));
-    let path = world.path("cur/a:2,");
-    let mtime = path.metadata().and_then(|meta| meta.modified()).expect("it has an mtime");
-    std::fs::write(&path, "b").expect("writes");
-    let file = std::fs::File::options().write(true).open(&path).expect("opens");
-    file.set_modified(mtime).expect("the mtime is set back");
+    edit_unseen(&world, "cur/a:2,");
     world.depth = Depth::Stat;
     assert_eq!(world.check("./a=cur:").files_read, 1);
+}
+
+#[test]
+fn an_edit_that_keeps_size_and_mtime_is_found_after_a_quick_look_at_its_folder() {
+    let mut world = World::new();
+    world.put("cur/a:2,", "a");
+    world.put("cur/b:2,", "b");
+    world.settle();
+    edit_unseen(&world, "cur/a:2,");
+    for (path, found) in [("cur/c:2,", "./c=cur:"), ("cur/d:2,", "./d=cur:")] {
+        world.put(path, "new");
+        assert_eq!(world.check(found).files_read, 1);
+        world.settle();
+    }
+    world.depth = Depth::Stat;
+    assert_eq!(world.check("./a=cur:").files_read, 1);
+}
+
+#[test]
+fn a_change_of_mode_is_read_once_and_by_a_closer_look_alone() {
+    let mut world = World::new();
+    world.put("cur/a:2,", "a");
+    world.put("cur/b:2,", "b");
+    world.settle();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    for name in ["cur/a:2,", "cur/b:2,"] {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(world.path(name), mode).expect("changes the mode");
+    }
+    world.put("cur/c:2,", "c");
+    assert_eq!(world.check("./c=cur:").files_read, 1);
+    world.settle();
+    world.depth = Depth::Stat;
+    assert_eq!(world.settle().files_read, 2);
+    assert_eq!(world.check("").files_read, 0);
 }
 
 #[test]
@@ -205,6 +245,19 @@ fn a_folder_put_back_from_a_backup_is_named_until_a_commit() {
     }
     world.settle();
     assert!(world.check("").put_back.is_empty());
+}
+
+#[test]
+fn what_is_deleted_after_a_clock_was_set_back_is_gone() {
+    let mut world = World::new();
+    world.put(".A/cur/a:2,", "a");
+    world.put(".A/cur/b:2,", "b");
+    let ahead = std::time::SystemTime::now() + std::time::Duration::from_secs(3600);
+    std::fs::File::open(world.path(".A/cur")).and_then(|dir| dir.set_modified(ahead)).expect("sets");
+    world.settle();
+    world.remove(".A/cur/b:2,");
+    let look = world.check("-.A/b");
+    assert!(look.put_back.is_empty(), "{:?}", look.put_back);
 }
 
 #[test]
