@@ -147,6 +147,30 @@ fn a_folder_that_was_excluded_for_a_while_comes_back_with_what_either_side_has()
 }
 
 #[test]
+fn what_got_another_name_while_its_folder_was_excluded_is_one_message() {
+    let world = configured("MAILBOX=Maildir");
+    sync(&world, &[]).ok();
+    let in_folder = world.server().maildir().join(".Archive.2024/cur");
+    fs::write(in_folder.join("before:2,S"), "Subject: s\n\nof a folder that is excluded\n").expect("a message");
+    sync(&world, &[]).ok();
+    write_config(&world, "default", "MAILBOX=Maildir\nEXCLUDE=Maildir/.Archive.2024");
+    sync(&world, &[]).ok();
+    fs::rename(in_folder.join("before:2,S"), in_folder.join("after:2,S")).expect("another name");
+    let (whole, mut us) =
+        (Tree::read(&world.server().maildir()), User::new(&world.client().maildir(), "us", Rng::from_env_or(1)));
+    write_config(&world, "default", "MAILBOX=Maildir");
+    finish(&mut world.command("smd-pull", world.client())).ok();
+    assert_eq!(Tree::read(&world.client().maildir()).len(), whole.len());
+    // The folder is as any other from now on: equal mail is two messages.
+    us.deliver(".Archive.2024");
+    let pulled = finish(world.command("smd-pull", world.client()).arg("--json")).json();
+    assert_eq!(pulled["roots"][0]["adopted"], serde_json::Value::Null, "{pulled}");
+    sync(&world, &[]).ok();
+    world.assert_equal();
+    assert_eq!(Tree::read(&world.server().maildir()).len(), whole.len() + 1);
+}
+
+#[test]
 fn an_exclude_of_one_side_works_at_that_side() {
     for key in ["EXCLUDE_LOCAL", "EXCLUDE_REMOTE"] {
         let world = configured(&format!("MAILBOX=Maildir\n{key}='Maildir/.Archive.2024'"));

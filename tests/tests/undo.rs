@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use smd_tests::outcome::Outcome;
 use smd_tests::populate::{self, Spec};
+use smd_tests::processes::{require_strace, under};
 use smd_tests::rng::Rng;
 use smd_tests::stamps::Stamps;
 use smd_tests::tree::{Found, Tree};
@@ -375,4 +376,34 @@ fn a_client_cannot_empty_the_servers_grave() {
     sync();
     assert!(young.exists(), "for a week it rests, whatever a client asks");
     assert!(!old.exists(), "then its days are over");
+}
+
+#[test]
+fn what_a_run_that_was_cut_deleted_stays_when_it_was_brought_back() {
+    require_strace();
+    const CUT: [&str; 7] =
+        ["strace", "-o", "/dev/null", "-e", "trace=syncfs", "-e", "inject=syncfs:signal=KILL:when=1"];
+    for at_server in [true, false] {
+        let world = World::in_memory(Link::Local);
+        let rng = Rng::from_env_or(15);
+        populate::populate(&world.server().maildir(), "first", Spec::plain(60, 3), &mut rng.fork(0));
+        world.sync(&[]).ok();
+        let before = Tree::read(&world.server().maildir());
+        let (from, to) = match at_server {
+            true => (world.client(), world.server()),
+            false => (world.server(), world.client()),
+        };
+        let mut user = User::new(&from.maildir(), "us", rng.fork(1));
+        user.list()[..3].iter().for_each(|found| user.delete(found));
+        let cut = finish(&mut under(&CUT, &world.prepare("smd-sync", world.client(), &[])));
+        assert_eq!((cut.code, Tree::read(&to.maildir()).len()), (128 + 9, 57), "{cut}");
+        // Both hosts of a local world have one home.
+        let said = undo(&world, world.client(), &[&run(&world, world.client())]).ok();
+        world.sync(&[]).ok();
+        world.assert_equal();
+        let after = Tree::read(&world.client().maildir());
+        assert_eq!((after.len(), after.contents()), (60, before.contents()), "at the server: {at_server}");
+        said.says("brought back 3 messages").says("the run was cut");
+        assert_eq!(world.sync(&["--json"]).ok().steps(), 0);
+    }
 }

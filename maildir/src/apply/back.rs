@@ -3,7 +3,7 @@
 //! Each message goes back by one rename to where it was, under the name that it had, flags and all. It is in the grave or
 //! in the folder at every instant, so that a command that was cut, or is given twice, adds nothing. A uniq that holds the
 //! same bytes, under whatever flags, is that message; one that holds other bytes keeps its name, and what comes back gets
-//! the fresh uniq, as in every clash. Bytes that a tool of this host took out change places with those that it put there.
+//! the fresh uniq, as in every clash; so does what must not seem never to have gone ([`Resting::anew`]). Bytes that a tool of this host took out change places with those that it put there.
 //!
 //! The index of a grave names folders by their paths on this host, so this is done with a root that has no naming.
 //!
@@ -29,7 +29,7 @@ use crate::root::if_there;
 pub enum Back {
     /// It is where it was.
     Returned,
-    /// It is in its folder under this uniq, since its own holds other bytes.
+    /// It is in its folder under this uniq, since its own holds other bytes or is in a base still.
     Fresh(Uniq),
     /// The mailbox has it already.
     IsThere,
@@ -124,6 +124,9 @@ impl<F: Fs> Work<F> {
                         false => continue,
                     }
                 }
+                return self.bring_back_fresh(resting, &record.folder, &spot, &content);
+            }
+            if resting.anew && !seeded::is("undo-forgets-the-base") {
                 return self.bring_back_fresh(resting, &record.folder, &spot, &content);
             }
             if self.try_name(resting, &name, &spot)? {

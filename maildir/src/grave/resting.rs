@@ -20,6 +20,9 @@ pub struct Resting<F: Fs> {
     pub buried: Buried,
     /// It was brought back before; its file may be here still, since its bytes were in the mailbox already.
     pub back: bool,
+    /// A base still has its name: there it would look like a message that never went, and be deleted again. It comes back
+    /// under a new one.
+    pub anew: bool,
     fs: Arc<F>,
     dir: F::Dir,
     place: (u64, u64),
@@ -27,8 +30,8 @@ pub struct Resting<F: Fs> {
 
 impl<F: Fs> Clone for Resting<F> {
     fn clone(&self) -> Self {
-        let Self { buried, back, fs, dir, place } = self;
-        Self { buried: buried.clone(), back: *back, fs: fs.clone(), dir: dir.clone(), place: *place }
+        let Self { buried, back, anew, fs, dir, place } = self;
+        Self { buried: buried.clone(), back: *back, anew: *anew, fs: fs.clone(), dir: dir.clone(), place: *place }
     }
 }
 
@@ -124,7 +127,7 @@ impl<F: Fs> Grave<F> {
             for mut buried in found {
                 buried.record = records.remove(&buried.ticket.id);
                 let back = back.contains(&buried.ticket.id);
-                all.push(Resting { buried, back, fs: fs.clone(), dir: dir.clone(), place });
+                all.push(Resting { buried, back, anew: false, fs: fs.clone(), dir: dir.clone(), place });
             }
         }
         all.sort_by_key(|resting| resting.buried.time);

@@ -14,8 +14,8 @@ use crate::names::{Folder, Name};
 use crate::seeded;
 use crate::snapshot::Entry;
 
-/// The sections that are being adopted: all, in a run without a base; else those marked in the base and
-/// those put back from a backup.
+/// The sections that are being adopted: all, in a run without a base; else those marked in the base, those put back from a
+/// backup, and those with mail on both hosts of which the base knows nothing.
 pub(super) fn adopting_folders(input: &Input<'_>, gathered: &Gathered) -> BTreeSet<Folder> {
     let known = input.base.folders.keys();
     let here = Side::BOTH.into_iter().flat_map(|side| input.host(side).delta.folders.keys());

@@ -22,6 +22,7 @@ use std::collections::BTreeSet;
 use crate::delta::{Delta, Present};
 use crate::digest::{Content, Digest};
 use crate::names::{Folder, Name};
+use crate::seeded;
 use crate::snapshot::{Entry, Snapshot};
 use crate::step::{Dress, Step};
 
@@ -162,6 +163,15 @@ impl<'a> Input<'a> {
         self.adopt
             || self.base.folders.get(folder).is_some_and(|section| section.adopting())
             || Side::BOTH.iter().any(|&side| self.host(side).put_back.contains(folder))
+            || self.is_met(folder)
+    }
+
+    /// Whether both hosts have mail in a folder of which a base with other folders knows nothing: it was excluded until now,
+    /// or filled on both by another program. There is no common base of it, so nothing in it can be told to be deleted.
+    fn is_met(&self, folder: &Folder) -> bool {
+        let has_mail =
+            |side: Side| self.host(side).delta.folders.get(folder).is_some_and(|change| !change.set.is_empty());
+        !self.base.folders.contains_key(folder) && Side::BOTH.into_iter().all(has_mail) && !seeded::is("met-is-strange")
     }
 }
 

@@ -1,12 +1,13 @@
 //! `smd-undo`: lists the runs that deleted or replaced something on this host, and brings back what they buried.
 //!
-//! The rooms: [`args`] (what was typed), [`places`] (which roots may have a grave), [`runs`] (what rests there, by run),
+//! The rooms: [`args`] (what was typed), [`cut`] (what a run that was cut deleted), [`places`] (which roots may have a grave), [`runs`] (what rests there, by run),
 //! [`text`] (what is said of it).
 //!
 //! Deliberately not here: how a message comes back (`smd_maildir::apply`), and the other host. What comes back is an
 //! addition like any other, and the next run takes it there.
 
 pub mod args;
+pub mod cut;
 pub mod places;
 pub mod runs;
 pub mod text;
@@ -113,6 +114,9 @@ fn undo(request: &Request, output: &Output) -> Result<Exit, Box<Failure>> {
     };
     runs.iter_mut().for_each(|run| run.restrict(&request.folders));
     runs.retain(|run| !run.items.is_empty());
+    if changes {
+        cut::mark(&smd_home, &yards, &mut runs);
+    }
     let done = match changes {
         true => Some(runs.iter().map(|run| bring_back(run, &yards, &home)).collect::<Result<Vec<_>, _>>()?),
         false => None,

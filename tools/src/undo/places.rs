@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use smd_client::config::{Config, ConfigError};
 use smd_client::home::SmdHome;
-use smd_maildir::home::path_of_stem;
+use smd_maildir::home::{Side, path_of_stem};
 use smd_maildir::store::root_of;
 
 /// So much of a base file holds the line with the root's path.
@@ -29,17 +29,26 @@ pub fn known(home: &SmdHome) -> BTreeSet<PathBuf> {
             roots.extend(of_endpoint(home, endpoint).unwrap_or_default());
         }
     }
-    for side in ["state", "served"] {
-        let side = home.path().join(side);
-        for peer in entries(&side).into_iter().map(|peer| side.join(peer)) {
-            let files = entries(&peer).into_iter().filter(|name| name.as_bytes().ends_with(b".db.txt"));
-            roots.extend(files.filter_map(|name| named_in(&peer.join(name))).map(|root| home.user().join(root)));
-        }
-    }
+    roots.extend(bases(home).into_iter().map(|(_, _, root)| home.user().join(path(root))));
     let stems = entries(&home.path().join("grave"));
     roots.extend(stems.iter().filter_map(|stem| Some(path(path_of_stem(stem.to_str()?)?))).filter(|p| p.is_absolute()));
     // As a run spells them, so that one root is one path.
     roots.into_iter().map(|root| root.components().collect()).collect()
+}
+
+/// All bases that are kept here: whose, with which peer, and the root as it was configured.
+pub fn bases(home: &SmdHome) -> Vec<(Side, String, Vec<u8>)> {
+    let mut bases = Vec::new();
+    for (side, dir) in [(Side::Client, "state"), (Side::Server, "served")] {
+        let dir = home.path().join(dir);
+        for peer in entries(&dir).iter().filter_map(|peer| peer.to_str()) {
+            let here = dir.join(peer);
+            let files = entries(&here).into_iter().filter(|name| name.as_bytes().ends_with(b".db.txt"));
+            let roots = files.filter_map(|name| named_in(&here.join(name)));
+            bases.extend(roots.map(|root| (side, peer.to_owned(), root)));
+        }
+    }
+    bases
 }
 
 /// The roots of an endpoint on this host.
@@ -48,10 +57,10 @@ pub fn of_endpoint(home: &SmdHome, name: &str) -> Result<Vec<PathBuf>, ConfigErr
     Ok(config.mailboxes.iter().map(|pair| pair.local_path(home.user())).collect())
 }
 
-fn named_in(file: &Path) -> Option<PathBuf> {
+fn named_in(file: &Path) -> Option<Vec<u8>> {
     let mut head = Vec::new();
     fs::File::open(file).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
-    root_of(&head).filter(|root| !root.is_empty()).map(path)
+    root_of(&head).filter(|root| !root.is_empty())
 }
 
 fn path(bytes: Vec<u8>) -> PathBuf {

@@ -212,12 +212,20 @@ fn brought_back(yards: &[Yard], runs: &[Run], done: &[Done], verbose: bool) -> S
         let number = |matches: &dyn Fn(&Option<Back>) -> bool| messages().filter(|back| matches(back)).count();
         let returned = number(&|back| matches!(back, Some(Back::Returned)));
         let fresh = number(&|back| matches!(back, Some(Back::Fresh(_))));
+        let is_anew =
+            |(resting, back): &(&Resting<Disk>, &Option<Back>)| resting.anew && matches!(back, Some(Back::Fresh(_)));
+        let anew = run.items.iter().zip(done).filter(is_anew).count();
         let there = number(&|back| matches!(back, Some(Back::IsThere)));
         let before = number(&|back| back.is_none());
         let failed = number(&|back| !is_home(back));
         let mut line = format!("brought back {} to {}", count(returned + fresh, "message"), root(yards, run));
-        if fresh > 0 {
-            line.push_str(&format!(", {fresh} of them under a new name, since the old one is taken"));
+        if fresh > anew {
+            line.push_str(&format!(", {} of them under a new name, since the old one is taken", fresh - anew));
+        }
+        if anew > 0 {
+            line.push_str(&format!(
+                ", {anew} of them under a new name: the run was cut, and the next would delete the old one again"
+            ));
         }
         if there > 0 {
             line.push_str(&format!("; {there} there already"));

@@ -253,3 +253,14 @@ fn what_a_cut_run_took_over_is_the_past_of_what_users_do_next() {
     // What both were to take over is not what both had.
     check("b x cur S h b\n n x cur FRS h b\n o x cur FRS h b\n t x cur RS h b", "theirs: flags x cur FRS");
 }
+
+#[test]
+fn a_folder_that_is_in_no_base_and_on_both_hosts_is_adopted() {
+    // Excluded until now: of the one message the uniq changed, the other was deleted at the server.
+    check(
+        "bot y cur S h c\n o a/x cur S h b\n t a/z cur F h b\n o a/gone cur - h d",
+        "theirs: put a/gone cur - h d from wire\n ours: move a/x to a/z cur FS\n theirs: flags a/z cur FS\n agreed: a/ there\n note: returned to theirs: a/gone",
+    );
+    // What one host alone has is new there.
+    check("bot y cur S h c\n o a/x cur S h b", "theirs: make a/\n theirs: put a/x cur S h b from wire");
+}

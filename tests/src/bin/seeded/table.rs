@@ -123,6 +123,8 @@ pub(super) const TABLE: &[Seed] = &[
         unit(MAILDIR, "grave::tests::a_grave_that_is_too_large_loses_the_oldest_but_nothing_of_the_last_day")),
     seed("client-empties-the-grave", 17, "one client empties the grave in which another client's messages rest",
         whole("undo", "a_client_cannot_empty_the_servers_grave")),
+    seed("undo-forgets-the-base", 5, "what a run that was cut deleted is brought back, and the next run deletes it again",
+        whole("undo", "what_a_run_that_was_cut_deleted_stays_when_it_was_brought_back")),
 
     // State and its commit.
     seed("skips-sync-of-others", 1, "a mail program's message that a power cut took is deleted at the other host",
@@ -197,6 +199,8 @@ pub(super) const TABLE: &[Seed] = &[
         unit(PROTOCOL, "reconcile::tests::moves::an_ambiguous_move_is_copy_and_delete_and_sends_nothing")),
     seed("forgets-moved-and-edited", 3, "a run that was cut leaves two copies of a message that was moved here and edited there",
         unit(PROTOCOL, "reconcile::tests::moves::moved_here_changed_there_cut_after_our_half_is_one_message")),
+    seed("met-is-strange", 3, "mail that got other names while its folder was excluded is there twice",
+        unit(PROTOCOL, "reconcile::tests::adopt::a_folder_that_is_in_no_base_and_on_both_hosts_is_adopted")),
     seed("adopt-doubles", 3, "after a lost state every message with another uniq is there twice",
         unit(PROTOCOL, "reconcile::tests::adopt::what_has_another_uniq_is_matched_by_folder_and_content_and_follows_the_server")),
     seed("adopt-is-over-at-once", 3, "a first sync that was cut doubles messages when it goes on",

@@ -1,0 +1,95 @@
+//! What a run deleted before it was cut: its name is still in the base that the next run starts from.
+//!
+//! Under its old name such a message would look as if it had never gone, and the next run would delete it again, since it is
+//! gone at the other host. Under a new one it has moved, and a moved message survives a delete. Only the base tells: the
+//! note of a batch that was cut is the client's alone.
+//!
+//! The bases are read without their locks. A run may commit meanwhile: then a message gets a new name without need.
+//!
+//! Deliberately not here: how a message comes back (`smd_maildir::apply`).
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::Arc;
+
+use smd_client::home::SmdHome;
+use smd_maildir::fs::{Disk, Fs as _};
+use smd_maildir::grave::Why;
+use smd_maildir::home::{Access, Home, Label, Side};
+use smd_maildir::root::Root;
+use smd_maildir::store::Store;
+use smd_protocol::{Content, FileName, Uniq};
+
+use super::places;
+use super::runs::{Run, Yard};
+
+/// Messages of a base. Folders do not count, since a base has their names at the client.
+type Agreed = HashSet<(Uniq, Content)>;
+
+/// Marks the messages whose delete is in no base yet.
+pub(super) fn mark(home: &SmdHome, yards: &[Yard], runs: &mut [Run]) {
+    for run in runs {
+        let Some(owner) = run.items.first().map(|one| owner(one.run()).to_owned()) else { continue };
+        let agreed = agreed(home, &yards[run.yard].root, &owner);
+        for resting in &mut run.items {
+            let Some(record) = resting.buried.record.as_ref().filter(|record| record.why == Why::Deleted) else {
+                continue;
+            };
+            let (Ok(file), Some(content)) = (FileName::parse(&record.file), record.content) else { continue };
+            // Where a base cannot be read, a new name is never wrong.
+            resting.anew = agreed.as_ref().is_none_or(|agreed| agreed.contains(&(file.uniq, content)));
+        }
+    }
+}
+
+/// The client of a run, by its label: `CLIENT-TIME.…`.
+fn owner(run: &str) -> &str {
+    let label = run.split_once('.').map_or(run, |(label, _)| label);
+    label.rsplit_once('-').map_or(label, |(owner, _)| owner)
+}
+
+/// Whether this client's runs may have gone on from the bases in that directory: `served/CLIENT.NUMBER`, while all in
+/// `state` is this host's own.
+fn is_of(owner: &str, side: Side, peer: &str) -> bool {
+    side == Side::Client || peer.split_once('.').is_some_and(|(client, _)| client == owner)
+}
+
+/// What the bases hold that the next run of this client may start from; none when one of them cannot be read.
+fn agreed(home: &SmdHome, root: &Root<Disk>, owner: &str) -> Option<Agreed> {
+    let mut agreed = Agreed::new();
+    let held = Home::open(Arc::new(Disk), home.path(), Access::ReadOnly).ok()?;
+    let here = root.fs.stat_dir(&root.dir).ok()?;
+    for (side, peer, key) in places::bases(home) {
+        let is_here = |stat: fs::Metadata| (stat.dev(), stat.ino()) == (here.dev, here.ino);
+        let path = home.user().join(std::ffi::OsStr::from_bytes(&key));
+        if !is_of(owner, side, &peer) || !fs::metadata(path).is_ok_and(is_here) {
+            continue;
+        }
+        let pair = held.pair(side, &Label::parse(peer.as_bytes()).ok()?).ok()?;
+        let mut store = Store::open(&pair, &key).ok()?;
+        let sections = store.snapshot().ok()?.folders.values();
+        agreed.extend(sections.flat_map(|section| section.entries()).map(|one| (one.uniq.clone(), one.content)));
+    }
+    Some(agreed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_names_its_client_and_a_server_knows_its_bases() {
+        for (run, peer, is) in [
+            ("abc-1700000000.1-2-3", "abc.k7", true),
+            ("a-c-1700000000.1-2-3", "a-c.k7", true),
+            ("abc-1700000000.1-2-3", "abcd.k7", false),
+            ("abc-1700000000.1-2-3", "abc", false),
+            ("uniform-names", "abc.k7", false),
+        ] {
+            assert_eq!(is_of(owner(run), Side::Server, peer), is, "{run} {peer}");
+            assert!(is_of(owner(run), Side::Client, peer));
+        }
+    }
+}
