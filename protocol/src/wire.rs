@@ -45,6 +45,10 @@ pub const SILENCE_SECONDS: u64 = 60;
 /// The feature by which both ends say that they know how to rest: to watch between the runs of one session.
 pub const WATCH: &str = "watch";
 
+/// The feature by which a client says that an earlier run was cut: both hosts may have messages of which no base tells, so that
+/// one look may miss what is moved meanwhile and not know it.
+pub const CUT: &str = "cut";
+
 /// How closely to look.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub enum Depth {

@@ -506,6 +506,123 @@ fn a_folder_put_back_that_could_not_be_looked_at_is_put_back_still_when_it_can_b
 }
 
 #[test]
+fn a_folder_renamed_on_both_hosts_and_back_again_during_a_look_is_one_folder() {
+    kept(&Case {
+        seed: 140_059_398,
+        clients: 1,
+        habit: Habit::Named,
+        disk: 0,
+        events: vec![
+            Event::User(1, Act::Deliver(34, 198, 118, 110), true),
+            Event::User(0, Act::Deliver(69, 229, 246, 139), true),
+            Event::User(0, Act::Deliver(133, 173, 145, 217), true),
+            Event::Run {
+                client: 0,
+                way: Way::Sync,
+                keep: false,
+                dry: false,
+                depth: 0,
+                mishap: Mishap::Listing(1, 0, Act::Flag(120, 45)),
+            },
+            Event::RenameBoth(0, 82, 20),
+            Event::Run {
+                client: 0,
+                way: Way::Pull,
+                keep: false,
+                dry: false,
+                depth: 1,
+                mishap: Mishap::User(1, 242, Act::RenameFolder(170, 37)),
+            },
+        ],
+    });
+}
+
+#[test]
+fn a_folder_put_back_that_could_not_be_listed_is_put_back_still_when_a_step_made_its_stamps_new() {
+    kept(&Case {
+        seed: 140_074_822,
+        clients: 1,
+        habit: Habit::Tidy,
+        disk: 0,
+        events: vec![
+            Event::User(1, Act::Deliver(210, 47, 8, 253), true),
+            Event::Keep(1),
+            Event::User(0, Act::Deliver(200, 105, 4, 107), true),
+            Event::User(1, Act::Deliver(48, 33, 55, 134), true),
+            Event::Settle(206),
+            Event::User(0, Act::See(244), true),
+            Event::RestoreTree(1),
+            Event::Run {
+                client: 0,
+                way: Way::Sync,
+                keep: false,
+                dry: false,
+                depth: 2,
+                mishap: Mishap::Fault(0, Fault::Once(602, 225)),
+            },
+        ],
+    });
+}
+
+#[test]
+fn a_folder_that_cannot_go_in_a_push_is_made_again_by_the_pull() {
+    kept(&Case {
+        seed: 140_114_396,
+        clients: 2,
+        habit: Habit::Named,
+        disk: 0,
+        events: vec![
+            Event::Settle(0),
+            Event::User(2, Act::Deliver(107, 249, 175, 132), true),
+            Event::Wait(242),
+            Event::Run {
+                client: 1,
+                way: Way::Push,
+                keep: false,
+                dry: false,
+                depth: 0,
+                mishap: Mishap::Both(Fault::Once(962, 18), Fault::Crash(763)),
+            },
+            Event::User(2, Act::Move(164, 168), true),
+            Event::Settle(0),
+            Event::User(1, Act::RenameFolder(194, 100), true),
+            Event::Settle(86),
+        ],
+    });
+}
+
+#[test]
+fn a_message_of_a_run_that_was_cut_and_that_moves_during_the_next_look_is_one_message() {
+    kept(&Case {
+        seed: 150_029_784,
+        clients: 1,
+        habit: Habit::Tidy,
+        disk: 0,
+        events: vec![
+            Event::User(1, Act::Deliver(202, 204, 19, 124), true),
+            Event::Settle(0),
+            Event::User(1, Act::Deliver(182, 254, 236, 6), true),
+            Event::Run {
+                client: 0,
+                way: Way::Push,
+                keep: false,
+                dry: false,
+                depth: 1,
+                mishap: Mishap::Fault(1, Fault::Forever(1043, 155)),
+            },
+            Event::Run {
+                client: 0,
+                way: Way::Push,
+                keep: false,
+                dry: true,
+                depth: 1,
+                mishap: Mishap::Listing(1, 6, Act::Move(41, 78)),
+            },
+        ],
+    });
+}
+
+#[test]
 fn a_message_renamed_while_a_run_deletes_it_and_moved_elsewhere_is_one_message() {
     kept(&Case {
         seed: 90_037_236,

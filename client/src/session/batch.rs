@@ -4,7 +4,7 @@
 //! stream in both directions, and each host installs when it has what it needs and has sent what was
 //! wanted of it. A step whose local source was gone is taken once more, with the bytes from the other host.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +16,7 @@ use smd_maildir::send::{ContentSink, send_contents};
 use smd_protocol::delta::{Delta, Meta};
 use smd_protocol::reconcile::{Begun, Component, Side};
 use smd_protocol::wire::{self, Fetch, FromClient, FromServer};
-use smd_protocol::{Entry, Name, Outcome, Source, Step};
+use smd_protocol::{Entry, Folder, Name, Outcome, Source, Step};
 use smd_server::link::Job;
 
 use super::SessionError;
@@ -53,7 +53,7 @@ impl<F: Fs> Pair<F> {
         let mut budget = FIRST_BYTES;
         let mut changes = self.local.upkeep()?;
         plan.settle_agreed(&self.input(), &mut changes);
-        let mut unhandled = std::collections::BTreeSet::new();
+        let mut unhandled = BTreeSet::new();
         let mut steps_done = 0;
         loop {
             let size = batch_size(rest, budget);
@@ -70,6 +70,9 @@ impl<F: Fs> Pair<F> {
                 }
                 steps_done += (done[0].len() + done[1].len()) as u64;
                 self.count(component, outcomes, progress.journal());
+            }
+            for folder in std::mem::take(&mut self.unmade) {
+                plan.settle_unmade(&self.input(), &folder, &mut changes);
             }
             let last = later.is_empty();
             let mut unsure = std::mem::take(&mut self.unsure);
@@ -116,7 +119,7 @@ impl<F: Fs> Pair<F> {
         &mut self,
         plan: &smd_protocol::reconcile::Plan,
         changes: &mut Delta,
-        adopting: &dyn Fn(&smd_protocol::Folder) -> bool,
+        adopting: &dyn Fn(&Folder) -> bool,
     ) -> Result<(), SessionError> {
         if plan.adopting.is_empty() {
             return Ok(());
@@ -158,22 +161,31 @@ impl<F: Fs> Pair<F> {
             lacking.map(|(at, ((step, supply), _))| (at, (whole_from_wire(step.clone()), supply.clone()))).unzip()
         };
         let retries = [again(&ours, &all[0]), again(&theirs, &all[1])];
-        let [kept_here, kept_there] = [made_again(&ours, &all[0]), made_again(&theirs, &all[1])];
+        let [kept_here, kept_there] = [kept_folders(&ours, &all[0]), kept_folders(&theirs, &all[1])];
         let [(at_ours, mut more_ours), (at_theirs, mut more_theirs)] = retries;
+        let mut unmade: BTreeSet<Folder> = kept_here.iter().chain(&kept_there).cloned().collect();
+        let make = |folder: &Folder| (Step::MakeFolder(folder.clone()), None);
         if self.direction.changes(Side::Ours) {
-            more_ours.extend(kept_there.into_iter().map(|step| (step, None)));
+            more_ours.extend(kept_there.iter().map(make));
         }
         if self.direction.changes(Side::Theirs) {
-            more_theirs.extend(kept_here.into_iter().map(|step| (step, None)));
+            more_theirs.extend(kept_here.iter().map(make));
         }
         if !more_ours.is_empty() || !more_theirs.is_empty() {
             let second = self.exchange([more_ours, more_theirs], peer, gauge)?;
-            for (side, places) in [at_ours, at_theirs].iter().enumerate() {
-                for (at, outcome) in places.iter().zip(&second[side]) {
-                    all[side][*at] = outcome.clone();
+            for ((places, made), (all, second)) in
+                [(at_ours, kept_there), (at_theirs, kept_here)].into_iter().zip(all.iter_mut().zip(&second))
+            {
+                for (at, outcome) in places.iter().zip(second) {
+                    all[*at] = outcome.clone();
+                }
+                let making = second.iter().skip(places.len());
+                for (folder, _) in made.iter().zip(making).filter(|(_, outcome)| outcome.is_done()) {
+                    unmade.remove(folder);
                 }
             }
         }
+        self.unmade.extend(unmade);
 
         let mut each = all.map(Vec::into_iter);
         Ok(components
@@ -352,15 +364,11 @@ fn whole_from_wire(mut step: Step) -> Step {
     step
 }
 
-/// For folders that could not be removed on one host: what makes them again on the other.
-fn made_again(steps: &[Supplied], outcomes: &[Outcome]) -> Vec<Step> {
+/// Folders that could not be removed on one host, and are to be made again on the other.
+fn kept_folders(steps: &[Supplied], outcomes: &[Outcome]) -> Vec<Folder> {
     let kept = steps.iter().zip(outcomes).filter(|(_, outcome)| !outcome.is_done());
-    kept.filter_map(
-        |((step, _), _)| {
-            if let Step::RemoveFolder(folder) = step { Some(Step::MakeFolder(folder.clone())) } else { None }
-        },
-    )
-    .collect()
+    kept.filter_map(|((step, _), _)| if let Step::RemoveFolder(folder) = step { Some(folder.clone()) } else { None })
+        .collect()
 }
 
 /// How many components the next batch takes: at least one, if there is one.

@@ -106,9 +106,12 @@ fn converse<F: Fs>(
         pair.report.notes.push(format!("{why}; this run unites both hosts by content"));
     }
 
+    let after_cut = pairs.iter().any(Pair::comes_after_cut);
+    let features = [(stays, wire::WATCH), (after_cut, wire::CUT)];
+    let features = features.into_iter().filter(|(has, _)| *has).map(|(_, feature)| feature.to_owned()).collect();
     open.begins();
     open.peer.say(&FromClient::Hello(ClientHello {
-        features: if stays { vec![wire::WATCH.to_owned()] } else { Vec::new() },
+        features,
         client: id.id.as_str().to_owned(),
         pair: label.as_str().to_owned(),
         direction: options.direction.into(),

@@ -46,8 +46,12 @@ pub(super) struct Pair<F: Fs> {
     pub(super) theirs: HostView,
     /// What a run that was cut was bringing.
     pub(super) begun: Begun,
+    /// There was such a note when the run began, for whatever base.
+    after_cut: bool,
     /// What steps of this run that were not finished may have brought all the same.
     pub(super) unsure: Begun,
+    /// Folders of the open batch that could not be removed on one host and were not made again on the other.
+    pub(super) unmade: BTreeSet<Folder>,
     pub(super) ours_absent: bool,
     pub(super) theirs_absent: bool,
     /// Nothing is done here, since a host cannot look at its root.
@@ -81,6 +85,10 @@ impl<F: Fs> Pair<F> {
         let mut local = RootRun::open(home, StateSide::Client, label, settings, stop)?;
         local.set_grave_max(options.grave_max);
         local.tell_changes();
+        let after_cut = !local.begun()?.is_empty();
+        if after_cut {
+            local.comes_after_cut();
+        }
         let exclude_pairs = with_left_out(&root.exclude_pairs, &local.left_out()?);
         // What was remembered makes no pattern that cannot be compiled; should it, the server says so.
         let offered = root.naming.as_ref().and_then(|_| Excludes::new(&exclude_pairs).ok());
@@ -99,7 +107,9 @@ impl<F: Fs> Pair<F> {
             ours: HostView::default(),
             theirs: HostView::default(),
             begun: Begun::default(),
+            after_cut,
             unsure: Begun::default(),
+            unmade: BTreeSet::new(),
             ours_absent: false,
             theirs_absent: false,
             unusable: false,
@@ -107,6 +117,11 @@ impl<F: Fs> Pair<F> {
             report: RootReport::default(),
             troubles: Vec::new(),
         })
+    }
+
+    /// Whether the run before was cut, as far as its note tells. The base that it was for may not be the one agreed on.
+    pub(super) fn comes_after_cut(&self) -> bool {
+        self.after_cut
     }
 
     /// What the server is told of this root.

@@ -58,7 +58,9 @@ impl<F: Fs> RootRun<F> {
         let base_id = self.chosen.filter(|_| self.dropped.is_empty());
         let dry_run = self.home.access() == Access::ReadOnly;
         let excludes = self.disk_excludes.clone();
-        let scanner = Scanner { root: &disk, excludes: &excludes, skip_dirs: &skip, depth, dry_run, on_read };
+        let after_cut = self.after_cut;
+        let scanner =
+            Scanner { root: &disk, excludes: &excludes, skip_dirs: &skip, depth, after_cut, dry_run, on_read };
         let mut cache = std::mem::replace(&mut self.cache, crate::cache::Cache::none(self.fs.clone()));
         let key = crate::home::stem(&shown);
         let notes = super::restored::read(&self.home, &key)?;

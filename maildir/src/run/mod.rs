@@ -109,6 +109,8 @@ pub struct RootRun<F: Fs> {
     look: Option<Look>,
     delta: Arc<Delta>,
     applier: Option<Applier<F>>,
+    /// Whether an earlier run was cut, so that there may be messages of which no base tells.
+    after_cut: bool,
     /// Whether somebody wants to know which files change.
     tells: bool,
     swept: BTreeSet<Folder>,
@@ -177,6 +179,7 @@ impl<F: Fs> RootRun<F> {
             look: None,
             delta: Arc::default(),
             applier: None,
+            after_cut: false,
             tells: false,
             swept: BTreeSet::new(),
             renamed: Vec::new(),
@@ -189,6 +192,11 @@ impl<F: Fs> RootRun<F> {
             root_lock: None,
             _state_lock: state_lock,
         })
+    }
+
+    /// Looks as after a run that was cut: until two looks agree.
+    pub fn comes_after_cut(&mut self) {
+        self.after_cut = true;
     }
 
     /// Lets the grave get as large as this, rather than as the default.

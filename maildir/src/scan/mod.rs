@@ -61,6 +61,8 @@ pub struct Scanner<'a, F: Fs> {
     pub skip_dirs: &'a [(u64, u64)],
     /// How closely to look; age raises [`Depth::Quick`] to [`Depth::Stat`], folder by folder.
     pub depth: Depth,
+    /// Whether an earlier run was cut, so that there may be messages of which no base tells.
+    pub after_cut: bool,
     /// Whether the disk must be left as it is: then second messages of one uniq are not renamed.
     pub dry_run: bool,
     /// Hears the bytes of each file that was read, from several threads. The scan ends once it says no.

@@ -119,8 +119,15 @@ mod tests {
         let root = Root::open(Arc::new(Disk), path).expect("opens");
         let excludes = Excludes::new(&[(b"M".to_vec(), vec![b"M/left".to_vec()])]).expect("compiles");
         let (skip_dirs, on_read) = (&[], &|_| true);
-        let scanner =
-            Scanner { root: &root, excludes: &excludes, skip_dirs, depth: Depth::Full, dry_run: true, on_read };
+        let scanner = Scanner {
+            root: &root,
+            excludes: &excludes,
+            skip_dirs,
+            depth: Depth::Full,
+            after_cut: false,
+            dry_run: true,
+            on_read,
+        };
         scanner.names().expect("looks")
     }
 

@@ -48,6 +48,14 @@ impl Plan {
         }
     }
 
+    /// A folder could not go from one host and was not made again on the other, because of the direction or of an error: it
+    /// leaves the base, and is new on the host that has it. As a part of the base it would be removed in vain for ever.
+    pub fn settle_unmade(&self, input: &Input<'_>, folder: &Folder, into: &mut Delta) {
+        if !seeded::is("folder-goes-in-vain") {
+            set_folder(input, into, folder, false);
+        }
+    }
+
     /// Adds what became of one component. `done` tells for each open step of a host whether it is done.
     pub fn settle_component(&self, input: &Input<'_>, component: &Component, done: [&[bool]; 2], into: &mut Delta) {
         let finished = |side: Side| {

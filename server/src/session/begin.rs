@@ -60,7 +60,10 @@ impl<F: Fs, O: Outbox> Session<F, O> {
                 owner: client.as_str(),
                 lock_wait_ms: LOCK_WAIT_MS,
             };
-            let run = RootRun::open(&home, Side::Server, &peer, settings, &|| false)?;
+            let mut run = RootRun::open(&home, Side::Server, &peer, settings, &|| false)?;
+            if hello.features.iter().any(|feature| feature == wire::CUT) {
+                run.comes_after_cut();
+            }
             answers.push(RootAnswer { ids: run.ids(), counter: run.counter(), damaged: run.damaged().to_vec() });
             self.roots.push(Active { run, steps: Vec::new(), fetch: Vec::new(), begun: None, parts: Vec::new() });
         }

@@ -111,6 +111,13 @@ pub fn mails(host: &Host) -> Vec<Mail> {
     mails
 }
 
+/// Whether a file lies in any folder's `tmp`.
+pub fn has_leftovers(host: &Host) -> bool {
+    let found = host.disk.by_hand().list(ROOT).unwrap_or_default();
+    let is_left = |path: &[u8]| path.rsplit(|&byte| byte == b'/').nth(1) == Some(b"tmp");
+    found.iter().any(|(path, info)| info.kind == Kind::File && is_left(path))
+}
+
 /// All folders of a host.
 pub fn folders(host: &Host) -> BTreeSet<String> {
     let found = host.disk.by_hand().list(ROOT).unwrap_or_default();

@@ -60,8 +60,15 @@ pub fn look(dir: &Path, prefix: &[u8], excludes: &Excludes, known: &Records, sto
             return look;
         }
     };
-    let scanner =
-        Scanner { root: &root, excludes, skip_dirs: &[], depth: Depth::Full, dry_run: true, on_read: &|_| true };
+    let scanner = Scanner {
+        root: &root,
+        excludes,
+        skip_dirs: &[],
+        depth: Depth::Full,
+        after_cut: false,
+        dry_run: true,
+        on_read: &|_| true,
+    };
     let mut read = Records::new();
     let mut failed: BTreeSet<Vec<u8>> = BTreeSet::new();
     for round in 1..=ROUNDS {

@@ -101,6 +101,7 @@ impl World {
             excludes: &self.excludes,
             skip_dirs: &self.skip_dirs,
             depth: self.depth,
+            after_cut: false,
             dry_run: self.dry_run,
             on_read: &|_| true,
         })

@@ -59,7 +59,9 @@ impl World {
             self.check_idle(client)?;
         }
         self.actors.clear();
-        (self.mixed, self.adopted, self.doubtful, self.struck) = (false, false, false, false);
+        (self.mixed, self.adopted, self.doubtful) = (false, false, false);
+        // What a crash left in a `tmp` keeps its folder from going for a day and a half.
+        self.struck = self.hosts.iter().any(mail::has_leftovers);
         self.untidy.clear();
         self.restored.clear();
         lock(&self.shared).ledger.count_anew(&trees[..1]);
