@@ -48,6 +48,9 @@ impl<F: Fs> Pair<F> {
         if self.unusable || self.plan.stop.is_some() {
             return Ok(());
         }
+        if self.gives_up_base {
+            self.local.put_base_aside()?;
+        }
         let plan = std::mem::take(&mut self.plan);
         let mut rest = &plan.components[..];
         let mut budget = FIRST_BYTES;

@@ -48,6 +48,8 @@ pub(super) struct Pair<F: Fs> {
     pub(super) begun: Begun,
     /// There was such a note when the run began, for whatever base.
     after_cut: bool,
+    /// A person gave up the base that there is.
+    pub(super) gives_up_base: bool,
     /// What steps of this run that were not finished may have brought all the same.
     pub(super) unsure: Begun,
     /// Folders of the open batch that could not be removed on one host and were not made again on the other.
@@ -108,6 +110,7 @@ impl<F: Fs> Pair<F> {
             theirs: HostView::default(),
             begun: Begun::default(),
             after_cut,
+            gives_up_base: false,
             unsure: Begun::default(),
             unmade: BTreeSet::new(),
             ours_absent: false,
@@ -150,9 +153,10 @@ impl<F: Fs> Pair<F> {
         self.local.adopts()
     }
 
-    /// Gives up the base on this host; the server was told to.
+    /// Gives up the base on this host; the server was told to. Both do so in memory alone.
     pub(super) fn give_up_base(&mut self) -> Result<(), SessionError> {
-        Ok(self.local.give_up_base()?)
+        self.gives_up_base = true;
+        Ok(self.local.agree(None, &[])?)
     }
 
     /// Looks at this host's root.

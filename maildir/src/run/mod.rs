@@ -27,7 +27,7 @@ use crate::exclude::{Excludes, Names};
 use crate::fs::Fs;
 use crate::grave::{Grave, GraveMax};
 use crate::hash;
-use crate::home::{Access, Home, Label, Side, stem};
+use crate::home::{Home, Label, Side, stem};
 use crate::lock::{self, Guard, LockError, Wait};
 use crate::root::{Naming, Root};
 use crate::scan::{Depth, Look};
@@ -260,16 +260,16 @@ impl<F: Fs> RootRun<F> {
         self.chosen.is_none()
     }
 
-    /// Gives up the base because a person said so: durably, before the first step, so that a run that is cut is not
-    /// followed by an ordinary one, to which what it was to bring back was deleted. A dry run gives it up for itself alone.
+    /// Gives up the base for later runs too, durably, because a person said so. To be called before the first step: a run that
+    /// is cut is then not followed by an ordinary one, to which what it was to bring back was deleted. One host is enough.
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub fn give_up_base(&mut self) -> Result<(), RunError> {
-        if self.home.access() == Access::ReadWrite && !seeded::is("adopts-in-memory-alone") {
-            self.store.give_up()?;
+    pub fn put_base_aside(&mut self) -> Result<(), RunError> {
+        if !seeded::is("adopts-in-memory-alone") {
+            self.store.put_aside()?;
         }
-        self.agree(None, &[])
+        Ok(())
     }
 
     /// The base as it counts in this run.

@@ -184,7 +184,8 @@ fn a_base_that_a_person_gave_up_is_there_for_no_later_run() {
     run.finish(Depth::Quick);
     drop(run);
     let (mut run, _) = world.run();
-    run.give_up_base().expect("gives up");
+    run.agree(None, &[]).expect("gives up");
+    run.put_base_aside().expect("puts aside");
     // As a kill leaves it.
     drop(run);
     let (mut run, delta) = world.run();

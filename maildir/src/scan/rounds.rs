@@ -150,7 +150,7 @@ impl<'a, F: Fs> Work<'a, F> {
         let twice = self.looks_twice(base);
         let first = |rounds| rounds == 0 && twice;
         // And so does what an earlier round met and the last one did not, although no base tells of it.
-        loop {
+        for _ in 0..=ROUNDS {
             while (first(rounds) || self.lost || self.something_is_missing(base) || self.something_is_added(base))
                 && !seeded::is("one-pass-scan")
             {

@@ -21,6 +21,7 @@ use smd_protocol::{BaseId, Delta, Folder, Presence, Section, Snapshot, seeded};
 use crate::error::{Context, Error};
 use crate::fs::{Fs, Rename};
 use crate::home::{Access, Pair, read_file, stem};
+use crate::root::if_there;
 pub use crate::root::{Identity, Mount};
 
 mod begun;
@@ -476,6 +477,18 @@ impl<F: Fs> Store<F> {
         let is_there = matches!(self.on_disk, OnDisk::Good { .. });
         self.forget();
         if is_there { self.set_aside() } else { Ok(()) }
+    }
+
+    /// Puts the file of a base aside that this run has forgotten, so that the next run does not find it either.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn put_aside(&mut self) -> Result<(), StoreError> {
+        if if_there(self.pair.fs.stat(self.dir()?, &self.name)).context("look at", &self.path)?.is_some() {
+            self.set_aside()?;
+        }
+        self.on_disk = OnDisk::Replace;
+        Ok(())
     }
 
     fn dir(&self) -> Result<&F::Dir, StoreError> {

@@ -121,7 +121,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if active.begun.is_some() || !active.steps.is_empty() {
             return Err(protocol("a base is given up within a batch"));
         }
-        active.run.give_up_base()?;
+        active.run.agree(None, &[])?;
         self.look(root, depth)
     }
 }
