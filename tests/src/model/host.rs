@@ -155,13 +155,24 @@ impl Host {
         self.disk.alone();
     }
 
+    /// Every content in `cur/`, `new/` and the grave, without what a run that was cut had only laid into the grave to let it
+    /// change places with a message.
+    pub fn settled_contents(&self) -> BTreeSet<Bytes> {
+        self.contents_but(|path| path.ends_with(b".t"))
+    }
+
     /// Every content in `cur/`, `new/` and the grave. What is staged does not count: nobody reads it there.
     pub fn contents(&self) -> BTreeSet<Bytes> {
+        self.contents_but(|_| false)
+    }
+
+    fn contents_but(&self, leaves_out: impl Fn(&[u8]) -> bool) -> BTreeSet<Bytes> {
         let mut all = BTreeSet::new();
         for top in [ROOT.to_owned(), format!("{STATE}/grave")] {
             let found = self.disk.by_hand().list(&top).unwrap_or_default();
             let staged = |path: &[u8]| path.starts_with(b"tmp/") || path.windows(5).any(|part| part == b"/tmp/");
-            all.extend(found.into_iter().filter(|(path, _)| !staged(path)).map(|(_, info)| info.bytes));
+            let counts = |path: &[u8]| !staged(path) && !leaves_out(path);
+            all.extend(found.into_iter().filter(|(path, _)| counts(path)).map(|(_, info)| info.bytes));
         }
         all
     }

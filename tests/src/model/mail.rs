@@ -146,6 +146,21 @@ pub struct Tree {
 }
 
 impl Tree {
+    /// Whether a folder of both has a content under different names.
+    pub fn names_otherwise(&self, other: &Self) -> bool {
+        let named = |((folder, _), all): (&(String, String), &Vec<Held>)| {
+            all.iter().map(|held| (folder.clone(), held.2.clone())).collect::<Vec<_>>()
+        };
+        let ours: BTreeSet<_> =
+            self.mail.iter().filter(|(name, _)| !other.mail.contains_key(*name)).flat_map(named).collect();
+        other
+            .mail
+            .iter()
+            .filter(|(name, _)| !self.mail.contains_key(*name))
+            .flat_map(named)
+            .any(|one| ours.contains(&one))
+    }
+
     /// Reads it.
     pub fn of(host: &Host) -> Self {
         let mut tree = Self { folders: folders(host), ..Self::default() };

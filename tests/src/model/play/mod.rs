@@ -293,7 +293,7 @@ impl World {
         self.crashed.insert(host);
         // As in `restore_tree`: no look may have noted it yet.
         self.forget_lacking(host);
-        let everywhere: BTreeSet<mail::Bytes> = self.hosts.iter().flat_map(Host::contents).collect();
+        let everywhere: BTreeSet<mail::Bytes> = self.hosts.iter().flat_map(Host::settled_contents).collect();
         let tree = Tree::of(&self.hosts[host]);
         let mut shared = lock(&self.shared);
         shared.ledger.crashed(host, |bytes| everywhere.contains(bytes) && !dropped.contains(bytes), &tree);

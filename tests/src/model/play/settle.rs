@@ -123,7 +123,9 @@ impl World {
     pub(super) fn compare_orders(&mut self, scan: Scan) -> Result<(), Broken> {
         let saved: Vec<_> = self.hosts.iter().map(|host| host.disk.snapshot()).collect();
         let mut ends = Vec::new();
-        let (mut conflict, mut adopted) = (false, false);
+        // A folder that is in no base and on both hosts is adopted, and its messages follow the names of one of them.
+        let trees = self.trees();
+        let (mut conflict, mut adopted) = (false, trees[0].names_otherwise(&trees[1]));
         for directions in
             [&[Direction::Sync][..], &[Direction::Pull, Direction::Push], &[Direction::Push, Direction::Pull]]
         {
