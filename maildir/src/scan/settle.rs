@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
-use smd_protocol::{BaseId, Folder, Name, Snapshot, seeded};
+use smd_protocol::{BaseId, Folder, Name, Snapshot};
 
 use super::folder::{self, Memory};
 use super::list::list_folder;
@@ -46,9 +46,9 @@ impl<F: Fs> Scanner<'_, F> {
             self.root.fs.pause(wait as u64);
             walked = self.walk_again(&known)?;
         }
-        // A folder that was put back and could not be looked at keeps the stamps that tell, until it can be.
-        let unseen =
-            |f: &Folder| look.put_back.contains(f) && look.unknown.contains(f) && !seeded::is("unseen-is-put-back");
+        // A folder that was put back and could not be looked at keeps the stamps that tell, until it can be: beside its note,
+        // which stays open, the second way to know.
+        let unseen = |f: &Folder| look.put_back.contains(f) && look.unknown.contains(f);
         let again = |f: &Folder| {
             !unseen(f) && (done.touched.contains(f) || look.put_back.contains(f) || !look.kept.contains_key(f))
         };

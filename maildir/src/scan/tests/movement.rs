@@ -78,6 +78,21 @@ fn a_message_that_moves_behind_the_scan_is_found_by_the_second_look() {
 }
 
 #[test]
+fn what_the_last_look_met_and_no_base_tells_of_is_looked_for_again() {
+    let mut world = World::new();
+    world.put(".A/cur/a:2,", "a");
+    world.put(".Z/cur/z:2,", "z");
+    world.settle();
+    // Met by a look whose run agreed on nothing.
+    world.put(".Z/cur/y:2,", "y");
+    world.check(".Z/y=cur:").remember(&mut world.cache()).expect("saves");
+    // .A is clean, and then the message goes there before .Z is listed.
+    let (from, to) = (world.path(".Z/cur/y:2,"), world.path(".A/cur/y:2,"));
+    during(&world, 0, move || std::fs::rename(&from, &to).expect("renames"));
+    world.check(".A/y=cur:");
+}
+
+#[test]
 fn a_folder_that_never_stands_still_only_adds() {
     let mut world = World::new();
     world.put("cur/a:2,", "a");
