@@ -42,16 +42,21 @@ impl World {
         let delta = (**run.delta()).clone();
         (run, delta)
     }
+
+    /// A first run to its end: what it found is the base.
+    fn agree(&self) -> BaseId {
+        let (mut run, delta) = self.run();
+        let id = run.prepare(1, &delta).expect("prepares");
+        run.commit(id).expect("commits");
+        run.finish(Depth::Quick);
+        id
+    }
 }
 
 #[test]
 fn hosts_that_differ_read_everything_and_if_that_does_not_help_adopt() {
     let world = World::new();
-    let (mut run, delta) = world.run();
-    let id = run.prepare(1, &delta).expect("prepares");
-    run.commit(id).expect("commits");
-    run.finish(Depth::Quick);
-    drop(run);
+    let id = world.agree();
     let differ = || {
         let (mut run, delta) = world.run();
         let was_empty = run.cache.is_empty();
@@ -107,11 +112,7 @@ fn the_note_of_a_batch_that_was_cut_outlives_the_commit_of_an_earlier_one() {
 #[test]
 fn a_folder_put_back_is_noted_as_soon_as_it_is_seen() {
     let world = World::new();
-    let (mut run, delta) = world.run();
-    let id = run.prepare(1, &delta).expect("prepares");
-    run.commit(id).expect("commits");
-    run.finish(Depth::Quick);
-    drop(run);
+    world.agree();
     let cur = world.temp.path().join("mail/cur");
     std::fs::remove_file(cur.join("a:2,")).expect("removes");
     let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
@@ -165,6 +166,13 @@ fn a_folder_put_back_is_dealt_with_once_whatever_becomes_of_the_cache() {
     // What a user deletes now is deleted.
     std::fs::remove_file(mail.join("cur/b:2,")).expect("removes");
     assert_eq!(commit(3), 0);
+    // Nor is a number that is none, or is too long for one, in the way of a run.
+    let dealt = world.temp.path().join(".smd/state/peer/mail.db.txt.put-back");
+    for text in [&b"\xff"[..], &[b'7'; 100]] {
+        assert!(dealt.exists());
+        std::fs::write(&dealt, text).expect("writes");
+        assert!(world.run().0.look.expect("looked").put_back.is_empty());
+    }
     // The notes may be removed, and are counted anew then.
     let notes = world.temp.path().join(format!(".smd/restored.{stem}"));
     std::fs::write(&notes, "").expect("writes");
@@ -178,11 +186,7 @@ fn a_folder_put_back_is_dealt_with_once_whatever_becomes_of_the_cache() {
 #[test]
 fn a_base_that_a_person_gave_up_is_there_for_no_later_run() {
     let world = World::new();
-    let (mut run, delta) = world.run();
-    let id = run.prepare(1, &delta).expect("prepares");
-    run.commit(id).expect("commits");
-    run.finish(Depth::Quick);
-    drop(run);
+    world.agree();
     let (mut run, _) = world.run();
     run.agree(None, &[]).expect("gives up");
     run.put_base_aside().expect("puts aside");
@@ -197,13 +201,21 @@ fn a_base_that_a_person_gave_up_is_there_for_no_later_run() {
 }
 
 #[test]
+fn a_base_that_cannot_be_put_aside_stays_and_ends_the_run() {
+    let world = World::new();
+    world.agree();
+    std::fs::create_dir(world.temp.path().join(".smd/state/peer/mail.db.txt.bad")).expect("makes");
+    let (mut run, _) = world.run();
+    run.agree(None, &[]).expect("gives up");
+    assert!(run.put_base_aside().is_err());
+    drop(run);
+    assert!(!world.run().0.adopts());
+}
+
+#[test]
 fn a_section_that_the_peer_lost_adopts_here_too() {
     let world = World::new();
-    let (mut run, delta) = world.run();
-    let id = run.prepare(1, &delta).expect("prepares");
-    run.commit(id).expect("commits");
-    run.finish(Depth::Quick);
-    drop(run);
+    let id = world.agree();
     let (mut run, _) = world.run();
     assert_eq!((run.base().expect("base").messages(), run.has_adopting().expect("read")), (1, false));
     run.agree(Some(id), &[Folder::root()]).expect("agrees");

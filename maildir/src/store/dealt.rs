@@ -5,6 +5,8 @@
 //!
 //! Deliberately not here: the notes, which all peers of a host share (`run`).
 
+use std::io;
+
 use super::{Store, StoreError};
 use crate::error::{Context, Error};
 use crate::fs::Fs;
@@ -26,7 +28,10 @@ impl<F: Fs> Store<F> {
     pub fn put_back_dealt(&self) -> Result<u64, Error> {
         let Some(dir) = &self.pair.dir else { return Ok(0) };
         let name = self.dealt_name();
-        let bytes = read_file(&*self.pair.fs, dir, &name, NUMBER_MAX).context("read", self.pair.shown(&name))?;
+        let bytes = match read_file(&*self.pair.fs, dir, &name, NUMBER_MAX) {
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => return Ok(0),
+            read => read.context("read", self.pair.shown(&name))?,
+        };
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
         Ok(text.trim_end().parse().unwrap_or(0))
     }

@@ -474,9 +474,8 @@ impl<F: Fs> Store<F> {
     /// # Errors
     /// When the file cannot be renamed.
     pub fn give_up(&mut self) -> Result<(), StoreError> {
-        let is_there = matches!(self.on_disk, OnDisk::Good { .. });
         self.forget();
-        if is_there { self.set_aside() } else { Ok(()) }
+        self.put_aside()
     }
 
     /// Puts the file of a base aside that this run has forgotten, so that the next run does not find it either.
