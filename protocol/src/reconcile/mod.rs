@@ -4,6 +4,7 @@
 //! The rooms, in the order in which data passes through them:
 //! * `gather`: which messages are touched, and what base, ours and theirs hold of each;
 //! * `moves`: how a move is recognised, and a message that was moved and edited;
+//! * `twins`: equal messages that moved together;
 //! * `begun`: what a run that was cut was bringing;
 //! * `adopt`: how messages are matched where there is no base;
 //! * `merge`: what happens when both sides changed a message (the table of the design);
@@ -39,6 +40,7 @@ mod settle;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod twins;
 
 pub use begun::{Begun, Brought};
 pub use hold::{GuardTrip, Limit};

@@ -1,8 +1,9 @@
 //! How a move is recognised, and a message that was moved and edited.
 //!
 //! A *move* is a one-to-one match at one host: a vanished entry and a new name with the same digests that
-//! have the same uniq, or that are each the only one with these digests. Anything else is a copy and a
-//! delete, which costs a local copy of the bytes and merges no flags.
+//! have the same uniq, or that are each the only one with these digests; and what `twins` matches of equal
+//! messages that moved together. Anything else is a copy and a delete, which costs a local copy of the bytes
+//! and merges no flags.
 //!
 //! *Moved and edited* is looked for first: a vanished entry whose new name at this host is where the
 //! other host moved it, or is the only new name here (absent there) with the bytes to which the other
@@ -12,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::gather::Gathered;
-use super::{At, Input, Message, Side};
+use super::{At, Input, Message, Side, twins};
 use crate::digest::Content;
 use crate::names::{Name, Uniq};
 use crate::seeded;
@@ -20,7 +21,7 @@ use crate::snapshot::Entry;
 
 type News = BTreeMap<Name, Entry>;
 /// Message index -> its new name.
-type Matches = BTreeMap<usize, Name>;
+pub(super) type Matches = BTreeMap<usize, Name>;
 
 /// Finds every move on both hosts and enters it into its message; what is matched leaves `new`.
 pub(super) fn match_moves(input: &Input<'_>, gathered: &mut Gathered) {
@@ -40,10 +41,19 @@ pub(super) fn match_moves(input: &Input<'_>, gathered: &mut Gathered) {
             plain(&gathered.messages, side, &gathered.new[side as usize], &all)
         };
         all.extend(again);
-        for (index, name) in all {
-            if let Some(entry) = gathered.new[side as usize].remove(&name) {
-                gathered.messages[index].at_mut(side).push(At { name, entry });
-            }
+        enter(gathered, side, all);
+    }
+    // Last, since what is certain at either host comes before any choice.
+    for (side, chosen) in Side::BOTH.into_iter().zip(twins::match_twins(input, gathered)) {
+        enter(gathered, side, chosen);
+    }
+}
+
+/// Enters matches of a host into their messages; their names are new no more.
+fn enter(gathered: &mut Gathered, side: Side, matches: Matches) {
+    for (index, name) in matches {
+        if let Some(entry) = gathered.new[side as usize].remove(&name) {
+            gathered.messages[index].at_mut(side).push(At { name, entry });
         }
     }
 }
@@ -53,7 +63,11 @@ fn base_of(message: &Message) -> &At {
 }
 
 /// Indices of messages that this host no longer has under their base name, and that are not taken.
-fn vanished<'a>(messages: &'a [Message], side: Side, taken: &'a Matches) -> impl Iterator<Item = (usize, &'a At)> {
+pub(super) fn vanished<'a>(
+    messages: &'a [Message],
+    side: Side,
+    taken: &Matches,
+) -> impl Iterator<Item = (usize, &'a At)> {
     messages
         .iter()
         .enumerate()
@@ -65,7 +79,6 @@ fn vanished<'a>(messages: &'a [Message], side: Side, taken: &'a Matches) -> impl
 fn only<T: Copy>(list: &[T]) -> Option<T> {
     match list {
         [one] => Some(*one),
-        [one, ..] if seeded::is("guesses-moves") => Some(*one),
         _ => None,
     }
 }
