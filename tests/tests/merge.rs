@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use smd_tests::populate::{self, Spec};
 use smd_tests::rng::Rng;
+use smd_tests::stamps::bases;
 use smd_tests::tree::{self, Tree};
 use smd_tests::user::User;
 use smd_tests::world::{Link, World};
@@ -176,4 +177,26 @@ fn names_swapped_by_one_user_cost_no_bodies() {
     world.assert_equal();
     assert_eq!(outcome.number("/pushed/new"), 0, "{outcome}");
     assert_eq!(Tree::read(&world.server().maildir()).len(), 10);
+}
+
+#[test]
+fn a_folder_removed_here_that_holds_a_file_of_others_there_is_made_again_in_the_same_run() {
+    let (world, ..) = agreed(Link::Rsh, Spec::plain(10, 1));
+    let here = world.client().maildir().join(".lists");
+    let there = world.server().maildir().join(".lists");
+    for part in ["cur", "new", "tmp"] {
+        std::fs::create_dir_all(here.join(part)).expect("a folder");
+    }
+    world.sync(&[]).ok();
+    assert!(there.join("cur").is_dir());
+    std::fs::write(there.join("notes.txt"), "mine").expect("a file");
+    std::fs::remove_dir_all(&here).expect("removed");
+    world.sync(&[]).ok().says("the folder .lists stays on both hosts").says("notes.txt");
+    world.assert_equal();
+    assert!(there.join("notes.txt").is_file() && here.join("cur").is_dir());
+    // It never left the base, so there is nothing to agree on again.
+    let written = || [world.client(), world.server()].map(|host| bases(&host.smd_home()));
+    let before = written();
+    world.sync(&["-v"]).ok().says("nothing to do");
+    assert!(written() == before, "a run with nothing to do wrote a base");
 }
