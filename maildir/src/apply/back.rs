@@ -3,7 +3,8 @@
 //! Each message goes back by one rename to where it was, under the name that it had, flags and all. It is in the grave or
 //! in the folder at every instant, so that a command that was cut, or is given twice, adds nothing. A uniq that holds the
 //! same bytes, under whatever flags, is that message; one that holds other bytes keeps its name, and what comes back gets
-//! the fresh uniq, as in every clash; so does what must not seem never to have gone ([`Resting::anew`]). Bytes that a tool of this host took out change places with those that it put there.
+//! the fresh uniq, as in every clash; so does what must not seem never to have gone ([`Resting::anew`]). Bytes that a tool
+//! of this host took out change places with those that it put there.
 //!
 //! The index of a grave names folders by their paths on this host, so this is done with a root that has no naming.
 //!

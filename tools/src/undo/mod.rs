@@ -1,7 +1,7 @@
 //! `smd-undo`: lists the runs that deleted or replaced something on this host, and brings back what they buried.
 //!
-//! The rooms: [`args`] (what was typed), [`cut`] (what a run that was cut deleted), [`places`] (which roots may have a grave), [`runs`] (what rests there, by run),
-//! [`text`] (what is said of it).
+//! The rooms: [`args`] (what was typed), [`cut`] (what a run that was cut deleted), [`places`] (which roots may have a
+//! grave), [`runs`] (what rests there, by run), [`text`] (what is said of it).
 //!
 //! Deliberately not here: how a message comes back (`smd_maildir::apply`), and the other host. What comes back is an
 //! addition like any other, and the next run takes it there.
