@@ -1,7 +1,7 @@
 //! How a move is recognised, and a message that was moved and edited.
 //!
 //! A *move* is a one-to-one match at one host: a vanished entry and a new name with the same digests that
-//! have the same uniq, or that are each the only one with these digests; and what `twins` matches of equal
+//! have the same uniq, or that are each the only one with these digests; and what `alike` matches of equal
 //! messages that moved together. Anything else is a copy and a delete, which costs a local copy of the bytes
 //! and merges no flags.
 //!
@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::gather::Gathered;
-use super::{At, Input, Message, Side, twins};
+use super::{At, Input, Message, Side};
 use crate::digest::Content;
 use crate::names::{Name, Uniq};
 use crate::seeded;
@@ -43,14 +43,10 @@ pub(super) fn match_moves(input: &Input<'_>, gathered: &mut Gathered) {
         all.extend(again);
         enter(gathered, side, all);
     }
-    // Last, since what is certain at either host comes before any choice.
-    for (side, chosen) in Side::BOTH.into_iter().zip(twins::match_twins(input, gathered)) {
-        enter(gathered, side, chosen);
-    }
 }
 
 /// Enters matches of a host into their messages; their names are new no more.
-fn enter(gathered: &mut Gathered, side: Side, matches: Matches) {
+pub(super) fn enter(gathered: &mut Gathered, side: Side, matches: Matches) {
     for (index, name) in matches {
         if let Some(entry) = gathered.new[side as usize].remove(&name) {
             gathered.messages[index].at_mut(side).push(At { name, entry });

@@ -203,7 +203,7 @@ pub(super) const TABLE: &[Seed] = &[
         unit(PROTOCOL, "reconcile::tests::clashes::a_fresh_uniq_that_holds_other_bytes_gets_a_counter")),
     seed("guesses-moves", 1, "of two equal messages, one moved and one deleted there, the one edited here goes",
         unit(PROTOCOL, "reconcile::tests::moves::of_equal_messages_moved_and_deleted_an_ambiguous_one_is_copy_and_delete_and_sends_nothing")),
-    seed("moves-no-twins", 3, "equal messages that were moved on both hosts are more than before",
+    seed("moves-none-alike", 3, "equal messages that were moved on both hosts are more than before",
         unit(PROTOCOL, "reconcile::tests::moves::equal_messages_moved_on_both_hosts_stay_as_many_as_they_are")),
     seed("copies-are-moves", 3, "a message moved on both hosts is there twice when a cut run had given the other host a copy",
         unit(PROTOCOL, "reconcile::tests::moves::a_copy_that_a_cut_run_gave_the_other_host_is_not_where_a_message_moved")),

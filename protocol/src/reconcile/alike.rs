@@ -1,8 +1,8 @@
 //! Equal messages that moved together: which of them is which.
 //!
-//! *Twins* are messages with the same digests of which a host has several under new uniqs. Nobody can tell which of them went
-//! where, nor does it matter for their bytes; but a copy and a delete of each would leave one message too many when the
-//! other host moved one of them as well. So they are matched in order, those with the same flags first, and
+//! When a host has several messages with the same digests under new uniqs, nobody can tell which of them went where, nor does it
+//! matter for their bytes; but a copy and a delete of each would leave one message too many when the other host moved one of
+//! them as well. So they are matched in order, those with the same flags side by side, and
 //! * only where no host lacks one of them: where there are fewer new names than vanished entries, one was deleted, and to
 //!   match the wrong one could let that delete take what the other host moved or edited. There they stay copies and deletes;
 //! * a name that both hosts have is a copy that a cut run gave the other host, or the place where it moved one. It gets a
@@ -14,7 +14,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::gather::Gathered;
-use super::moves::{Matches, vanished};
+use super::moves::{Matches, enter, vanished};
 use super::{At, Input, Side};
 use crate::digest::Content;
 use crate::flags::Flags;
@@ -22,35 +22,37 @@ use crate::names::Name;
 use crate::seeded;
 use crate::snapshot::{Entry, Place};
 
-/// What one host has of twins.
+/// What one host has of the messages with one content.
 #[derive(Default)]
-struct Twins<'a> {
+struct Alike<'a> {
     /// Vanished, with what the base has of them.
     gone: Vec<(usize, &'a At)>,
     /// New names that the other host has not.
     alone: Vec<(&'a Name, &'a Entry)>,
 }
 
-/// Twins of both hosts.
+/// Those of both hosts.
 #[derive(Default)]
 struct Pair<'a> {
-    hosts: [Twins<'a>; 2],
+    hosts: [Alike<'a>; 2],
     /// New names that both have.
     shared: Vec<(&'a Name, &'a Entry)>,
 }
 
-/// Matches twins on both hosts.
-pub(super) fn match_twins(input: &Input<'_>, gathered: &Gathered) -> [Matches; 2] {
-    let mut found = [Matches::new(), Matches::new()];
+/// Finds these moves on both hosts and enters them; what is matched leaves `new`.
+pub(super) fn match_alike(input: &Input<'_>, gathered: &mut Gathered) {
     // What is missing on a host that was not read completely may be there.
-    if Side::BOTH.iter().any(|&side| input.host(side).incomplete) || seeded::is("moves-no-twins") {
-        return found;
+    if Side::BOTH.iter().any(|&side| input.host(side).incomplete) || seeded::is("moves-none-alike") {
+        return;
     }
+    let mut found = [Matches::new(), Matches::new()];
     for pair in collect(gathered).values_mut() {
         pair.sort();
         pair.choose(&mut found);
     }
-    found
+    for (side, matches) in Side::BOTH.into_iter().zip(found) {
+        enter(gathered, side, matches);
+    }
 }
 
 fn collect(gathered: &Gathered) -> HashMap<Content, Pair<'_>> {
@@ -78,14 +80,14 @@ fn collect(gathered: &Gathered) -> HashMap<Content, Pair<'_>> {
 impl Pair<'_> {
     fn sort(&mut self) {
         self.shared.sort_by(|a, b| order(a.0, a.1).cmp(&order(b.0, b.1)));
-        for twins in &mut self.hosts {
-            twins.gone.sort_by(|(_, a), (_, b)| order(&a.name, &a.entry).cmp(&order(&b.name, &b.entry)));
-            twins.alone.sort_by(|a, b| order(a.0, a.1).cmp(&order(b.0, b.1)));
+        for host in &mut self.hosts {
+            host.gone.sort_by(|(_, a), (_, b)| order(&a.name, &a.entry).cmp(&order(&b.name, &b.entry)));
+            host.alone.sort_by(|a, b| order(a.0, a.1).cmp(&order(b.0, b.1)));
         }
     }
 
     fn choose(&self, found: &mut [Matches; 2]) {
-        let lacking = self.hosts.iter().map(|twins| twins.gone.len().saturating_sub(twins.alone.len()));
+        let lacking = self.hosts.iter().map(|host| host.gone.len().saturating_sub(host.alone.len()));
         let lacking = lacking.max().unwrap_or_default();
         let theirs: BTreeSet<usize> = self.hosts[1].gone.iter().map(|(index, _)| *index).collect();
         let met = self.hosts[0].gone.iter().map(|(index, _)| *index).filter(|index| theirs.contains(index));
@@ -94,17 +96,17 @@ impl Pair<'_> {
                 found.insert(index, (*name).clone());
             }
         }
-        for (found, twins) in found.iter_mut().zip(&self.hosts) {
+        for (found, host) in found.iter_mut().zip(&self.hosts) {
             let left: Vec<usize> =
-                twins.gone.iter().map(|(index, _)| *index).filter(|index| !found.contains_key(index)).collect();
-            if left.len() <= twins.alone.len() || seeded::is("guesses-moves") {
-                found.extend(left.into_iter().zip(&twins.alone).map(|(index, (name, _))| (index, (*name).clone())));
+                host.gone.iter().map(|(index, _)| *index).filter(|index| !found.contains_key(index)).collect();
+            if left.len() <= host.alone.len() || seeded::is("guesses-moves") {
+                found.extend(left.into_iter().zip(&host.alone).map(|(index, (name, _))| (index, (*name).clone())));
             }
         }
     }
 }
 
-/// By what twins are matched: place and flags, then the name.
+/// By what they are matched: place and flags, then the name.
 fn order<'a>(name: &'a Name, entry: &'a Entry) -> (Place, &'a Flags, &'a Name) {
     (entry.place, &entry.flags, name)
 }
