@@ -4,7 +4,6 @@
 //! The rooms, in the order in which data passes through them:
 //! * `gather`: which messages are touched, and what base, ours and theirs hold of each;
 //! * `moves`: how a move is recognised, and a message that was moved and edited;
-//! * `alike`: equal messages that moved together;
 //! * `begun`: what a run that was cut was bringing;
 //! * `adopt`: how messages are matched where there is no base;
 //! * `merge`: what happens when both sides changed a message (the table of the design);
@@ -28,7 +27,6 @@ use crate::snapshot::{Entry, Snapshot};
 use crate::step::{Dress, Step};
 
 mod adopt;
-mod alike;
 mod begun;
 mod clash;
 mod folders;
@@ -412,8 +410,6 @@ pub fn reconcile(input: &Input<'_>, policy: &Policy, whole: &dyn Fn(&Name) -> Op
     let mut plan = Plan::default();
     let mut gathered = gather::gather(input);
     moves::match_moves(input, &mut gathered);
-    // After it, since what is certain at either host comes before any choice.
-    alike::match_alike(input, &mut gathered);
     begun::rebase(input, &mut gathered);
     let adopting = adopt::adopting_folders(input, &gathered);
     let mut messages = adopt::match_new(input, gathered.messages, gathered.new, &adopting, &mut plan.notes);

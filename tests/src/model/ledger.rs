@@ -4,8 +4,9 @@
 //! * *owed*: every content that users made and of which no user ever removed, overwrote or edited a message, anywhere.
 //!   It must be complete on some host at every instant and after every crash, and on every host when all is quiet. A
 //!   content that was never synced and that a crash took is owed no more.
-//! * *made*: how many messages of a content users made. No tree may have more, whatever failed in between. Where the
-//!   state was lost, or a tree put back, what users removed may return, and the count starts anew.
+//! * *made*: how many messages of a content users made. No tree may have more, whatever failed in between (`play::run` says
+//!   what is asked where it is more than one). Where the state was lost, or a tree put back, what users removed may return,
+//!   and the count starts anew.
 //!
 //! Deliberately not here: which names and flags messages have. Where users acted on one host alone, that host's own
 //! tree is the answer to that (`play`).
@@ -15,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use smd_protocol::delta::Mtime;
 
 use super::host::Host;
-use super::mail::{self, Bytes, Tree};
+use super::mail::{Bytes, Tree};
 
 /// See the module's text.
 #[derive(Clone, Debug, Default)]
@@ -111,13 +112,9 @@ impl Ledger {
         }
     }
 
-    /// A content that there are more messages of than users made.
-    pub fn surplus(&self, tree: &Tree) -> Option<Bytes> {
-        let made = |bytes: &Bytes| self.made.get(bytes).copied().unwrap_or_default();
-        tree.counts()
-            .into_iter()
-            .find(|(bytes, count)| mail::parse(bytes).is_some() && *count > made(bytes))
-            .map(|(bytes, _)| bytes)
+    /// How many messages of a content users made.
+    pub fn made(&self, bytes: &Bytes) -> usize {
+        self.made.get(bytes).copied().unwrap_or_default()
     }
 
     /// The mtime that the one message of this content has everywhere, where that is known.

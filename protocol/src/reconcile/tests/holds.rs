@@ -32,12 +32,16 @@ fn no_delete_lets_moves_and_flags_pass() {
 #[test]
 fn a_copy_waits_with_the_removal_that_matches_it() {
     planned(
-        "! no-delete\n bot a/ \n bo x cur S h b\n bo y cur S h b\n bo z cur S h b\n t a/p cur S h b\n t a/q cur S h b",
+        "! no-delete\n bot a/ \n bo x cur S h b\n bo y cur S h b\n t a/p cur S h b\n t a/q cur S h b",
         "ours: put a/p cur S h b from copy x (NoDelete)
          ours: put a/q cur S h b from copy x (NoDelete)
          ours: delete x (NoDelete)
-         ours: delete y (NoDelete)
-         ours: delete z (NoDelete)",
+         ours: delete y (NoDelete)",
+    );
+    // One removal holds one copy.
+    planned(
+        "! no-delete\n bot a/ \n bo x cur S h b\n t a/p cur S h b\n t a/q cur S h b",
+        "ours: put a/p cur S h b from copy x (NoDelete)\n ours: put a/q cur S h b from copy x\n ours: delete x (NoDelete)",
     );
     // A chain of renames: z holds what y held, and y keeps it for now.
     planned(

@@ -21,66 +21,13 @@ fn a_move_under_a_new_uniq_is_known_by_its_digests() {
 }
 
 #[test]
-fn equal_messages_that_moved_together_are_matched_in_order() {
+fn an_ambiguous_move_is_copy_and_delete_and_sends_nothing() {
     check(
         "bot a/ \n bo x cur S h b\n bo y cur S h b\n t a/p cur S h b\n t a/q cur S h b",
-        "ours: move x to a/p cur S\n ours: move y to a/q cur S",
-    );
-    // Those with the same flags belong together.
-    check(
-        "bot a/ \n bo x cur S h b\n bo y cur F h b\n t a/p cur F h b\n t a/q cur S h b",
-        "ours: move x to a/q cur S\n ours: move y to a/p cur F",
-    );
-    check(
-        "bot a/ \n bo x cur F h b\n bo y cur S h b\n t a/p cur S h b\n t a/q cur F h b",
-        "ours: move x to a/q cur F\n ours: move y to a/p cur S",
-    );
-}
-
-#[test]
-fn equal_messages_moved_on_both_hosts_stay_as_many_as_they_are() {
-    check(
-        "bot a/ \n b x cur S h b\n bo y cur S h b\n o r cur S h b\n t a/p cur S h b\n t a/q cur S h b",
-        "ours: move r to a/p cur S\n ours: move y to a/q cur S\n note: moved twice: a/p, not r",
-    );
-}
-
-#[test]
-fn a_copy_that_a_cut_run_gave_the_other_host_is_not_where_a_message_moved() {
-    check(
-        "b x cur S h b\n ot c cur S h b\n o d cur S h b\n t e cur S h b",
-        "theirs: move e to d cur S\n agreed: c cur S h b",
-    );
-}
-
-#[test]
-fn equal_messages_of_which_a_cut_run_moved_one_are_matched_as_before() {
-    check(
-        "b x cur S h b\n bo y cur S h b\n t a/q cur S h b\n ot a/p cur S h b",
-        "ours: move y to a/q cur S\n agreed: x gone\n agreed: a/p cur S h b\n agreed: a/ there",
-    );
-}
-
-#[test]
-fn two_equal_messages_never_get_one_name() {
-    // A cut run moved one of three at the server, where a user then moved it on and another one, too.
-    check(
-        "b x cur S h b\n b y cur S h b\n bt z cur S h b
-         ot p cur S h b\n o q cur S h b\n o r cur S h b\n t s cur S h b",
-        "theirs: move s to q cur S\n theirs: move z to r cur S\n agreed: p cur S h b\n agreed: x gone",
-    );
-}
-
-#[test]
-fn of_equal_messages_moved_and_deleted_an_ambiguous_one_is_copy_and_delete_and_sends_nothing() {
-    check(
-        "bot a/ \n bo x cur S h b\n bo y cur S h b\n t a/p cur S h b",
-        "ours: put a/p cur S h b from copy x\n ours: delete x\n ours: delete y",
-    );
-    // So what was edited here stays beside what was moved there.
-    check(
-        "bot a/ \n b x cur S h b\n o x cur S g b\n bo y cur S h b\n t a/p cur S h b",
-        "theirs: put x cur S g b from body a/p\n ours: put a/p cur S h b from copy y\n ours: delete y",
+        "ours: put a/p cur S h b from copy x
+         ours: put a/q cur S h b from copy x
+         ours: delete x
+         ours: delete y",
     );
 }
 

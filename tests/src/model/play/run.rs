@@ -269,7 +269,8 @@ impl World {
     }
 
     /// No tree has more messages of a content than users made. Where names are used again, nobody can tell a move onto a
-    /// name from an edit; there it has no more than both had before together.
+    /// name from an edit; there it has no more than both had before together. Nor can anybody tell which of equal messages
+    /// moved where, so the same goes for a content that users made more than once (the same edit on two hosts).
     pub(super) fn check_surplus(
         &self,
         before: &[Tree],
@@ -278,25 +279,23 @@ impl World {
         disturbed: bool,
     ) -> Result<(), Broken> {
         let mut shared = lock(&self.shared);
-        if self.case.habit != Habit::Tidy {
-            let had: Vec<_> = [0, client].iter().map(|at| before[*at].counts()).collect();
-            for at in [0, client].into_iter().filter(|_| !disturbed) {
-                for (bytes, count) in trees[at].counts() {
-                    let both: usize = had.iter().filter_map(|had| had.get(&bytes)).sum();
-                    if count > both && mail::parse(&bytes).is_some() {
-                        return Err(format!("surplus: host {at} has more of {:?} than both had", mail::parse(&bytes)));
-                    }
-                }
-            }
-            return Ok(());
-        }
-        if self.adopted {
+        let tidy = self.case.habit == Habit::Tidy;
+        if tidy && self.adopted {
             shared.ledger.count_anew(trees);
             return Ok(());
         }
+        let had: Vec<_> = [0, client].iter().map(|at| before[*at].counts()).collect();
         for (at, tree) in trees.iter().enumerate() {
-            if let Some(bytes) = shared.ledger.surplus(tree) {
-                return Err(format!("surplus: host {at} has more of {:?} than users made", mail::parse(&bytes)));
+            for (bytes, count) in tree.counts().into_iter().filter(|(bytes, _)| mail::parse(bytes).is_some()) {
+                let both: usize = had.iter().filter_map(|had| had.get(&bytes)).sum();
+                let grew = count > both && [0, client].contains(&at) && !disturbed;
+                let made = shared.ledger.made(&bytes);
+                if tidy && count > made && (made <= 1 || grew) {
+                    return Err(format!("surplus: host {at} has more of {:?} than users made", mail::parse(&bytes)));
+                }
+                if !tidy && grew {
+                    return Err(format!("surplus: host {at} has more of {:?} than both had", mail::parse(&bytes)));
+                }
             }
         }
         Ok(())
