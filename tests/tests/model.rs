@@ -629,6 +629,35 @@ fn a_message_of_a_run_that_was_cut_and_that_moves_during_the_next_look_is_one_me
 }
 
 #[test]
+fn a_message_that_takes_the_place_of_one_whose_bytes_a_cut_run_brought_is_not_lost() {
+    kept(&Case {
+        seed: 191_020_538,
+        clients: 1,
+        habit: Habit::Few,
+        disk: 0,
+        events: vec![
+            Event::Wait(245),
+            Event::User(0, Act::Deliver(101, 217, 18, 196), true),
+            Event::User(0, Act::Deliver(13, 243, 51, 155), true),
+            Event::Settle(0),
+            Event::User(0, Act::Swap(93, 142), true),
+            Event::User(0, Act::Move(25, 244), true),
+            Event::Wait(202),
+            Event::Run {
+                client: 0,
+                way: Way::Pull,
+                keep: false,
+                dry: false,
+                depth: 0,
+                mishap: Mishap::Fault(1, Fault::Forever(787, 18)),
+            },
+            Event::User(0, Act::MoveAnew(9, 84, 164), true),
+            Event::User(0, Act::EditHeader(25, 146), true),
+        ],
+    });
+}
+
+#[test]
 fn a_message_renamed_while_a_run_deletes_it_and_moved_elsewhere_is_one_message() {
     kept(&Case {
         seed: 90_037_236,

@@ -44,6 +44,12 @@ impl Begun {
         self.parts().flatten()
     }
 
+    /// Whether a message at a host has the bytes that it was to take over from the other.
+    pub(super) fn brought(&self, side: Side, at: &At) -> bool {
+        let there = self.alone[side as usize].get(&at.name);
+        there.is_some_and(|entry| entry.content == at.entry.content) && !seeded::is("brought-bytes-are-edits")
+    }
+
     fn contents(&self) -> HashSet<Content> {
         self.entries().map(|(_, entry)| entry.content).collect()
     }

@@ -125,7 +125,7 @@ fn moved_and_edited(moved: &Message, edited: &Message) -> Option<Message> {
     let mut one = moved.clone();
     *one.at_mut(side) = edited.at(side).to_vec();
     // The other host changed no byte, so this cannot split.
-    merge::set_goal(&mut one, super::Direction::Sync, &mut Vec::new());
+    merge::set_goal(&mut one, super::Direction::Sync, &super::Begun::default(), &mut Vec::new());
     Some(one)
 }
 

@@ -10,19 +10,21 @@
 //! | deleted | delete theirs | delete theirs | take it back | keep at the new place | agree |
 //!
 //! Place, flags and bytes merge separately. Only bytes can be at odds; then the message is split in two,
-//! and `clash` gives the client's a name.
+//! and `clash` gives the client's a name. So it is where one host has bytes that a run which was cut brought, and the other
+//! the old ones: that is no edit that may replace them. Who went back to them, a user or a crash, or whether they are another
+//! message that was moved here, nobody can tell.
 
-use super::{At, Direction, Goal, Message, Note, Side};
+use super::{At, Begun, Direction, Goal, Message, Note, Side};
 use crate::flags::Flags;
 use crate::seeded;
 use crate::snapshot::{Entry, Place};
 use crate::step::Dress;
 
 /// Gives every message its goal. A message with other bytes on both sides becomes two, both wanting one name.
-pub(super) fn set_goals(messages: &mut Vec<Message>, direction: Direction, notes: &mut Vec<Note>) {
+pub(super) fn set_goals(messages: &mut Vec<Message>, direction: Direction, begun: &Begun, notes: &mut Vec<Note>) {
     let mut split = Vec::new();
     for message in messages.iter_mut() {
-        if let Some(second) = set_goal(message, direction, notes) {
+        if let Some(second) = set_goal(message, direction, begun, notes) {
             split.push(second);
         }
     }
@@ -55,7 +57,12 @@ fn damaged(base: &At, now: &At) -> bool {
 }
 
 /// Sets the goal of one message; gives the client's half when it had to be split.
-pub(super) fn set_goal(message: &mut Message, direction: Direction, notes: &mut Vec<Note>) -> Option<Message> {
+pub(super) fn set_goal(
+    message: &mut Message,
+    direction: Direction,
+    begun: &Begun,
+    notes: &mut Vec<Note>,
+) -> Option<Message> {
     let ours = message.ours.first().cloned();
     let theirs = message.theirs.first().cloned();
     let Some(base) = &message.base else {
@@ -107,10 +114,11 @@ pub(super) fn set_goal(message: &mut Message, direction: Direction, notes: &mut 
     let changed = |now: &At| now.entry.content != base.entry.content && (equal || !damaged(base, now));
     let content = match (changed(&ours), changed(&theirs)) {
         (false, false) if damaged(base, &theirs) => ours.entry.content,
-        (false, _) => theirs.entry.content,
-        (true, false) => ours.entry.content,
+        (false, false) => theirs.entry.content,
+        (false, true) if !begun.brought(Side::Theirs, &theirs) || damaged(base, &ours) => theirs.entry.content,
+        (true, false) if !begun.brought(Side::Ours, &ours) || damaged(base, &theirs) => ours.entry.content,
         (true, true) if ours.entry.content == theirs.entry.content => ours.entry.content,
-        (true, true) => {
+        _ => {
             let client = Message {
                 goal: Some(Goal { name: name.clone(), dress: dress(&ours.entry), content: ours.entry.content }),
                 ours: std::mem::take(&mut message.ours),

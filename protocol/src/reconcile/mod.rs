@@ -415,7 +415,7 @@ pub fn reconcile(input: &Input<'_>, policy: &Policy, whole: &dyn Fn(&Name) -> Op
     let mut messages = adopt::match_new(input, gathered.messages, gathered.new, &adopting, &mut plan.notes);
     plan.matched =
         messages.iter().filter(|m| m.base.is_none() && !m.ours.is_empty() && !m.theirs.is_empty()).count() as u64;
-    merge::set_goals(&mut messages, policy.direction, &mut plan.notes);
+    merge::set_goals(&mut messages, policy.direction, input.begun, &mut plan.notes);
     let mut messages = clash::settle(input, messages, whole, &mut plan.notes)?;
     plan.forgotten = gathered.forgotten;
     plan.adopting = adopting;

@@ -106,6 +106,36 @@ fn moved_here_changed_there_cut_after_their_half_is_one_message() {
 }
 
 #[test]
+fn bytes_that_a_cut_run_brought_replace_nothing_that_moved_there() {
+    // Two messages changed their bytes there, a cut run brought one half of it, and the other half moved on.
+    check(
+        "b x cur S h b\n o x cur S g c\n N x cur S g c\n t y cur S h b",
+        "ours: move x to ~g.c cur S
+         ours: put y cur S h b from wire
+         theirs: put ~g.c cur S g c from wire
+         note: kept both: y and ~g.c",
+    );
+}
+
+#[test]
+fn bytes_that_a_cut_run_brought_and_that_were_taken_back_there_are_kept_beside_them() {
+    check(
+        "b x cur S h b\n o x cur S g c\n N x cur S g c\n t x cur S h b",
+        "ours: move x to ~g.c cur S
+         ours: put x cur S h b from wire
+         theirs: put ~g.c cur S g c from wire
+         note: kept both: x and ~g.c",
+    );
+    check(
+        "b x cur S h b\n t x cur S g c\n M x cur S g c\n o x cur S h b",
+        "ours: move x to ~h.b cur S
+         ours: put x cur S g c from wire
+         theirs: put ~h.b cur S h b from wire
+         note: kept both: x and ~h.b",
+    );
+}
+
+#[test]
 fn moved_and_edited_is_no_guess_when_two_names_fit() {
     check(
         "b x cur S h b\n o y cur S h c\n o z cur S h c\n t x cur S h c",

@@ -203,6 +203,8 @@ pub(super) const TABLE: &[Seed] = &[
         unit(PROTOCOL, "reconcile::tests::clashes::a_fresh_uniq_that_holds_other_bytes_gets_a_counter")),
     seed("guesses-moves", 8, "a message gets the flags of another one with the same bytes",
         unit(PROTOCOL, "reconcile::tests::moves::an_ambiguous_move_is_copy_and_delete_and_sends_nothing")),
+    seed("brought-bytes-are-edits", 1, "what a cut run brought replaces another message that was moved there, on both hosts",
+        unit(PROTOCOL, "reconcile::tests::moves::bytes_that_a_cut_run_brought_replace_nothing_that_moved_there")),
     seed("forgets-moved-and-edited", 3, "a run that was cut leaves two copies of a message that was moved here and edited there",
         unit(PROTOCOL, "reconcile::tests::moves::moved_here_changed_there_cut_after_our_half_is_one_message")),
     seed("met-is-strange", 3, "mail that got other names while its folder was excluded is there twice",

@@ -243,9 +243,9 @@ impl World {
 
     fn forget_lacking(&mut self, host: usize) {
         if self.restored.remove(&host) {
-            let has = self.hosts[host].contents();
+            let has = Tree::of(&self.hosts[host]).counts();
             let mut shared = lock(&self.shared);
-            let lacking: Vec<_> = shared.ledger.owed().filter(|bytes| !has.contains(*bytes)).cloned().collect();
+            let lacking: Vec<_> = shared.ledger.owed().filter(|bytes| !has.contains_key(*bytes)).cloned().collect();
             lacking.iter().for_each(|bytes| shared.ledger.remove(bytes));
         }
     }
@@ -262,8 +262,9 @@ impl World {
     fn restore_tree(&mut self, host: usize) {
         let Some(copy) = &self.kept[host] else { return };
         self.hosts[host].restore_tree(copy);
-        if self.crashed.contains(&host) {
-            // The stamps that would tell were in a cache that the crash may have taken.
+        let cut = self.untidy.iter().any(|&client| host == 0 || host == client);
+        if cut || self.crashed.contains(&host) {
+            // The stamps that would tell were in a cache that the crash may have taken, or that a cut run did not write.
             self.restored.insert(host);
             self.forget_lacking(host);
         }

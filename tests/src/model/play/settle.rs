@@ -42,6 +42,12 @@ impl World {
                 self.settle_one(client, Direction::Sync, scan)?;
             }
         }
+        // A folder that a push could not remove is made again at the client by the next pull.
+        if directions.last() == Some(&Direction::Push) && self.hosts.iter().any(mail::has_leftovers) {
+            for client in 1..self.hosts.len() {
+                self.settle_one(client, Direction::Pull, scan)?;
+            }
+        }
         let trees = self.trees();
         for (at, tree) in trees.iter().enumerate().skip(1) {
             if !tree.agrees(&trees[0]) {
