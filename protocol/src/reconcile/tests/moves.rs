@@ -136,6 +136,14 @@ fn bytes_that_a_cut_run_brought_and_that_were_taken_back_there_are_kept_beside_t
 }
 
 #[test]
+fn a_message_that_lost_its_bytes_gets_those_that_a_cut_run_brought_the_other_host() {
+    check(
+        "b x cur S h b\n t x cur S g c\n M x cur S g c\n o x cur S 0 0",
+        "ours: replace x cur S g c from wire\n note: healed on ours: x",
+    );
+}
+
+#[test]
 fn moved_and_edited_is_no_guess_when_two_names_fit() {
     check(
         "b x cur S h b\n o y cur S h c\n o z cur S h c\n t x cur S h c",
