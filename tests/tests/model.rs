@@ -658,6 +658,26 @@ fn a_message_that_takes_the_place_of_one_whose_bytes_a_cut_run_brought_is_not_lo
 }
 
 #[test]
+fn mail_that_a_pull_only_read_is_durable_before_its_digest_is_remembered() {
+    // All moments of the crash: the run does not always make as many calls.
+    for crash in (0..1000).step_by(25) {
+        kept(&Case {
+            seed: 194_225_645,
+            clients: 1,
+            habit: Habit::Tidy,
+            disk: 4,
+            events: vec![
+                Event::Settle(0),
+                Event::User(1, Act::Deliver(173, 232, 88, 198), false),
+                Event::Wait(91),
+                run(Way::Pull, Mishap::None),
+                run(Way::Sync, Mishap::Fault(0, Fault::Crash(crash))),
+            ],
+        });
+    }
+}
+
+#[test]
 fn a_message_renamed_while_a_run_deletes_it_and_moved_elsewhere_is_one_message() {
     kept(&Case {
         seed: 90_037_236,

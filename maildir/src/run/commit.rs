@@ -62,6 +62,13 @@ impl<F: Fs> RootRun<F> {
         Ok(())
     }
 
+    /// Makes durable what a look read that no base has, where no commit followed: the cache would count on bytes that a power
+    /// cut may take, and leave their stamps.
+    fn sync_new(&self, root: &Root<F>) -> Result<(), Error> {
+        let read = self.look.as_ref().is_some_and(|look| look.files_read > look.as_in_base.len() as u64);
+        if read && !seeded::is("what-is-in-no-base-is-durable") { self.make_durable(root) } else { Ok(()) }
+    }
+
     /// Syncs the directories that hold a folder's messages.
     fn sync_places(&self, dirs: &FolderDirs<F>) -> io::Result<()> {
         dirs.new.iter().chain(&dirs.cur).try_for_each(|dir| self.fs.sync_dir(dir))
@@ -264,10 +271,10 @@ impl<F: Fs> RootRun<F> {
                 self.remember_commit(&root, id, depth, &touched, installed).map_err(|error| error.to_string())
             }
             // Folders that this run changed without a commit are dirty by their own stamps.
-            _ => self
-                .look
-                .as_ref()
-                .map_or(Ok(()), |look| look.remember(&mut self.cache).map_err(|error| error.to_string())),
+            _ => self.sync_new(&root).map_err(|error| error.to_string()).and_then(|()| {
+                let look = self.look.as_ref();
+                look.map_or(Ok(()), |look| look.remember(&mut self.cache).map_err(|error| error.to_string()))
+            }),
         };
         if let Err(error) = result {
             tracing::warn!(%error, "the cache was not written");

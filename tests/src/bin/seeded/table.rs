@@ -171,6 +171,8 @@ pub(super) const TABLE: &[Seed] = &[
         whole("model", "a_message_of_a_run_that_was_cut_and_that_moves_during_the_next_look_is_one_message")),
     seed("what-equals-the-base-is-durable", 1, "a message that a mail program wrote anew with the same bytes is damaged by a power cut, everywhere",
         whole("model", "bytes_written_anew_that_equal_the_base_are_durable_after_a_run")),
+    seed("what-is-in-no-base-is-durable", 9, "after a power cut a run counts on a digest of bytes that are gone, and fails",
+        whole("model", "mail_that_a_pull_only_read_is_durable_before_its_digest_is_remembered")),
     seed("failed-record-stays", 9, "a base whose sync failed is believed by the next run, and a power cut takes it: deleted mail returns",
         whole("model", "a_record_of_the_base_whose_sync_failed_is_no_base_after_a_power_cut")),
     seed("newer-state-is-overwritten", 9, "an older program destroys the state of a newer one",
