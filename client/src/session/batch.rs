@@ -56,6 +56,10 @@ impl<F: Fs> Pair<F> {
         let mut budget = FIRST_BYTES;
         let mut changes = self.local.upkeep()?;
         plan.settle_agreed(&self.input(), &mut changes);
+        let mut agreed: Vec<Name> = match self.begun.is_empty() {
+            true => Vec::new(),
+            false => plan.agreed.iter().map(|(name, _)| name.clone()).collect(),
+        };
         let mut unhandled = BTreeSet::new();
         let mut steps_done = 0;
         loop {
@@ -70,6 +74,8 @@ impl<F: Fs> Pair<F> {
                 let whole = component.ours.held.is_none() && component.theirs.held.is_none();
                 if !whole || !done.iter().flatten().all(|done| *done) {
                     unhandled.extend(component.names.iter().map(|name| name.folder.clone()));
+                } else {
+                    self.begun.settle(&component.names);
                 }
                 steps_done += (done[0].len() + done[1].len()) as u64;
                 self.count(component, outcomes, progress.journal());
@@ -86,6 +92,12 @@ impl<F: Fs> Pair<F> {
             self.unsure = unsure;
             self.mark_adopting(&plan, &mut changes, &|folder| !last || unhandled.contains(folder))?;
             self.commit(std::mem::take(&mut changes), peer)?;
+            agreed.drain(..).for_each(|name| self.begun.settle(&[name]));
+            if last && unhandled.is_empty() && !self.ours.incomplete && !self.theirs.incomplete {
+                // Both hosts are as the base says, whatever was brought.
+                self.begun = Begun::default();
+                self.local.begun_is_over();
+            }
             self.note_unsure()?;
             // What was settled now has a newer base than the one that the note was for.
             let mut begun = Begun::default();

@@ -87,7 +87,8 @@ impl<F: Fs> Pair<F> {
         let mut local = RootRun::open(home, StateSide::Client, label, settings, stop)?;
         local.set_grave_max(options.grave_max);
         local.tell_changes();
-        let after_cut = !local.begun()?.is_empty();
+        // Which bytes messages were to be given may be told of a base that is long agreed on.
+        let after_cut = local.begun()?.entries().next().is_some();
         if after_cut {
             local.comes_after_cut();
         }
@@ -257,6 +258,7 @@ impl<F: Fs> Pair<F> {
         }
         self.base = self.local.base()?;
         self.begun = self.local.begun()?;
+        self.begun.forget_given(&self.base);
         let policy = Policy {
             no_delete: options.no_delete,
             allow_bulk_delete: options.allow_bulk_delete,

@@ -467,6 +467,12 @@ impl<F: Fs> RootRun<F> {
         Ok(self.store.note_begun(brings)?)
     }
 
+    /// What was noted so far says nothing any more, and goes with the end of the run: all is agreed on.
+    pub fn begun_is_over(&mut self) {
+        self.begun = false;
+        self.begun_is_over = true;
+    }
+
     /// What a run that was cut was bringing.
     ///
     /// # Errors

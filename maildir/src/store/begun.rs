@@ -1,15 +1,16 @@
 //! What the open batch brings to either host: a note beside the base, for a run that is cut before its commit.
 //!
 //! A message that such a run installed is on both hosts and in no base. When a user then moves it or renames its uniq,
-//! the two look like strangers; with the note they are one message. It is advice: it is written before names change and
-//! counts only while the base is the one that it was written for, and a lost or torn note costs a second copy in that one
-//! case, never a message.
+//! the two look like strangers; with the note they are one message. It is written before names change, and counts only
+//! while the base is the one that it was written for; which bytes messages of a base were to be given counts on, since a
+//! message may still be in the next. A lost or torn note costs a second copy, or the bytes to which a user went back after
+//! the run that was cut; they are in the grave then.
 //!
 //! Deliberately not here: what is made of it (`smd_protocol::reconcile`).
 
 use smd_protocol::delta::Seen;
-use smd_protocol::reconcile::{Begun, Brought};
-use smd_protocol::{BaseId, Delta, Digest, Name};
+use smd_protocol::reconcile::{Begun, Brought, Changed};
+use smd_protocol::{BaseId, Delta, Digest, Entry, Flags, Name, Place};
 
 use super::{Store, StoreError, tail, text};
 use crate::error::Context;
@@ -20,7 +21,8 @@ use crate::root::if_there;
 /// Larger than any batch's note gets, in bytes; a larger one is not ours.
 const NOTE_MAX: u64 = 256 << 20;
 
-/// Stands between what both hosts' steps bring, what the client's bring, and what the server's bring.
+/// Stands between what both hosts' steps bring, what the client's bring, what the server's bring, and then by turns what
+/// messages at the client and at the server are given, one of each message at a time.
 const BETWEEN: &[u8] = b"=\n";
 
 /// Stands for the base where there is none; no base has it, since theirs count from 1.
@@ -43,11 +45,10 @@ impl<F: Fs> Store<F> {
         }
         let (name, fs) = (self.note_name(), &*self.pair.fs);
         let mut payload = Vec::new();
-        for (at, brought) in [&brings.merged, &brings.alone[0], &brings.alone[1]].into_iter().enumerate() {
-            if at > 0 {
-                payload.extend_from_slice(BETWEEN);
-            }
-            put(&mut payload, brought);
+        put(&mut payload, &brings.merged);
+        for brought in brings.alone.iter().cloned().chain(layers(&brings.changed)) {
+            payload.extend_from_slice(BETWEEN);
+            put(&mut payload, &brought);
         }
         let record = tail::next_record(&self.ids.current.unwrap_or(NO_BASE), &payload);
         // Durable, since the other host may keep what was brought when this one crashes.
@@ -77,7 +78,7 @@ impl<F: Fs> Store<F> {
                 flat.still_after(&brings);
                 Ok(flat)
             }
-            _ => Ok(Begun::default()),
+            _ => Ok(Begun { changed: brings.changed, ..Begun::default() }),
         }
     }
 
@@ -119,7 +120,28 @@ fn parse(payload: &[u8]) -> Option<Begun> {
     }
     let mut parts = parts.into_iter();
     let merged = parts.next()?;
-    Some(Begun { merged, alone: [parts.next().unwrap_or_default(), parts.next().unwrap_or_default()] })
+    let alone = [parts.next().unwrap_or_default(), parts.next().unwrap_or_default()];
+    let mut changed: [Changed; 2] = Default::default();
+    for (at, layer) in parts.enumerate() {
+        for (name, entry) in layer {
+            changed[at % 2].entry(name).or_default().insert(entry.content);
+        }
+    }
+    Some(Begun { alone, merged, changed })
+}
+
+/// The first bytes that each message was to be given, at the client and at the server; the second, and so on.
+fn layers(changed: &[Changed; 2]) -> Vec<Brought> {
+    let depth = changed.iter().flat_map(Changed::values).map(std::collections::BTreeSet::len).max().unwrap_or(0);
+    let layer = |at: usize, side: &Changed| -> Brought {
+        let given = side.iter().filter_map(|(name, contents)| Some((name, *contents.iter().nth(at)?)));
+        let entry = |(name, content): (&Name, _)| {
+            let uniq = name.uniq.clone();
+            (name.clone(), Entry { uniq, place: Place::Cur, flags: Flags::default(), content })
+        };
+        given.map(entry).collect()
+    };
+    (0..depth).flat_map(|at| changed.iter().map(move |side| layer(at, side))).collect()
 }
 
 fn read(part: &[u8]) -> Option<Brought> {

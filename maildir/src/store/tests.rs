@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use smd_protocol::reconcile::{Begun, Brought};
+use smd_protocol::reconcile::{Begun, Brought, Changed};
 use smd_protocol::{Content, Entry, Flags, FolderDelta, Name, Place, Seen, Uniq};
 
 use super::*;
@@ -249,7 +249,8 @@ fn a_note_of_what_a_batch_brings_counts_for_its_base_alone() {
         };
         folders.flat_map(entries).collect()
     };
-    let brings = Begun { alone: [brought("a: +x"), brought("b: +z")], merged: brought("a: +y:2,S") };
+    let brings =
+        Begun { alone: [brought("a: +x"), brought("b: +z")], merged: brought("a: +y:2,S"), ..Begun::default() };
     let mut store = world.open();
     assert_eq!(store.begun().expect("none"), Begun::default());
     store.note_begun(&brings).expect("writes");
@@ -276,10 +277,27 @@ fn a_note_of_what_a_batch_brings_counts_for_its_base_alone() {
     // Parts may be empty, and an earlier version wrote one only.
     let store = world.open();
     for (alone, merged) in [("a: +x", ""), ("", ""), ("", "a: +y")] {
-        let brings = Begun { alone: [Brought::new(), brought(alone)], merged: brought(merged) };
+        let brings = Begun { alone: [Brought::new(), brought(alone)], merged: brought(merged), ..Begun::default() };
         store.note_begun(&brings).expect("writes");
         assert_eq!(world.open().begun().expect("reads"), brings);
     }
+    // What messages were to be given outlives the base, however much it is.
+    let given = |text: &str, contents: &[&str]| {
+        let contents = contents.iter().map(|text| Content::of(text.as_bytes())).collect();
+        brought(text).into_keys().map(|name| (name, Clone::clone(&contents))).collect::<Changed>()
+    };
+    let two = given("a: +x +z", &["one", "two"]).into_iter().chain(given("b: +x", &["three"])).collect();
+    for (counter, changed) in [(3, [two, Changed::new()]), (4, [Changed::new(), given(": +x", &["one"])])] {
+        let brings =
+            Begun { alone: [brought("a: +x"), Brought::new()], merged: Brought::new(), changed: changed.clone() };
+        world.open().note_begun(&brings).expect("writes");
+        assert_eq!(world.open().begun().expect("reads"), brings);
+        let note = fs::read(world.file(".begun")).expect("reads");
+        step(&mut world.open(), counter, &format!(": +{counter}"));
+        fs::write(world.file(".begun"), note).expect("writes");
+        assert_eq!(world.open().begun().expect("reads"), Begun { changed, ..Begun::default() });
+    }
+    let store = world.open();
     let mut payload = Vec::new();
     text::put_changes(&mut payload, &changes("a: +x"), None);
     fs::write(world.file(".begun"), tail::next_record(&store.ids().current.expect("a base"), &payload))

@@ -3,14 +3,16 @@
 //! Such a run leaves one host, or both, ahead of the base. When a user goes on there before the next run, base and
 //! hosts alone tell a wrong story: a message that the run brought and that was renamed since is a stranger on both; a
 //! flag that it took over, and that its user has taken back since, seems to have been set at the other host. With the
-//! note of what was to be done, *both hosts had this* once, and it stands for the base of that message.
+//! note of what was to be done, *both hosts had this* once, and it stands for the base of that message. Of the same past it
+//! tells which bytes a host did not write itself: they are no edit that may replace the base's, and where they went under
+//! another name, the base's were not deleted.
 //!
 //! Deliberately not here: how the note is kept (`smd_maildir`), and when it is written (`smd-client`).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::gather::Gathered;
-use super::{At, Component, Input, Side};
+use super::{At, Component, Input, Message, Side};
 use crate::digest::Content;
 use crate::names::Name;
 use crate::seeded;
@@ -20,6 +22,9 @@ use crate::step::Step;
 /// Entries that steps were to leave behind.
 pub type Brought = BTreeMap<Name, Entry>;
 
+/// Other bytes that messages of the base were to be given, by their names in the base.
+pub type Changed = BTreeMap<Name, BTreeSet<Content>>;
+
 /// What the steps of a run were to leave behind, where it may not have come to its commit.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Begun {
@@ -27,12 +32,15 @@ pub struct Begun {
     pub alone: [Brought; 2],
     /// Bytes that other steps were to bring.
     pub merged: Brought,
+    /// What messages of the base were to be given, whatever the other host had to do: by the host that takes it. Counts until
+    /// all that became of such a message is agreed on, through any number of runs and bases.
+    pub changed: [Changed; 2],
 }
 
 impl Begun {
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
-        self.parts().all(Brought::is_empty)
+        self.parts().all(Brought::is_empty) && self.changed.iter().all(Changed::is_empty)
     }
 
     fn parts(&self) -> impl Iterator<Item = &Brought> {
@@ -44,10 +52,21 @@ impl Begun {
         self.parts().flatten()
     }
 
-    /// Whether a message at a host has the bytes that it was to take over from the other.
-    pub(super) fn brought(&self, side: Side, at: &At) -> bool {
-        let there = self.alone[side as usize].get(&at.name);
-        there.is_some_and(|entry| entry.content == at.entry.content) && !seeded::is("brought-bytes-are-edits")
+    /// The bytes that a host was to be given in place of the base's.
+    fn given<'a>(&'a self, side: Side, message: &'a Message) -> impl Iterator<Item = &'a Content> {
+        let names = message.base.iter().map(|base| &base.name).chain(&message.also);
+        names.filter_map(move |name| self.changed[side as usize].get(name)).flatten()
+    }
+
+    /// Whether what a host has of a message are bytes that it was to be given: no edit of its own.
+    pub(super) fn brought(&self, side: Side, message: &Message, at: &At) -> bool {
+        self.given(side, message).any(|content| *content == at.entry.content) && !seeded::is("brought-bytes-are-edits")
+    }
+
+    /// Whether a host that has nothing under a message's name may have lost other bytes than the base's: it was to be given
+    /// some, and they may have gone under another name.
+    pub(super) fn gave_others(&self, side: Side, message: &Message) -> bool {
+        self.given(side, message).next().is_some() && !seeded::is("brought-bytes-were-the-old-ones")
     }
 
     fn contents(&self) -> HashSet<Content> {
@@ -72,8 +91,22 @@ impl Begun {
                     Step::Move { .. } | Step::Delete(_) | Step::MakeFolder(_) | Step::RemoveFolder(_) => continue,
                 };
                 let entry = Entry { uniq: name.uniq.clone(), place: dress.place, flags: dress.flags.clone(), content };
+                if !matches!(step, Step::Move { .. }) {
+                    self.change(input, component, side, name, content);
+                }
                 let part = if alone { &mut self.alone[side as usize] } else { &mut self.merged };
                 part.insert(name.clone(), entry);
+            }
+        }
+    }
+
+    /// Adds that a host is to be given bytes under a name, where that is to become of a message of the base. One that gets
+    /// its name in the same go is not told from the others of its component: too many do no harm.
+    fn change(&mut self, input: &Input<'_>, component: &Component, side: Side, to: &Name, content: Content) {
+        let names = if input.base.entry(to).is_some() { std::slice::from_ref(to) } else { &component.names[..] };
+        for name in names {
+            if input.base.entry(name).is_some_and(|base| base.content != content) {
+                self.changed[side as usize].entry(name.clone()).or_default().insert(content);
             }
         }
     }
@@ -90,6 +123,15 @@ impl Begun {
             self.alone[side as usize].extend(old(&earlier.alone[side as usize]));
         }
         self.merged.extend(old(&earlier.merged));
+        self.still_changed(earlier);
+    }
+
+    fn still_changed(&mut self, earlier: &Self) {
+        for (changed, earlier) in self.changed.iter_mut().zip(&earlier.changed) {
+            for (name, contents) in earlier {
+                changed.entry(name.clone()).or_default().extend(contents);
+            }
+        }
     }
 
     /// Adds what an earlier run was bringing, after a commit: of what is in no base still, only that it was brought counts.
@@ -97,10 +139,27 @@ impl Begun {
         let mut flat = Self::default();
         flat.merged.extend(earlier.entries().map(|(name, entry)| (name.clone(), entry.clone())));
         self.still(&flat);
+        self.still_changed(earlier);
+    }
+
+    /// Leaves out what is told of these names: all that became of their messages is agreed on.
+    pub fn settle(&mut self, names: &[Name]) {
+        for name in names {
+            self.alone.iter_mut().chain([&mut self.merged]).for_each(|part| drop(part.remove(name)));
+            self.changed.iter_mut().for_each(|changed| drop(changed.remove(name)));
+        }
+    }
+
+    /// Leaves out what messages were to be given that have it in this base, or are not in it.
+    pub fn forget_given(&mut self, base: &Snapshot) {
+        for changed in &mut self.changed {
+            changed.retain(|name, given| base.entry(name).is_some_and(|base| !given.contains(&base.content)));
+        }
     }
 
     /// Leaves out what this base has.
     pub fn forget(&mut self, base: &Snapshot) {
+        self.forget_given(base);
         for part in &mut self.alone {
             part.retain(|name, entry| base.entry(name) != Some(entry));
         }

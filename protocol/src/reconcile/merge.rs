@@ -12,7 +12,7 @@
 //! Place, flags and bytes merge separately. Only bytes can be at odds; then the message is split in two,
 //! and `clash` gives the client's a name. So it is where one host has bytes that a run which was cut brought, and the other
 //! the old ones: that is no edit that may replace them. Who went back to them, a user or a crash, or whether they are another
-//! message that was moved here, nobody can tell.
+//! message that was moved here, nobody can tell. Nor are the old ones deleted by a host that was given others for them.
 
 use super::{At, Begun, Direction, Goal, Message, Note, Side};
 use crate::flags::Flags;
@@ -89,12 +89,14 @@ pub(super) fn set_goal(
 
     let (ours, theirs) = match (ours, theirs) {
         (Some(ours), Some(theirs)) => (ours, theirs),
-        // Deleted there: only another place or other bytes here save it.
+        // Deleted there: only another place or other bytes here save it, or that other bytes were deleted.
         (Some(left), None) | (None, Some(left)) => {
+            let absent = if message.ours.is_empty() { Side::Ours } else { Side::Theirs };
             let saved = left.name != base.name
                 || (left.entry.content != base.entry.content
                     && !damaged(base, &left)
-                    && !seeded::is("delete-beats-edit"));
+                    && !seeded::is("delete-beats-edit"))
+                || begun.gave_others(absent, message);
             message.goal = saved.then(|| goal(&left));
             return None;
         }
@@ -115,8 +117,8 @@ pub(super) fn set_goal(
     let content = match (changed(&ours), changed(&theirs)) {
         (false, false) if damaged(base, &theirs) => ours.entry.content,
         (false, false) => theirs.entry.content,
-        (false, true) if !begun.brought(Side::Theirs, &theirs) || damaged(base, &ours) => theirs.entry.content,
-        (true, false) if !begun.brought(Side::Ours, &ours) || damaged(base, &theirs) => ours.entry.content,
+        (false, true) if !begun.brought(Side::Theirs, message, &theirs) || damaged(base, &ours) => theirs.entry.content,
+        (true, false) if !begun.brought(Side::Ours, message, &ours) || damaged(base, &theirs) => ours.entry.content,
         (true, true) if ours.entry.content == theirs.entry.content => ours.entry.content,
         _ => {
             let client = Message {

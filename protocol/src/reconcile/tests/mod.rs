@@ -8,6 +8,7 @@
 
 mod adopt;
 mod bases;
+mod begun;
 mod clashes;
 mod folders;
 mod holds;

@@ -144,6 +144,56 @@ fn a_message_that_lost_its_bytes_gets_those_that_a_cut_run_brought_the_other_hos
 }
 
 #[test]
+fn bytes_that_a_cut_run_brought_and_that_were_filed_delete_nothing_to_which_the_other_host_went_back() {
+    check(
+        "bot a/\n bt x cur S h b\n o a/x cur S g c\n N x cur S g c",
+        "ours: put x cur S h b from wire
+         theirs: put a/x cur S g c from wire",
+    );
+    check(
+        "bot a/\n bo x cur S h b\n t a/x cur S g c\n M x cur S g c",
+        "theirs: put x cur S h b from wire
+         ours: put a/x cur S g c from wire",
+    );
+    // Both hosts had steps: moved there, changed here, cut after the server's half, and undone here.
+    check(
+        "bot a/\n bo x cur S h b\n t a/x cur S g c\n n a/x cur S g c\n G x cur S g c",
+        "theirs: put x cur S h b from wire
+         ours: put a/x cur S g c from wire",
+    );
+    // The run that was to keep both was cut as well.
+    check(
+        "bt x cur S h b\n o ~g.c cur S g c\n n ~g.c cur S g c\n g x cur S g c",
+        "theirs: put ~g.c cur S g c from wire
+         ours: put x cur S h b from wire",
+    );
+    // Without such a note it is a delete.
+    check("bot a/\n bt x cur S h b\n o a/y cur S g c", "theirs: put a/y cur S g c from wire\ntheirs: delete x");
+    check("bt x cur S h b\n N y cur S g c", "theirs: delete x");
+}
+
+#[test]
+fn bytes_that_a_cut_run_brought_are_no_edit_when_both_hosts_had_steps() {
+    check(
+        "bot a/\n b x cur S h b\n o a/x cur S h b\n t a/x cur S g c\n n a/x cur S g c\n G x cur S g c",
+        "ours: move a/x to a/~h.b cur S
+         ours: put a/x cur S g c from wire
+         theirs: put a/~h.b cur S h b from wire
+         note: kept both: a/x and a/~h.b",
+    );
+    check(
+        "b x cur S h b\n bo y cur S h c\n o x cur FS h c\n t z cur S h b\n n x cur FS h c\n g x cur FS h c",
+        "ours: move x to ~h.c cur FS
+         ours: put z cur S h b from wire
+         theirs: put ~h.c cur FS h c from wire
+         ours: delete y
+         note: kept both: z and ~h.c",
+    );
+    // What the other host was to be given is an edit here.
+    check("bt x cur S h b\n o x cur S g c\n n x cur S g c\n G x cur S g c", "theirs: replace x cur S g c from wire");
+}
+
+#[test]
 fn moved_and_edited_is_no_guess_when_two_names_fit() {
     check(
         "b x cur S h b\n o y cur S h c\n o z cur S h c\n t x cur S h c",

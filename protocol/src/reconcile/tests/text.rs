@@ -1,7 +1,7 @@
 //! Small texts in, small texts out.
 //!
 //! In: a line `WHO NAME PLACE FLAGS HEADER BODY` puts a message into the trees of WHO, letters out of `b` (base), `o`
-//! (ours), `t` (theirs), `n` (noted as what a cut run was bringing; `N` and `M`: by steps that the client, or the server, took alone); `-` is no flags; the words `0 0` are a message without bytes. A line `WHO FOLDER/` makes a
+//! (ours), `t` (theirs), `n` (noted as what a cut run was bringing; `N` and `M`: by steps that the client, or the server, took alone; `g` and `G`: bytes that the client, or the server, was to be given for a message of the base, which `N` and `M` say of that name already); `-` is no flags; the words `0 0` are a message without bytes. A line `WHO FOLDER/` makes a
 //! folder; every message makes its own, and the root is everywhere. A uniq `~HEADER.BODY` is the fresh uniq of these
 //! bytes. A line `! WORD …` sets an option; `! adopt` says that there is no common base.
 //!
@@ -20,7 +20,7 @@ use crate::step::{Bytes, Dress, Source, Step};
 pub(super) struct Scene {
     pub(super) base: Option<Snapshot>,
     pub(super) trees: [Tree; 2],
-    noted: [Tree; 3],
+    noted: [Tree; 5],
     pub(super) policy: Policy,
     incomplete: [bool; 2],
     put_back: [BTreeSet<Folder>; 2],
@@ -108,9 +108,11 @@ impl Scene {
 
     fn of<'a>(&'a mut self, base: &'a mut Tree, who: &str) -> Vec<&'a mut Tree> {
         let [ours, theirs] = &mut self.trees;
-        let [noted, by_us, by_them] = &mut self.noted;
-        [('b', base), ('o', ours), ('t', theirs), ('n', noted), ('N', by_us), ('M', by_them)]
+        let [noted, by_us, by_them, given, given_there] = &mut self.noted;
+        let noted = [('n', noted), ('N', by_us), ('M', by_them), ('g', given), ('G', given_there)];
+        [('b', base), ('o', ours), ('t', theirs)]
             .into_iter()
+            .chain(noted)
             .filter(|(letter, _)| who.contains(*letter))
             .map(|(_, tree)| tree)
             .collect()
@@ -138,8 +140,13 @@ impl Scene {
             view.put_back = self.put_back[at].clone();
             view.suspicious = self.suspicious[at].then(|| "is another directory".to_owned());
         }
-        let [merged, by_us, by_them] = self.noted.clone().map(|tree| tree.mail);
-        let begun = Begun { alone: [by_us, by_them], merged };
+        let [merged, by_us, by_them, given, given_there] = self.noted.clone().map(|tree| tree.mail);
+        let changed = [(&by_us, &given), (&by_them, &given_there)].map(|(alone, given)| {
+            let changed =
+                alone.iter().filter(|(name, new)| base.entry(name).is_some_and(|old| old.content != new.content));
+            changed.chain(given).map(|(name, entry)| (name.clone(), BTreeSet::from([entry.content]))).collect()
+        });
+        let begun = Begun { alone: [by_us, by_them], merged, changed };
         plan(
             &Input { base, adopt: self.base.is_none(), ours: &views[0], theirs: &views[1], begun: &begun },
             &self.policy,

@@ -1,0 +1,57 @@
+//! How long the note of a run that was cut tells what.
+
+use std::collections::BTreeSet;
+
+use super::text::Scene;
+use crate::digest::Content;
+use crate::names::{Folder, Name, Uniq};
+use crate::reconcile::{Begun, Changed};
+use crate::snapshot::Snapshot;
+
+fn name(uniq: &str) -> Name {
+    Name::new(&Folder::root(), &Uniq::parse(uniq.as_bytes()).expect("a uniq"))
+}
+
+fn content(word: &str) -> Content {
+    Content::of(word.as_bytes())
+}
+
+/// What messages of the client were to be given: `UNIQ WORD …`, a line for each.
+fn given(text: &str) -> Begun {
+    let of = |line: &str| {
+        let mut words = line.split_whitespace();
+        let uniq = words.next().expect("a uniq");
+        (name(uniq), words.map(content).collect::<BTreeSet<_>>())
+    };
+    Begun { changed: [text.lines().map(of).collect(), Changed::new()], ..Begun::default() }
+}
+
+fn base(text: &str) -> Snapshot {
+    Scene::parse(text).base.expect("a base")
+}
+
+#[test]
+fn what_messages_were_to_be_given_adds_up_over_runs_and_bases_until_it_is_settled() {
+    let first = given("x one\ny two");
+    let mut begun = given("x three\nz one");
+    begun.still(&first);
+    assert_eq!(begun, given("x one three\ny two\nz one"));
+    let mut after = Begun::default();
+    after.still_after(&begun);
+    assert_eq!(after, begun);
+    after.settle(&[name("x"), name("nothing")]);
+    assert_eq!(after, given("y two\nz one"));
+    assert!(!after.is_empty());
+    after.settle(&[name("y"), name("z")]);
+    assert!(after.is_empty());
+}
+
+#[test]
+fn what_a_message_was_to_be_given_is_over_when_the_base_has_it_or_lacks_the_message() {
+    let base = base("b x cur S h b\nb y cur S h c");
+    let old = base.entry(&name("y")).expect("in the base").content;
+    let mut begun = given("x one\ny one\ngone one");
+    begun.changed[0].entry(name("y")).or_default().insert(old);
+    begun.forget(&base);
+    assert_eq!(begun, given("x one"));
+}
