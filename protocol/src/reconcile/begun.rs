@@ -77,6 +77,7 @@ impl Begun {
     /// leave behind.
     pub fn bring(&mut self, input: &Input<'_>, component: &Component, wanted: impl Fn(Side, usize) -> bool) {
         for side in Side::BOTH {
+            self.change(input, component, side, &wanted);
             // Where the other host has nothing to do, not even later, it has what these steps bring.
             let alone = component.part(side.other()).steps.is_empty();
             for (_, step) in component.part(side).open().iter().enumerate().filter(|(at, _)| wanted(side, *at)) {
@@ -91,22 +92,41 @@ impl Begun {
                     Step::Move { .. } | Step::Delete(_) | Step::MakeFolder(_) | Step::RemoveFolder(_) => continue,
                 };
                 let entry = Entry { uniq: name.uniq.clone(), place: dress.place, flags: dress.flags.clone(), content };
-                if !matches!(step, Step::Move { .. }) {
-                    self.change(input, component, side, name, content);
-                }
                 let part = if alone { &mut self.alone[side as usize] } else { &mut self.merged };
                 part.insert(name.clone(), entry);
             }
         }
     }
 
-    /// Adds that a host is to be given bytes under a name, where that is to become of a message of the base. One that gets
-    /// its name in the same go is not told from the others of its component: too many do no harm.
-    fn change(&mut self, input: &Input<'_>, component: &Component, side: Side, to: &Name, content: Content) {
-        let names = if input.base.entry(to).is_some() { std::slice::from_ref(to) } else { &component.names[..] };
-        for name in names {
-            if input.base.entry(name).is_some_and(|base| base.content != content) {
-                self.changed[side as usize].entry(name.clone()).or_default().insert(content);
+    /// Adds which messages of the base a host is to be given other bytes for, here or at the name that it moved them to. What it
+    /// has not got is none: a user took it away before.
+    fn change(&mut self, input: &Input<'_>, component: &Component, side: Side, wanted: impl Fn(Side, usize) -> bool) {
+        let present = input.present(side);
+        // What a name holds by then, by the name of the look.
+        let mut held: HashMap<&Name, &Name> = HashMap::new();
+        for (at, step) in component.part(side).open().iter().enumerate() {
+            match step {
+                Step::Move { from, to, .. } => {
+                    let first = held.remove(from).unwrap_or(from);
+                    held.insert(to, first);
+                }
+                Step::Replace { at: name, bytes, .. } if wanted(side, at) => {
+                    let first = *held.get(name).unwrap_or(&name);
+                    let Some(old) = present.entry(first).map(|entry| entry.content) else { continue };
+                    if old == bytes.content {
+                        continue;
+                    }
+                    let was_it = |name: &&Name| input.base.entry(name).is_some_and(|base| base.content == old);
+                    let moved = |name: &&Name| present.entry(name).is_none_or(|now| now.content != old);
+                    let its = match Some(first).filter(was_it) {
+                        Some(first) => vec![first],
+                        None => component.names.iter().filter(|name| was_it(name) && moved(name)).collect(),
+                    };
+                    for name in its {
+                        self.changed[side as usize].entry(name.clone()).or_default().insert(bytes.content);
+                    }
+                }
+                _ => {}
             }
         }
     }
