@@ -678,6 +678,32 @@ fn mail_that_a_pull_only_read_is_durable_before_its_digest_is_remembered() {
 }
 
 #[test]
+fn a_rename_that_two_runs_of_one_direction_take_in_after_a_cut_one_leaves_no_copy() {
+    // All moments of the fault: the run does not always make as many calls.
+    for fault in (0..1000).step_by(25).chain([816]) {
+        kept(&Case {
+            seed: 195_010_613,
+            clients: 1,
+            habit: Habit::Few,
+            disk: 0,
+            events: vec![
+                Event::User(0, Act::Deliver(29, 108, 195, 60), true),
+                Event::User(0, Act::Copy(248, 9, 14), true),
+                Event::Settle(0),
+                Event::User(0, Act::MakeFolder(217), true),
+                Event::User(1, Act::Delete(68), true),
+                run(Way::Sync, Mishap::None),
+                Event::User(1, Act::Deliver(255, 156, 19, 125), true),
+                Event::User(0, Act::Rename(24, 184), true),
+                Event::User(1, Act::Copy(158, 95, 219), true),
+                run(Way::Push, Mishap::Fault(0, Fault::Once(fault, 156))),
+                Event::Settle(8),
+            ],
+        });
+    }
+}
+
+#[test]
 fn a_message_renamed_while_a_run_deletes_it_and_moved_elsewhere_is_one_message() {
     kept(&Case {
         seed: 90_037_236,

@@ -55,3 +55,17 @@ fn what_a_message_was_to_be_given_is_over_when_the_base_has_it_or_lacks_the_mess
     begun.forget(&base);
     assert_eq!(begun, given("x one"));
 }
+
+#[test]
+fn a_run_notes_the_messages_of_the_base_that_it_gives_other_bytes_by_the_host_that_takes_them() {
+    let given = |text: &str| Scene::parse(text).given();
+    assert_eq!(given("bo x cur S h b\n t x cur S g c"), "ours x g c");
+    assert_eq!(given("bt x cur S h b\n o x cur F g c"), "theirs x g c");
+    // Under the name in the base, whoever moved it.
+    assert_eq!(given("bot a/\n b x cur S h b\n o x cur S g c\n t a/x cur S h b"), "theirs x g c");
+    assert_eq!(given("bot a/\n bo x cur S h b\n t a/x cur S g c\n o y cur S g c"), "");
+    assert_eq!(given("bo x cur S h b\n bo y cur S h c\n t x cur S h c\n t y cur S h b"), "ours x h c\nours y h b");
+    // Not what is new, under whatever name, nor what this host has not got.
+    assert_eq!(given("b x cur S h b\n o x cur S h b\n o y cur S g c\n t y cur S h b"), "");
+    assert_eq!(given("b x cur S h b\n t x cur S g c"), "");
+}

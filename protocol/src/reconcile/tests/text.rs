@@ -132,6 +132,26 @@ impl Scene {
 
     #[track_caller]
     pub(super) fn plan(&self) -> Plan {
+        self.with_input(|input| plan(input, &self.policy))
+    }
+
+    /// Which bytes a run that takes all steps notes that messages of the base are given: `HOST NAME HEADER BODY`, in lines.
+    pub(super) fn given(&self) -> String {
+        let mut begun = Begun::default();
+        self.with_input(|input| {
+            plan(input, &self.policy).components.iter().for_each(|one| begun.bring(input, one, |_, _| true));
+        });
+        let mut lines = Vec::new();
+        for (host, changed) in ["ours", "theirs"].iter().zip(&begun.changed) {
+            let each = changed.iter().flat_map(|(name, given)| given.iter().map(move |content| (name, content)));
+            lines.extend(
+                each.map(|(name, content)| format!("{host} {} {}", self.show_name(name), self.show_content(content))),
+            );
+        }
+        lines.join("\n")
+    }
+
+    fn with_input<T>(&self, then: impl FnOnce(&Input<'_>) -> T) -> T {
         let empty = Snapshot::default();
         let base = self.base.as_ref().unwrap_or(&empty);
         let mut views = [0, 1].map(|at| self.trees[at].view(base));
@@ -147,10 +167,7 @@ impl Scene {
             changed.chain(given).map(|(name, entry)| (name.clone(), BTreeSet::from([entry.content]))).collect()
         });
         let begun = Begun { alone: [by_us, by_them], merged, changed };
-        plan(
-            &Input { base, adopt: self.base.is_none(), ours: &views[0], theirs: &views[1], begun: &begun },
-            &self.policy,
-        )
+        then(&Input { base, adopt: self.base.is_none(), ours: &views[0], theirs: &views[1], begun: &begun })
     }
 
     fn show_name(&self, name: &Name) -> String {
