@@ -704,6 +704,26 @@ fn a_rename_that_two_runs_of_one_direction_take_in_after_a_cut_one_leaves_no_cop
 }
 
 #[test]
+fn a_message_that_moves_to_a_name_under_which_a_backup_has_another_is_not_lost() {
+    kept(&Case {
+        seed: 196_017_165,
+        clients: 1,
+        habit: Habit::Few,
+        disk: 0,
+        events: vec![
+            Event::User(1, Act::Deliver(7, 11, 5, 85), true),
+            Event::Keep(1),
+            run(Way::Push, Mishap::None),
+            Event::User(1, Act::Deliver(164, 62, 85, 63), true),
+            Event::User(0, Act::Delete(153), true),
+            Event::Settle(0),
+            Event::User(0, Act::MoveAnew(153, 163, 67), true),
+            Event::RestoreTree(1),
+        ],
+    });
+}
+
+#[test]
 fn a_message_renamed_while_a_run_deletes_it_and_moved_elsewhere_is_one_message() {
     kept(&Case {
         seed: 90_037_236,

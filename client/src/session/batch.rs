@@ -77,6 +77,14 @@ impl<F: Fs> Pair<F> {
                 } else {
                     self.begun.settle(&component.names);
                 }
+                let has_all = |side: Side| {
+                    let part = component.part(side);
+                    part.held.is_none() && !part.steps.is_empty() && done[side as usize].iter().all(|done| *done)
+                };
+                if Side::BOTH.into_iter().any(has_all) {
+                    // This host has both the base's bytes and those that were brought, be the other held for ever.
+                    self.begun.settle_given(&component.names);
+                }
                 steps_done += (done[0].len() + done[1].len()) as u64;
                 self.count(component, outcomes, progress.journal());
             }
@@ -93,12 +101,14 @@ impl<F: Fs> Pair<F> {
             self.mark_adopting(&plan, &mut changes, &|folder| !last || unhandled.contains(folder))?;
             self.commit(std::mem::take(&mut changes), peer)?;
             agreed.drain(..).for_each(|name| self.begun.settle(&[name]));
-            if last && unhandled.is_empty() && !self.ours.incomplete && !self.theirs.incomplete {
+            let all_seen = self.troubles.is_empty() && !self.ours.incomplete && !self.theirs.incomplete;
+            let over = last && unhandled.is_empty() && all_seen && !self.begun.is_empty();
+            if over {
                 // Both hosts are as the base says, whatever was brought.
                 self.begun = Begun::default();
-                self.local.begun_is_over();
             }
             self.note_unsure()?;
+            self.local.begun_is_over(over);
             // What was settled now has a newer base than the one that the note was for.
             let mut begun = Begun::default();
             begun.still_after(&std::mem::take(&mut self.begun));

@@ -16,6 +16,9 @@ use crate::root::{FolderDirs, Identity, Root, if_there};
 use crate::scan::{Committed, Depth, Look, Scanner};
 use crate::store::{Meta, StoreError};
 
+/// As many new messages are synced one by one where no commit wants it.
+const SYNCED_ALONE: usize = 1000;
+
 /// A directory below a root and all between the two.
 fn with_those_above(local: &Folder) -> Vec<Folder> {
     let parts: Vec<&[u8]> = local.components().collect();
@@ -63,10 +66,19 @@ impl<F: Fs> RootRun<F> {
     }
 
     /// Makes durable what a look read that no base has, where no commit followed: the cache would count on bytes that a power
-    /// cut may take, and leave their stamps.
+    /// cut may take, and leave their stamps. Where files are synced one by one, many are left: that is what a run may find out then.
     fn sync_new(&self, root: &Root<F>) -> Result<(), Error> {
         let read = self.look.as_ref().is_some_and(|look| look.files_read > look.as_in_base.len() as u64);
-        if read && !seeded::is("what-is-in-no-base-is-durable") { self.make_durable(root) } else { Ok(()) }
+        if !read || seeded::is("what-is-in-no-base-is-durable") {
+            return Ok(());
+        }
+        let new: usize = self.delta.folders.values().map(|change| change.set.len()).sum();
+        if new > SYNCED_ALONE
+            && self.trusted_parts(root, self.look.as_ref()).context("look at", root.shown_root())?.is_none()
+        {
+            return Ok(());
+        }
+        self.make_durable(root)
     }
 
     /// Syncs the directories that hold a folder's messages.
@@ -180,7 +192,7 @@ impl<F: Fs> RootRun<F> {
     pub fn commit(&mut self, id: BaseId) -> Result<(), RunError> {
         self.store.commit(id)?;
         self.committed = true;
-        self.begun_is_over |= std::mem::take(&mut self.begun);
+        self.begun_is_committed |= std::mem::take(&mut self.begun);
         Ok(())
     }
 

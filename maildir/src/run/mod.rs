@@ -122,7 +122,9 @@ pub struct RootRun<F: Fs> {
     committed: bool,
     /// There is a note of what a batch brings, and the batch is not committed.
     begun: bool,
-    /// There is such a note of a batch that was committed.
+    /// There is such a note of a batch that was committed, and what of it is in no base yet may not be noted anew.
+    begun_is_committed: bool,
+    /// There is such a note that says nothing any more.
     begun_is_over: bool,
     /// The hosts came to different bases, so nothing of this run's look is kept.
     distrusted: bool,
@@ -187,6 +189,7 @@ impl<F: Fs> RootRun<F> {
             dealt: 0,
             committed: false,
             begun: false,
+            begun_is_committed: false,
             begun_is_over: false,
             distrusted: false,
             root_lock: None,
@@ -467,10 +470,11 @@ impl<F: Fs> RootRun<F> {
         Ok(self.store.note_begun(brings)?)
     }
 
-    /// What was noted so far says nothing any more, and goes with the end of the run: all is agreed on.
-    pub fn begun_is_over(&mut self) {
-        self.begun = false;
-        self.begun_is_over = true;
+    /// Lets the note of what was committed go with the end of the run: what of it is in no base yet was noted anew. With
+    /// `all`, nothing was to be noted, be there a commit or not.
+    pub fn begun_is_over(&mut self, all: bool) {
+        self.begun_is_over |= std::mem::take(&mut self.begun_is_committed) | all;
+        self.begun &= !all;
     }
 
     /// What a run that was cut was bringing.

@@ -104,6 +104,7 @@ fn the_note_of_a_batch_that_was_cut_outlives_the_commit_of_an_earlier_one() {
     run.note_begun(&noted).expect("notes");
     let id = run.prepare(2, &Delta::default()).expect("prepares");
     run.commit(id).expect("commits");
+    run.begun_is_over(false);
     run.finish(Depth::Quick);
     let left = std::fs::read_dir(world.temp.path().join(".smd/state/peer")).expect("lists");
     assert!(!left.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(".begun")));

@@ -126,6 +126,12 @@ impl Begun {
                         self.changed[side as usize].entry(name.clone()).or_default().insert(bytes.content);
                     }
                 }
+                // Of two versions, one goes on under a new name here, and the other takes its old one.
+                Step::Put { to, bytes, .. } if wanted(side, at) && present.entry(to).is_some() => {
+                    if input.base.entry(to).is_some_and(|base| base.content != bytes.content) {
+                        self.changed[side as usize].entry(to.clone()).or_default().insert(bytes.content);
+                    }
+                }
                 _ => {}
             }
         }
@@ -166,6 +172,13 @@ impl Begun {
     pub fn settle(&mut self, names: &[Name]) {
         for name in names {
             self.alone.iter_mut().chain([&mut self.merged]).for_each(|part| drop(part.remove(name)));
+        }
+        self.settle_given(names);
+    }
+
+    /// Leaves out which bytes messages of these names were to be given.
+    pub fn settle_given(&mut self, names: &[Name]) {
+        for name in names {
             self.changed.iter_mut().for_each(|changed| drop(changed.remove(name)));
         }
     }

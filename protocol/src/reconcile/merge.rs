@@ -96,7 +96,7 @@ pub(super) fn set_goal(
                 || (left.entry.content != base.entry.content
                     && !damaged(base, &left)
                     && !seeded::is("delete-beats-edit"))
-                || begun.gave_others(absent, message);
+                || (begun.gave_others(absent, message) && !damaged(base, &left));
             message.goal = saved.then(|| goal(&left));
             return None;
         }

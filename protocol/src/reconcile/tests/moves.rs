@@ -167,6 +167,11 @@ fn bytes_that_a_cut_run_brought_and_that_were_filed_delete_nothing_to_which_the_
         "theirs: put ~g.c cur S g c from wire
          ours: put x cur S h b from wire",
     );
+    // A message without bytes is none to go back to.
+    check(
+        "bot a/\n b x cur S h b\n t x cur S 0 0\n o a/x cur S g c\n N x cur S g c",
+        "theirs: put a/x cur S g c from wire\ntheirs: delete x",
+    );
     // Without such a note it is a delete.
     check("bot a/\n bt x cur S h b\n o a/y cur S g c", "theirs: put a/y cur S g c from wire\ntheirs: delete x");
     check("bt x cur S h b\n N y cur S g c", "theirs: delete x");
@@ -191,6 +196,19 @@ fn bytes_that_a_cut_run_brought_are_no_edit_when_both_hosts_had_steps() {
     );
     // What the other host was to be given is an edit here.
     check("bt x cur S h b\n o x cur S g c\n n x cur S g c\n G x cur S g c", "theirs: replace x cur S g c from wire");
+}
+
+#[test]
+fn a_backup_that_has_other_bytes_where_the_other_host_moved_a_message_is_no_edit_of_it() {
+    check(
+        "b z/x cur S h b\n bot a/\n o a/y cur S g c\n t a/y cur S h b\n ! put-back ours a",
+        "ours: move a/y to a/~g.c cur S
+         ours: put a/y cur S h b from wire
+         theirs: put a/~g.c cur S g c from wire
+         agreed: z/ gone
+         note: kept both: a/y and a/~g.c
+         note: returned to theirs: a/~g.c",
+    );
 }
 
 #[test]
