@@ -100,14 +100,33 @@ fn the_note_of_a_batch_that_was_cut_outlives_the_commit_of_an_earlier_one() {
     let (mut run, _) = world.run();
     let begun = run.begun().expect("reads");
     assert_eq!(begun, noted);
-    // And goes when its own batch is committed.
+    let there = || {
+        let mut left = std::fs::read_dir(world.temp.path().join(".smd/state/peer")).expect("lists").flatten();
+        left.any(|entry| entry.file_name().to_string_lossy().ends_with(".begun"))
+    };
+    // Nor does it go with its own batch when the link broke before what is in no base yet was noted anew.
     run.note_begun(&noted).expect("notes");
     let id = run.prepare(2, &Delta::default()).expect("prepares");
     run.commit(id).expect("commits");
+    run.finish(Depth::Quick);
+    drop(run);
+    assert!(there());
+    let (mut run, _) = world.run();
+    run.note_begun(&noted).expect("notes");
+    let id = run.prepare(3, &Delta::default()).expect("prepares");
+    run.commit(id).expect("commits");
     run.begun_is_over(false);
     run.finish(Depth::Quick);
-    let left = std::fs::read_dir(world.temp.path().join(".smd/state/peer")).expect("lists");
-    assert!(!left.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(".begun")));
+    drop(run);
+    assert!(!there());
+    // Where all is agreed on, it goes without a commit.
+    for all in [false, true] {
+        let (mut run, _) = world.run();
+        run.note_begun(&noted).expect("notes");
+        run.begun_is_over(all);
+        run.finish(Depth::Quick);
+        assert_eq!(there(), !all);
+    }
 }
 
 #[test]
