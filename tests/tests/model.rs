@@ -724,6 +724,27 @@ fn a_message_that_moves_to_a_name_under_which_a_backup_has_another_is_not_lost()
 }
 
 #[test]
+fn a_message_that_moves_to_a_name_under_which_a_backup_has_its_older_header_is_not_lost() {
+    kept(&Case {
+        seed: 198_044_397,
+        clients: 1,
+        habit: Habit::Few,
+        disk: 0,
+        events: vec![
+            Event::User(0, Act::Deliver(49, 189, 54, 142), true),
+            Event::User(0, Act::MoveAnew(66, 91, 202), true),
+            Event::Settle(0),
+            Event::User(0, Act::EditHeader(74, 20), true),
+            Event::User(0, Act::MoveAnew(58, 188, 46), true),
+            Event::Keep(1),
+            run(Way::Sync, Mishap::None),
+            Event::User(0, Act::MoveAnew(253, 124, 50), true),
+            Event::RestoreTree(1),
+        ],
+    });
+}
+
+#[test]
 fn a_message_renamed_while_a_run_deletes_it_and_moved_elsewhere_is_one_message() {
     kept(&Case {
         seed: 90_037_236,

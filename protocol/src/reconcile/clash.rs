@@ -33,7 +33,7 @@ pub(super) fn settle(
         let mut claimants = claimants.into_iter();
         let Some(mut keeper) = claimants.next() else { continue };
         for other in claimants {
-            match unite(keeper, other) {
+            match unite(input, keeper, other) {
                 (one, None) => keeper = one,
                 (one, Some(client)) => {
                     keeper = one;
@@ -53,7 +53,7 @@ pub(super) fn settle(
             let Some(stays) = client.theirs.first().map(|at| at.name.clone()) else { continue };
             client.goal = Some(super::Goal { name: stays.clone(), ..goal });
             let (one, out) = match claimed.remove(&stays) {
-                Some(other) => unite(client, other),
+                Some(other) => unite(input, client, other),
                 None => (client, None),
             };
             displaced.extend(out);
@@ -92,14 +92,14 @@ fn rank(message: &Message, name: &Name) -> u8 {
 }
 
 /// Makes one message of two that want one name, or gives the client's back as the one to be renamed.
-fn unite(keeper: Message, other: Message) -> (Message, Option<Message>) {
+fn unite(input: &Input<'_>, keeper: Message, other: Message) -> (Message, Option<Message>) {
     let (Some(a), Some(b)) = (&keeper.goal, &other.goal) else { return (keeper, Some(other)) };
     if a.content == b.content {
         return (absorb(keeper, other), None);
     }
     if a.content.body == b.content.body {
         for (moved, edited) in [(&keeper, &other), (&other, &keeper)] {
-            if let Some(one) = moved_and_edited(moved, edited) {
+            if let Some(one) = moved_and_edited(input, moved, edited) {
                 return (one, None);
             }
         }
@@ -108,16 +108,19 @@ fn unite(keeper: Message, other: Message) -> (Message, Option<Message>) {
 }
 
 /// One message out of a move by one host and an edited newcomer of the other, which no longer has the moved one.
-fn moved_and_edited(moved: &Message, edited: &Message) -> Option<Message> {
+fn moved_and_edited(input: &Input<'_>, moved: &Message, edited: &Message) -> Option<Message> {
     let base = moved.base.as_ref()?;
     if edited.base.is_some() {
         return None;
     }
-    let side = match (&edited.ours[..], &edited.theirs[..]) {
-        ([_], []) => Side::Ours,
-        ([], [_]) => Side::Theirs,
+    let (side, newcomer) = match (&edited.ours[..], &edited.theirs[..]) {
+        ([one], []) => (Side::Ours, one),
+        ([], [one]) => (Side::Theirs, one),
         _ => return None,
     };
+    if input.put_back(side, &newcomer.name) && !seeded::is("an-older-header-is-an-edit") {
+        return None;
+    }
     let [there] = moved.at(side.other()) else { return None };
     if !moved.at(side).is_empty() || there.name == base.name || there.entry.content != base.entry.content {
         return None;

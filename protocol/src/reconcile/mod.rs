@@ -158,6 +158,11 @@ impl<'a> Input<'a> {
         Present { base: self.base, delta: &self.host(side).delta }
     }
 
+    /// Whether a host's folder was put back from a backup: what is new there is older than it seems, and no edit.
+    fn put_back(&self, side: Side, name: &Name) -> bool {
+        self.host(side).put_back.contains(&name.folder)
+    }
+
     /// Whether a message in this folder that has no base entry is matched as an adopt does.
     fn adopts(&self, folder: &Folder) -> bool {
         self.adopt

@@ -144,8 +144,7 @@ fn edited(input: &Input<'_>, messages: &[Message], side: Side, new: &News, moved
         }
         if let Some(place) = moved_there.get(&index) {
             // What a backup put under that name is no edit of it.
-            let older =
-                input.host(side).put_back.contains(&place.folder) && !seeded::is("older-bytes-are-moved-and-edited");
+            let older = input.put_back(side, place) && !seeded::is("older-bytes-are-moved-and-edited");
             if new.contains_key(place) && !older && used.insert(place.clone()) {
                 found.insert(index, place.clone());
             }

@@ -212,6 +212,19 @@ fn a_backup_that_has_other_bytes_where_the_other_host_moved_a_message_is_no_edit
 }
 
 #[test]
+fn an_older_header_that_a_backup_has_where_the_other_host_moved_a_message_is_no_edit_of_it() {
+    check(
+        "b z/x cur S h b\n bot a/\n o a/x cur S g b\n t a/x cur S h b\n ! put-back ours a",
+        "ours: move a/x to a/~g.b cur S
+         ours: put a/x cur S h b from body a/x
+         theirs: put a/~g.b cur S g b from body a/x
+         agreed: z/ gone
+         note: kept both: a/x and a/~g.b
+         note: returned to theirs: a/~g.b",
+    );
+}
+
+#[test]
 fn moved_and_edited_is_no_guess_when_two_names_fit() {
     check(
         "b x cur S h b\n o y cur S h c\n o z cur S h c\n t x cur S h c",

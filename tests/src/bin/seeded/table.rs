@@ -209,6 +209,8 @@ pub(super) const TABLE: &[Seed] = &[
         unit(PROTOCOL, "reconcile::tests::moves::bytes_that_a_cut_run_brought_replace_nothing_that_moved_there")),
     seed("older-bytes-are-moved-and-edited", 4, "a message moves to a name under which a backup has another, and is replaced by that on both hosts",
         unit(PROTOCOL, "reconcile::tests::moves::a_backup_that_has_other_bytes_where_the_other_host_moved_a_message_is_no_edit_of_it")),
+    seed("an-older-header-is-an-edit", 4, "a message moves to a name under which a backup has it with an older header, and is replaced by that on both hosts",
+        unit(PROTOCOL, "reconcile::tests::moves::an_older_header_that_a_backup_has_where_the_other_host_moved_a_message_is_no_edit_of_it")),
     seed("brought-bytes-were-the-old-ones", 1, "bytes that a cut run brought are filed, and the other host's user goes back to the old ones: they are deleted",
         unit(PROTOCOL, "reconcile::tests::moves::bytes_that_a_cut_run_brought_and_that_were_filed_delete_nothing_to_which_the_other_host_went_back")),
     seed("forgets-moved-and-edited", 3, "a run that was cut leaves two copies of a message that was moved here and edited there",
