@@ -127,10 +127,12 @@ impl Begun {
                     }
                 }
                 // Of two versions, one goes on under a new name here, and the other takes its old one.
-                Step::Put { to, bytes, .. } if wanted(side, at) && present.entry(to).is_some() => {
-                    if input.base.entry(to).is_some_and(|base| base.content != bytes.content) {
-                        self.changed[side as usize].entry(to.clone()).or_default().insert(bytes.content);
-                    }
+                Step::Put { to, bytes, .. }
+                    if wanted(side, at)
+                        && present.entry(to).is_some()
+                        && input.base.entry(to).is_some_and(|base| base.content != bytes.content) =>
+                {
+                    self.changed[side as usize].entry(to.clone()).or_default().insert(bytes.content);
                 }
                 _ => {}
             }
