@@ -100,9 +100,9 @@ impl<F: Fs> Pair<F> {
             self.unsure = unsure;
             self.mark_adopting(&plan, &mut changes, &|folder| !last || unhandled.contains(folder))?;
             self.commit(std::mem::take(&mut changes), peer)?;
-            agreed.drain(..).for_each(|name| self.begun.settle(&[name]));
+            self.begun.settle(&std::mem::take(&mut agreed));
             let all_seen = self.troubles.is_empty() && !self.ours.incomplete && !self.theirs.incomplete;
-            let over = last && unhandled.is_empty() && all_seen && !self.begun.is_empty();
+            let over = last && unhandled.is_empty() && self.unsure.is_empty() && all_seen && !self.begun.is_empty();
             if over {
                 // Both hosts are as the base says, whatever was brought.
                 self.begun = Begun::default();

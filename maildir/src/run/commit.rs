@@ -66,7 +66,8 @@ impl<F: Fs> RootRun<F> {
     }
 
     /// Makes durable what a look read that no base has, where no commit followed: the cache would count on bytes that a power
-    /// cut may take, and leave their stamps. Where files are synced one by one, many are left: that is what a run may find out then.
+    /// cut may take, and leave their stamps. Where files are synced one by one and these are many, it is left out: the run after a
+    /// power cut fails once then, and the next reads them again.
     fn sync_new(&self, root: &Root<F>) -> Result<(), Error> {
         let read = self.look.as_ref().is_some_and(|look| look.files_read > look.as_in_base.len() as u64);
         if !read || seeded::is("what-is-in-no-base-is-durable") {
@@ -192,7 +193,7 @@ impl<F: Fs> RootRun<F> {
     pub fn commit(&mut self, id: BaseId) -> Result<(), RunError> {
         self.store.commit(id)?;
         self.committed = true;
-        self.begun_is_committed |= std::mem::take(&mut self.begun);
+        self.begun_is_committed();
         Ok(())
     }
 
@@ -258,13 +259,7 @@ impl<F: Fs> RootRun<F> {
             }
             return;
         }
-        // Not the note of a later batch that was cut: the next run needs it.
-        if self.begun_is_over
-            && !self.begun
-            && let Err(error) = self.store.drop_begun()
-        {
-            tracing::warn!(%error, "a note that says nothing any more stays");
-        }
+        self.drop_begun();
         if let Err(error) = self.note_excludes() {
             tracing::warn!(%error, "the excludes were not noted");
         }

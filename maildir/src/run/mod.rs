@@ -17,7 +17,6 @@ use std::sync::Arc;
 
 use smd_protocol::delta::Present;
 use smd_protocol::pack::{self, Part};
-use smd_protocol::reconcile::Begun;
 use smd_protocol::{BaseId, Delta, Digest, Folder, Name, Outcome, Presence, Section, Snapshot, Step, seeded};
 
 use crate::apply::{Applier, Change, open_message};
@@ -34,6 +33,7 @@ use crate::scan::{Depth, Look};
 use crate::store::{Ids, Store, StoreError};
 use crate::watch::Ground;
 
+mod begun;
 mod commit;
 mod left_out;
 mod looked;
@@ -44,6 +44,7 @@ mod rights;
 #[cfg(test)]
 mod tests;
 
+use begun::Noted;
 pub use looked::Looked;
 
 /// Why a run cannot go on in a root.
@@ -120,12 +121,8 @@ pub struct RootRun<F: Fs> {
     restored: u64,
     dealt: u64,
     committed: bool,
-    /// There is a note of what a batch brings, and the batch is not committed.
-    begun: bool,
-    /// There is such a note of a batch that was committed, and what of it is in no base yet may not be noted anew.
-    begun_is_committed: bool,
-    /// There is such a note that says nothing any more.
-    begun_is_over: bool,
+    /// What became of the note of what a batch brings.
+    begun: Noted,
     /// The hosts came to different bases, so nothing of this run's look is kept.
     distrusted: bool,
     /// Held to the end of the run, so last: fields are dropped in order.
@@ -188,9 +185,7 @@ impl<F: Fs> RootRun<F> {
             restored: 0,
             dealt: 0,
             committed: false,
-            begun: false,
-            begun_is_committed: false,
-            begun_is_over: false,
+            begun: Noted::default(),
             distrusted: false,
             root_lock: None,
             _state_lock: state_lock,
@@ -459,30 +454,6 @@ impl<F: Fs> RootRun<F> {
             self.restored += fresh.len() as u64;
         }
         Ok(())
-    }
-
-    /// Notes what the next batch brings to either host, in case the run is cut before its commit.
-    ///
-    /// # Errors
-    /// When the note cannot be written.
-    pub fn note_begun(&mut self, brings: &Begun) -> Result<(), RunError> {
-        self.begun = true;
-        Ok(self.store.note_begun(brings)?)
-    }
-
-    /// Lets the note of what was committed go with the end of the run: what of it is in no base yet was noted anew. With
-    /// `all`, nothing was to be noted, be there a commit or not.
-    pub fn begun_is_over(&mut self, all: bool) {
-        self.begun_is_over |= std::mem::take(&mut self.begun_is_committed) | all;
-        self.begun &= !all;
-    }
-
-    /// What a run that was cut was bringing.
-    ///
-    /// # Errors
-    /// When its note cannot be read.
-    pub fn begun(&self) -> Result<Begun, RunError> {
-        Ok(self.store.begun()?)
     }
 
     /// The batch's applier, for contents that come in.

@@ -1,5 +1,7 @@
 //! Runs of one root at one host, as a session drives them.
 
+use smd_protocol::reconcile::Begun;
+
 use super::*;
 use crate::fs::Disk;
 use crate::home::Access;
@@ -104,7 +106,9 @@ fn the_note_of_a_batch_that_was_cut_outlives_the_commit_of_an_earlier_one() {
         let mut left = std::fs::read_dir(world.temp.path().join(".smd/state/peer")).expect("lists").flatten();
         left.any(|entry| entry.file_name().to_string_lossy().ends_with(".begun"))
     };
-    // Nor does it go with its own batch when the link broke before what is in no base yet was noted anew.
+    // Nor does it go with its own batch when the link broke before what is in no base yet was noted anew, be an earlier one over.
+    run.note_begun(&noted).expect("notes");
+    run.begun_is_over(true);
     run.note_begun(&noted).expect("notes");
     let id = run.prepare(2, &Delta::default()).expect("prepares");
     run.commit(id).expect("commits");
