@@ -23,6 +23,7 @@ INSTALL_DATA = $(INSTALL) -m 644
 CARGO = cargo
 CARGO_TARGET_DIR ?= target
 built = $(CARGO_TARGET_DIR)/release
+tested = $(abspath $(CARGO_TARGET_DIR)/debug)
 
 # A test compares this list with the programs that the crates define, and `make install` with the package.
 PROGRAMS = smd-sync smd-pull smd-push smd-loop smd-server smd-check-conf smd-translate smd-undo smd-verify \
@@ -77,4 +78,22 @@ deb: all
 	$(CARGO) deb --no-build --locked -p smd-client
 	@ls $(CARGO_TARGET_DIR)/debian/*.deb
 
-.PHONY: all install uninstall deb
+# The quick tier, before every commit: fmt, clippy, unit tests, kept cases, one whole-program test of each kind (`.config/
+# nextest.toml` lists them). `.ci/run` is the full tier. Without cargo-nextest a few modules stand for the list.
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) build --workspace --bins --locked
+	if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		SMD_TEST_BIN_DIR=$(tested) $(CARGO) nextest run --workspace --locked --profile quick; \
+	else \
+		SMD_TEST_BIN_DIR=$(tested) $(CARGO) test --workspace --locked --lib --bins && \
+		SMD_TEST_BIN_DIR=$(tested) SMD_MODEL_SEQUENCES=500 $(CARGO) test -p smd-tests --locked --test main -- \
+			model:: merge:: sample:: log:: hazards::named; fi
+
+# For hours: random sequences of users, runs and faults, from a seed that was not played before.
+SOAK = 1h
+soak:
+	$(CARGO) run --release --locked -p smd-tests --bin soak -- $(SOAK) $$(date +%s)000
+
+.PHONY: all install uninstall deb check soak

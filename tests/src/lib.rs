@@ -27,6 +27,7 @@ pub mod outcome;
 pub mod populate;
 pub mod processes;
 pub mod programs;
+pub mod ram;
 pub mod rng;
 pub mod room;
 pub mod sshd;

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::outcome::Outcome;
 use crate::programs;
+use crate::ram;
 use crate::sshd::Sshd;
 use crate::tree;
 
@@ -61,23 +62,23 @@ pub struct World {
 }
 
 impl World {
-    /// Two hosts, `laptop` and `office`; laptop is the client of [`World::sync`] and its like.
+    /// Two hosts, `laptop` and `office`; laptop is the client of [`World::sync`] and its like. In memory, where this machine
+    /// has room for it ([`ram`]).
     #[track_caller]
     pub fn new(link: Link) -> Self {
         Self::with_hosts(link, &["laptop", "office"])
     }
 
-    /// Hosts with these names; the last is the server, the others its clients.
+    /// Hosts with these names, in memory as in [`World::new`]; the last is the server, the others its clients.
     #[track_caller]
     pub fn with_hosts(link: Link, names: &[&str]) -> Self {
-        Self::within(tempfile::tempdir().expect("a temporary directory can be made"), link, names)
+        Self::within(ram::tempdir(), link, names)
     }
 
-    /// Two hosts on a file system in memory, where syncs cost nothing, if this machine has one: for tests of many runs.
+    /// Two hosts on a disk: for tests of what is durable, of programs that are killed, and of mail programs that never rest.
     #[track_caller]
-    pub fn in_memory(link: Link) -> Self {
-        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
-        Self::within(dir.expect("a temporary directory can be made"), link, &["laptop", "office"])
+    pub fn on_disk(link: Link) -> Self {
+        Self::within(ram::disk(), link, &["laptop", "office"])
     }
 
     #[track_caller]

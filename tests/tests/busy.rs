@@ -105,7 +105,7 @@ fn outcome_counts(outcomes: &[Outcome]) -> String {
 
 #[test]
 fn nothing_is_lost_doubled_or_revived_while_mail_programs_never_rest() {
-    let world = World::new(Link::Rsh);
+    let world = World::on_disk(Link::Rsh);
     let rng = Rng::from_env_or(99);
     let (here, there) = (world.client().maildir(), world.server().maildir());
     let all = residents(&there);

@@ -46,7 +46,7 @@ fn named(maildir: &Path, name: &str) -> Vec<PathBuf> {
 #[track_caller]
 fn filed_after(cuts: usize, at_server: bool) {
     require_strace();
-    let world = World::in_memory(Link::Local);
+    let world = World::new(Link::Local);
     for dir in ["cur", "new", "tmp"] {
         fs::create_dir_all(world.client().maildir().join(".Filed").join(dir)).expect("a folder can be made");
     }

@@ -273,7 +273,7 @@ const SIZES: [usize; 6] = [1, 12, 2, 1, 16, 1];
 #[test]
 fn both_hosts_of_a_run_make_things_durable_in_order() {
     require_strace();
-    let world = World::new(Link::Local);
+    let world = World::on_disk(Link::Local);
     let mut story = Story::begin(&world, 120, 6, Rng::from_env_or(61));
     let log = world.dir().join("strace.log");
     let mut seen = [Seen::default(), Seen::default()];
@@ -296,7 +296,7 @@ fn both_hosts_of_a_run_make_things_durable_in_order() {
 #[test]
 fn a_server_under_a_remote_shell_makes_things_durable_in_order() {
     require_strace();
-    let world = World::new(Link::Rsh);
+    let world = World::on_disk(Link::Rsh);
     let mut story = Story::begin(&world, 120, 6, Rng::from_env_or(62));
     let log = world.dir().join("strace.log");
     let before = format!("exec strace {} -o '{}'", OPTIONS.join(" "), log.display());

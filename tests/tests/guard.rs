@@ -135,78 +135,136 @@ fn delete(world: &World, end: End, count: usize) {
 
 // ---- The root ----
 
-#[test]
-fn a_root_that_is_missing_or_emptied_or_another_directory_stops_everything_at_either_end_and_has_three_ways_out() {
-    let cases =
-        [("missing", "is missing", 0), ("emptied", "has no folder left", 0), ("another", "is another directory", 9)];
-    for end in End::BOTH {
-        for way in Way::ALL {
-            for (case, why, others) in cases {
-                let world = agreed(30);
-                let (root, aside) = (end.root(&world), world.dir().join("aside"));
-                copy(&root, &aside);
-                let entries: Vec<PathBuf> =
-                    fs::read_dir(&root).expect("the root").map(|entry| entry.expect("an entry").path()).collect();
-                match case {
-                    "missing" => fs::rename(&root, world.dir().join("gone")).expect("the root can be moved away"),
-                    "emptied" => entries.iter().for_each(|path| fs::remove_dir_all(path).expect("a folder can go")),
-                    _ => {
-                        fs::rename(&root, world.dir().join("gone")).expect("the root can be moved away");
-                        populate::populate(&root, "other", Spec::plain(9, 3), &mut Rng::from_env_or(5));
-                    }
-                }
-                assert_stops(&world, end, why);
-                let missing = !root.exists();
-                assert_eq!(missing, case == "missing", "no root is made where a disk may be missing");
+/// What may have become of a root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    Missing,
+    Emptied,
+    /// Another Maildir of 9 messages is in its place.
+    Another,
+}
 
-                let expected = match way {
-                    Way::Restored => {
-                        match case {
-                            "emptied" => copy(&aside.join("."), &root),
-                            _ => {
-                                let _missing = fs::remove_dir_all(&root);
-                                fs::rename(world.dir().join("gone"), &root).expect("the root can be moved back");
-                            }
-                        }
-                        30
-                    }
-                    Way::Meant => others,
-                    Way::Adopted => 30 + others,
-                };
-                let after = world.sync(way.options()).ok();
-                let lengths = trees(&world).map(|tree| tree.len());
-                assert_eq!(lengths, [expected; 2], "{case} at the {end:?}, {way:?}\n{after}");
-                if root.exists() {
-                    world.assert_equal();
-                }
-                assert_rests(&world);
-            }
+impl Loss {
+    /// What a stopped run says of it.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Missing => "is missing",
+            Self::Emptied => "has no folder left",
+            Self::Another => "is another directory",
         }
+    }
+
+    fn happens(self, root: &Path, gone: &Path) {
+        if self == Self::Emptied {
+            let entries = fs::read_dir(root).expect("the root").map(|entry| entry.expect("an entry").path());
+            return entries.for_each(|path| fs::remove_dir_all(path).expect("a folder can go"));
+        }
+        fs::rename(root, gone).expect("the root can be moved away");
+        if self == Self::Another {
+            populate::populate(root, "other", Spec::plain(9, 3), &mut Rng::from_env_or(5));
+        }
+    }
+
+    fn is_mended(self, root: &Path, gone: &Path, aside: &Path) {
+        if self == Self::Emptied {
+            return copy(&aside.join("."), root);
+        }
+        let _missing = fs::remove_dir_all(root);
+        fs::rename(gone, root).expect("the root can be moved back");
+    }
+}
+
+/// The loss stops every program, and each way out leads to equal trees.
+#[track_caller]
+fn assert_loss_has_three_ways_out(loss: Loss, end: End) {
+    for way in Way::ALL {
+        let world = agreed(30);
+        let (root, aside, gone) = (end.root(&world), world.dir().join("aside"), world.dir().join("gone"));
+        copy(&root, &aside);
+        loss.happens(&root, &gone);
+        assert_stops(&world, end, loss.reason());
+        assert_eq!(!root.exists(), loss == Loss::Missing, "no root is made where a disk may be missing");
+
+        let others = if loss == Loss::Another { 9 } else { 0 };
+        let expected = match way {
+            Way::Restored => {
+                loss.is_mended(&root, &gone, &aside);
+                30
+            }
+            Way::Meant => others,
+            Way::Adopted => 30 + others,
+        };
+        let after = world.sync(way.options()).ok();
+        let lengths = trees(&world).map(|tree| tree.len());
+        assert_eq!(lengths, [expected; 2], "{loss:?} at the {end:?}, {way:?}\n{after}");
+        if root.exists() {
+            world.assert_equal();
+        }
+        assert_rests(&world);
     }
 }
 
 #[test]
-fn mail_that_is_all_gone_from_folders_that_stayed_is_held_back_and_the_rest_is_done() {
-    for end in End::BOTH {
-        for way in Way::ALL {
-            let world = agreed(30);
-            let (root, aside) = (end.root(&world), world.dir().join("aside"));
-            copy(&root, &aside);
-            delete(&world, end, 30);
-            user(&world, end, "us").deliver("");
-            let stopped =
-                world.sync(&[]).exits(GUARD).says("30 of 30 messages").says("--allow-bulk-delete").says("--adopt");
-            let there = Tree::read(&end.other().root(&world)).len();
-            assert_eq!(there, 31, "nothing is deleted, and the new message arrives\n{stopped}");
-            if way == Way::Restored {
-                copy(&aside.join("."), &root);
-            }
-            world.sync(way.options()).ok();
-            world.assert_equal();
-            assert_eq!(Tree::read(&root).len(), if way == Way::Meant { 1 } else { 31 }, "{way:?}");
-            assert_rests(&world);
+fn a_root_that_is_missing_here_stops_everything_and_has_three_ways_out() {
+    assert_loss_has_three_ways_out(Loss::Missing, End::Client);
+}
+
+#[test]
+fn a_root_that_is_missing_there_stops_everything_and_has_three_ways_out() {
+    assert_loss_has_three_ways_out(Loss::Missing, End::Server);
+}
+
+#[test]
+fn a_root_that_was_emptied_here_stops_everything_and_has_three_ways_out() {
+    assert_loss_has_three_ways_out(Loss::Emptied, End::Client);
+}
+
+#[test]
+fn a_root_that_was_emptied_there_stops_everything_and_has_three_ways_out() {
+    assert_loss_has_three_ways_out(Loss::Emptied, End::Server);
+}
+
+#[test]
+fn another_directory_in_the_roots_place_here_stops_everything_and_has_three_ways_out() {
+    assert_loss_has_three_ways_out(Loss::Another, End::Client);
+}
+
+#[test]
+fn another_directory_in_the_roots_place_there_stops_everything_and_has_three_ways_out() {
+    assert_loss_has_three_ways_out(Loss::Another, End::Server);
+}
+
+/// All mail of this end is gone, its folders are not.
+#[track_caller]
+fn assert_gone_mail_is_held_back(end: End) {
+    for way in Way::ALL {
+        let world = agreed(30);
+        let (root, aside) = (end.root(&world), world.dir().join("aside"));
+        copy(&root, &aside);
+        delete(&world, end, 30);
+        user(&world, end, "us").deliver("");
+        let stopped =
+            world.sync(&[]).exits(GUARD).says("30 of 30 messages").says("--allow-bulk-delete").says("--adopt");
+        let there = Tree::read(&end.other().root(&world)).len();
+        assert_eq!(there, 31, "nothing is deleted, and the new message arrives\n{stopped}");
+        if way == Way::Restored {
+            copy(&aside.join("."), &root);
         }
+        world.sync(way.options()).ok();
+        world.assert_equal();
+        assert_eq!(Tree::read(&root).len(), if way == Way::Meant { 1 } else { 31 }, "{way:?}");
+        assert_rests(&world);
     }
+}
+
+#[test]
+fn mail_that_is_all_gone_here_from_folders_that_stayed_is_held_back_and_the_rest_is_done() {
+    assert_gone_mail_is_held_back(End::Client);
+}
+
+#[test]
+fn mail_that_is_all_gone_there_from_folders_that_stayed_is_held_back_and_the_rest_is_done() {
+    assert_gone_mail_is_held_back(End::Server);
 }
 
 #[test]
@@ -306,31 +364,43 @@ fn with_a_mounted_folder(end: End, folder: &str) -> (World, Disk) {
     (world, disk)
 }
 
+/// The disk of a folder of this end is not mounted.
+#[track_caller]
+fn assert_unmounted_folder_stops(end: End) {
+    for below in ["nothing", "a folder", "no mount point"] {
+        let (world, mut disk) = with_a_mounted_folder(end, "Disk");
+        let (at, elsewhere) = (end.root(&world).join("Disk"), world.dir().join("elsewhere"));
+        fs::create_dir(&elsewhere).expect("a directory");
+        disk.move_to(&elsewhere);
+        match below {
+            "a folder" => populate::make_folder(&end.root(&world), "Disk".as_ref()),
+            "no mount point" => fs::remove_dir(&at).expect("a mount point"),
+            _ => {}
+        }
+        assert_stops(&world, end, "Disk");
+        let _there = fs::remove_dir_all(&at);
+        fs::create_dir(&at).expect("a mount point");
+        disk.move_to(&at);
+        world.sync(&[]).ok();
+        world.assert_equal();
+        assert_eq!(Tree::read(&end.root(&world)).len(), 43, "{below}");
+    }
+}
+
 #[test]
-fn a_folder_whose_disk_is_not_mounted_stops_everything_however_few_messages_it_held() {
-    if !privately("a_folder_whose_disk_is_not_mounted_stops_everything_however_few_messages_it_held") {
+fn a_folder_whose_disk_is_not_mounted_here_stops_everything_however_few_messages_it_held() {
+    if !privately("a_folder_whose_disk_is_not_mounted_here_stops_everything_however_few_messages_it_held") {
         return;
     }
-    for end in End::BOTH {
-        for below in ["nothing", "a folder", "no mount point"] {
-            let (world, mut disk) = with_a_mounted_folder(end, "Disk");
-            let (at, elsewhere) = (end.root(&world).join("Disk"), world.dir().join("elsewhere"));
-            fs::create_dir(&elsewhere).expect("a directory");
-            disk.move_to(&elsewhere);
-            match below {
-                "a folder" => populate::make_folder(&end.root(&world), "Disk".as_ref()),
-                "no mount point" => fs::remove_dir(&at).expect("a mount point"),
-                _ => {}
-            }
-            assert_stops(&world, end, "Disk");
-            let _there = fs::remove_dir_all(&at);
-            fs::create_dir(&at).expect("a mount point");
-            disk.move_to(&at);
-            world.sync(&[]).ok();
-            world.assert_equal();
-            assert_eq!(Tree::read(&end.root(&world)).len(), 43, "{below}");
-        }
+    assert_unmounted_folder_stops(End::Client);
+}
+
+#[test]
+fn a_folder_whose_disk_is_not_mounted_there_stops_everything_however_few_messages_it_held() {
+    if !privately("a_folder_whose_disk_is_not_mounted_there_stops_everything_however_few_messages_it_held") {
+        return;
     }
+    assert_unmounted_folder_stops(End::Server);
 }
 
 #[test]
@@ -443,31 +513,40 @@ fn sync_without_rights(world: &World) -> Outcome {
     finish(&mut without_rights(&world.prepare("smd-sync", world.client(), &[])))
 }
 
-#[test]
-fn what_may_not_be_read_any_more_is_kept_on_both_hosts_and_reported() {
-    for end in End::BOTH {
-        for (what, mode) in [("", 0o000), ("Work", 0o000), ("Work/cur", 0o000), ("Work/cur", 0o600), (".", 0o600)] {
-            let world = agreed(40);
-            let dir = end.root(&world).join(what);
-            fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).expect("rights can be taken");
-            let mut look = Command::new("ls");
-            look.arg("-l").arg(&dir).env("PATH", "/usr/bin:/bin");
-            let looked = finish(&mut without_rights(&look));
-            assert_ne!(looked.code, 0, "{} can be read all the same\n{looked}", dir.display());
+/// Rights are taken at this end.
+#[track_caller]
+fn assert_unreadable_is_kept(end: End) {
+    for (what, mode) in [("", 0o000), ("Work", 0o000), ("Work/cur", 0o000), ("Work/cur", 0o600), (".", 0o600)] {
+        let world = agreed(40);
+        let dir = end.root(&world).join(what);
+        fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).expect("rights can be taken");
+        let mut look = Command::new("ls");
+        look.arg("-l").arg(&dir).env("PATH", "/usr/bin:/bin");
+        let looked = finish(&mut without_rights(&look));
+        assert_ne!(looked.code, 0, "{} can be read all the same\n{looked}", dir.display());
 
-            let before = trees(&world);
-            let partly = sync_without_rights(&world).exits(PARTLY).says(host_said(&end.said(&world)));
-            assert_eq!(trees(&world), before, "{what} {mode:o}\n{partly}");
-            let gone = user(&world, end.other(), "other").list()[0].clone();
-            user(&world, end.other(), "other").delete(&gone);
-            sync_without_rights(&world).exits(PARTLY);
+        let before = trees(&world);
+        let partly = sync_without_rights(&world).exits(PARTLY).says(host_said(&end.said(&world)));
+        assert_eq!(trees(&world), before, "{what} {mode:o}\n{partly}");
+        let gone = user(&world, end.other(), "other").list()[0].clone();
+        user(&world, end.other(), "other").delete(&gone);
+        sync_without_rights(&world).exits(PARTLY);
 
-            fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("rights can be given");
-            world.sync(&[]).ok();
-            world.assert_equal();
-            assert_eq!(Tree::read(&end.root(&world)).len(), 39, "{what} {mode:o}");
-        }
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("rights can be given");
+        world.sync(&[]).ok();
+        world.assert_equal();
+        assert_eq!(Tree::read(&end.root(&world)).len(), 39, "{what} {mode:o}");
     }
+}
+
+#[test]
+fn what_may_not_be_read_here_any_more_is_kept_on_both_hosts_and_reported() {
+    assert_unreadable_is_kept(End::Client);
+}
+
+#[test]
+fn what_may_not_be_read_there_any_more_is_kept_on_both_hosts_and_reported() {
+    assert_unreadable_is_kept(End::Server);
 }
 
 // ---- How many are too many ----
@@ -548,33 +627,41 @@ fn configured(line: &str, deleted: usize) -> (World, Outcome) {
     (world, outcome)
 }
 
-#[test]
-fn max_delete_is_a_count_or_a_share_and_nothing_else_counts_then() {
-    let cases = [
-        ("MAX_DELETE=3", 3, false),
-        ("MAX_DELETE=3", 4, true),
-        ("MAX_DELETE=0", 1, true),
-        ("MAX_DELETE=30", 30, false),
-        ("MAX_DELETE=30", 31, true),
-        ("MAX_DELETE=10%", 4, false),
-        ("MAX_DELETE=10%", 5, true),
-        ("MAX_DELETE=", 20, false),
-        ("MAX_DELETE=", 21, true),
-        // All of it is asked about under any limit.
-        ("MAX_DELETE=1000", 40, true),
-        ("MAX_DELETE=100%", 39, false),
-        ("MAX_DELETE=100%", 40, true),
-    ];
-    for (line, deleted, trips) in cases {
-        let (world, outcome) = configured(line, deleted);
-        assert_eq!(outcome.code, if trips { GUARD } else { 0 }, "{line}, {deleted} deleted\n{outcome}");
-        let left = Tree::read(&world.server().maildir()).len();
-        assert_eq!(left, if trips { 40 } else { 40 - deleted }, "{line}\n{outcome}");
-        if trips {
-            finish(world.command("smd-sync", world.client()).arg("--allow-bulk-delete")).ok();
-        }
-        world.assert_equal();
+/// Whether a run under this limit holds so many deletions of 40 messages back.
+#[track_caller]
+fn assert_limit(line: &str, deleted: usize, trips: bool) {
+    let (world, outcome) = configured(line, deleted);
+    assert_eq!(outcome.code, if trips { GUARD } else { 0 }, "{line}, {deleted} deleted\n{outcome}");
+    let left = Tree::read(&world.server().maildir()).len();
+    assert_eq!(left, if trips { 40 } else { 40 - deleted }, "{line}\n{outcome}");
+    if trips {
+        finish(world.command("smd-sync", world.client()).arg("--allow-bulk-delete")).ok();
     }
+    world.assert_equal();
+}
+
+#[test]
+fn max_delete_may_be_a_count_and_nothing_else_counts_then() {
+    assert_limit("MAX_DELETE=3", 3, false);
+    assert_limit("MAX_DELETE=3", 4, true);
+    assert_limit("MAX_DELETE=0", 1, true);
+    assert_limit("MAX_DELETE=30", 30, false);
+    assert_limit("MAX_DELETE=30", 31, true);
+}
+
+#[test]
+fn max_delete_may_be_a_share_and_nothing_else_counts_then() {
+    assert_limit("MAX_DELETE=10%", 4, false);
+    assert_limit("MAX_DELETE=10%", 5, true);
+    assert_limit("MAX_DELETE=100%", 39, false);
+}
+
+#[test]
+fn an_empty_max_delete_is_none_and_all_mail_is_asked_about_under_any() {
+    assert_limit("MAX_DELETE=", 20, false);
+    assert_limit("MAX_DELETE=", 21, true);
+    assert_limit("MAX_DELETE=1000", 40, true);
+    assert_limit("MAX_DELETE=100%", 40, true);
 }
 
 // ---- Backups ----
@@ -646,20 +733,29 @@ impl Backup {
     }
 }
 
-#[test]
-fn a_tree_put_back_from_a_backup_is_given_back_its_newer_mail_by_every_client() {
-    for end in End::BOTH {
-        for how in ["in place", "as another directory"] {
-            let backup = backup(end);
-            let newer = Tree::read(&backup.world.server().maildir());
-            backup.put_back(end, how);
-            assert!(Tree::read(&end.root(&backup.world)).differences(&newer).len() > 8, "the backup is older");
-            let said = everywhere(&backup.world);
-            assert!(said[0].stderr.contains("put back from a backup"), "{how}\n{}", said[0]);
-            backup.assert_whole(&newer);
-            assert_rests(&backup.world);
-        }
+/// The tree of this end is put back.
+#[track_caller]
+fn assert_newer_mail_is_given_back(end: End) {
+    for how in ["in place", "as another directory"] {
+        let backup = backup(end);
+        let newer = Tree::read(&backup.world.server().maildir());
+        backup.put_back(end, how);
+        assert!(Tree::read(&end.root(&backup.world)).differences(&newer).len() > 8, "the backup is older");
+        let said = everywhere(&backup.world);
+        assert!(said[0].stderr.contains("put back from a backup"), "{how}\n{}", said[0]);
+        backup.assert_whole(&newer);
+        assert_rests(&backup.world);
     }
+}
+
+#[test]
+fn a_tree_put_back_here_from_a_backup_is_given_back_its_newer_mail_by_every_client() {
+    assert_newer_mail_is_given_back(End::Client);
+}
+
+#[test]
+fn a_tree_put_back_there_from_a_backup_is_given_back_its_newer_mail_by_every_client() {
+    assert_newer_mail_is_given_back(End::Server);
 }
 
 #[test]

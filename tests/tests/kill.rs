@@ -18,16 +18,16 @@ use smd_tests::rng::Rng;
 use smd_tests::story::{Picture, Progress, Story};
 use smd_tests::world::{Link, World, finish};
 
-/// Kills at random moments over a pipe, and over ssh.
-const RANDOM_LOCAL: usize = 90;
-const RANDOM_SSH: usize = 64;
-/// Kills at phases: at least so many phases are met at the client and at the server.
-const PHASES_CLIENT: usize = 75;
-const PHASES_SERVER: usize = 75;
-const _: () = assert!(RANDOM_LOCAL + RANDOM_SSH + PHASES_CLIENT + PHASES_SERVER >= 300 && RANDOM_SSH >= 60);
+/// Kills of one test at random moments: two over a pipe, four over ssh.
+const RANDOM_LOCAL: usize = 45;
+const RANDOM_SSH: usize = 16;
+/// Kills of one test at phases: two at the client, two at the server. So many phases are met at least.
+const PHASES: usize = 38;
+const _: () = assert!(2 * RANDOM_LOCAL + 4 * RANDOM_SSH + 4 * PHASES >= 300 && 4 * RANDOM_SSH >= 60);
 
-/// Calls that change or sync a file, all made by the main thread of either program.
-const CALLS: [&str; 8] = ["renameat2", "unlinkat", "fsync", "syncfs", "linkat", "write", "mkdirat", "openat"];
+/// Calls that change names, and calls that change or sync a file, all made by the main thread of either program.
+const NAME_CALLS: [&str; 4] = ["renameat2", "unlinkat", "linkat", "mkdirat"];
+const FILE_CALLS: [&str; 4] = ["fsync", "syncfs", "write", "openat"];
 
 const KILLED: i32 = 128 + 9;
 const LOST: i32 = 69;
@@ -106,7 +106,7 @@ impl Stage {
     #[track_caller]
     fn new(link: Link, seed: u64) -> Self {
         let rng = Rng::from_env_or(seed);
-        let world = World::in_memory(link);
+        let world = World::on_disk(link);
         let story = Story::begin(&world, 160, 7, rng.fork(1));
         let (pid_file, log) = (world.dir().join("server.pid"), world.dir().join("strace.log"));
         let (rng, tally, length) = (rng.fork(2), Tally::default(), Duration::ZERO);
@@ -249,9 +249,9 @@ impl Stage {
 
     /// Kills at each call of each kind, with growing steps where there are many.
     #[track_caller]
-    fn kill_at_every_call(&mut self, victim: Victim, least: usize) {
+    fn kill_at_every_call(&mut self, victim: Victim, calls: [&'static str; 4], least: usize) {
         let mut reached = Vec::new();
-        for call in CALLS {
+        for call in calls {
             let (mut nth, mut missed) = (1, 0);
             // How many calls a run makes depends on what there is to do.
             while missed < 3 {
@@ -288,36 +288,78 @@ fn pulse(dirs: &[PathBuf]) -> Vec<Option<SystemTime>> {
     dirs.iter().map(|dir| dir.metadata().and_then(|meta| meta.modified()).ok()).collect()
 }
 
-#[test]
-fn a_client_or_server_killed_at_random_over_a_pipe_costs_nothing() {
-    let mut stage = Stage::new(Link::Local, 1);
+#[track_caller]
+fn kill_over_a_pipe(seed: u64) {
+    let mut stage = Stage::new(Link::Local, seed);
     while stage.tally.kills() < RANDOM_LOCAL {
         stage.kill_at_random(&[Victim::Client, Victim::Server]);
     }
     stage.end(RANDOM_LOCAL);
 }
 
-#[test]
-fn a_client_or_server_or_ssh_killed_at_random_costs_nothing() {
-    let mut stage = Stage::new(Link::Ssh, 2);
+#[track_caller]
+fn kill_over_ssh(seed: u64) {
+    let mut stage = Stage::new(Link::Ssh, seed);
     while stage.tally.kills() < RANDOM_SSH {
         stage.kill_at_random(&[Victim::Client, Victim::Server, Victim::Ssh]);
     }
     stage.end(RANDOM_SSH);
 }
 
-#[test]
-fn a_client_killed_before_any_call_that_changes_a_file_costs_nothing() {
+#[track_caller]
+fn kill_at_calls(victim: Victim, calls: [&'static str; 4], seed: u64) {
     require_strace();
-    let mut stage = Stage::new(Link::Rsh, 3);
-    stage.kill_at_every_call(Victim::Client, PHASES_CLIENT);
-    stage.end(PHASES_CLIENT);
+    let mut stage = Stage::new(Link::Rsh, seed);
+    stage.kill_at_every_call(victim, calls, PHASES);
+    stage.end(PHASES);
 }
 
 #[test]
-fn a_server_killed_before_any_call_that_changes_a_file_costs_nothing() {
-    require_strace();
-    let mut stage = Stage::new(Link::Rsh, 4);
-    stage.kill_at_every_call(Victim::Server, PHASES_SERVER);
-    stage.end(PHASES_SERVER);
+fn a_client_or_server_killed_at_random_over_a_pipe_costs_nothing() {
+    kill_over_a_pipe(1);
+}
+
+#[test]
+fn a_client_or_server_killed_at_random_over_a_pipe_costs_nothing_in_another_story() {
+    kill_over_a_pipe(5);
+}
+
+#[test]
+fn a_client_or_server_or_ssh_killed_at_random_costs_nothing() {
+    kill_over_ssh(2);
+}
+
+#[test]
+fn a_client_or_server_or_ssh_killed_at_random_costs_nothing_in_a_second_story() {
+    kill_over_ssh(6);
+}
+
+#[test]
+fn a_client_or_server_or_ssh_killed_at_random_costs_nothing_in_a_third_story() {
+    kill_over_ssh(7);
+}
+
+#[test]
+fn a_client_or_server_or_ssh_killed_at_random_costs_nothing_in_a_fourth_story() {
+    kill_over_ssh(8);
+}
+
+#[test]
+fn a_client_killed_before_any_call_that_changes_a_name_costs_nothing() {
+    kill_at_calls(Victim::Client, NAME_CALLS, 3);
+}
+
+#[test]
+fn a_client_killed_before_any_call_that_changes_or_syncs_a_file_costs_nothing() {
+    kill_at_calls(Victim::Client, FILE_CALLS, 9);
+}
+
+#[test]
+fn a_server_killed_before_any_call_that_changes_a_name_costs_nothing() {
+    kill_at_calls(Victim::Server, NAME_CALLS, 4);
+}
+
+#[test]
+fn a_server_killed_before_any_call_that_changes_or_syncs_a_file_costs_nothing() {
+    kill_at_calls(Victim::Server, FILE_CALLS, 10);
 }

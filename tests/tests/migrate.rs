@@ -23,7 +23,7 @@ struct Move {
 impl Move {
     /// Two hosts that never met, and the config that the page gives.
     fn begin() -> Self {
-        let world = World::in_memory(Link::Rsh);
+        let world = World::new(Link::Rsh);
         let (mail, server) = (world.client().home.join("Mail"), world.server().maildir());
         let made = moving::make(&mail, &server, MESSAGES, &mut Rng::from_env_or(48));
         fs::create_dir_all(world.client().smd_home()).expect("a directory");

@@ -54,7 +54,7 @@ fn with_fields(root: &Path) -> usize {
 
 #[test]
 fn messages_become_what_they_were_without_the_field_and_come_back_with_it() {
-    let world = World::in_memory(Link::Rsh);
+    let world = World::new(Link::Rsh);
     let mut rng = Rng::from_env_or(41);
     let mail = world.client().maildir();
     populate::populate(&mail, "first", Spec { messages: 300, folders: 12, big: 3_000_000, odd: true }, &mut rng);
@@ -184,7 +184,7 @@ fn a_folder_of_a_known_root_is_stripped_alone_and_under_the_lock_of_that_root() 
 
 #[test]
 fn mail_programs_may_change_flags_and_move_messages_meanwhile() {
-    let world = World::in_memory(Link::Local);
+    let world = World::new(Link::Local);
     let mail = world.client().maildir();
     let mut rng = Rng::from_env_or(42);
     populate::populate(&mail, "first", Spec::plain(1_500, 3), &mut rng);
@@ -211,7 +211,7 @@ fn mail_programs_may_change_flags_and_move_messages_meanwhile() {
 
 #[test]
 fn a_run_that_was_killed_leaves_every_message_whole_and_the_next_goes_on() {
-    let world = World::in_memory(Link::Local);
+    let world = World::new(Link::Local);
     let mail = world.client().maildir();
     let mut rng = Rng::from_env_or(43);
     populate::populate(&mail, "first", Spec::plain(600, 3), &mut rng);

@@ -31,7 +31,7 @@ fn nodots(remote: &str) -> Option<String> {
 
 impl Pair {
     fn new(mode: &str, lines: &str) -> Self {
-        let world = World::in_memory(Link::Rsh);
+        let world = World::new(Link::Rsh);
         let rng = Rng::from_env_or(31);
         fs::create_dir_all(world.client().home.join("Mail")).expect("a root");
         let us = User::new(&world.client().home.join("Mail"), "us", rng.fork(1));

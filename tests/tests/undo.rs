@@ -384,7 +384,7 @@ fn what_a_run_that_was_cut_deleted_stays_when_it_was_brought_back() {
     const CUT: [&str; 7] =
         ["strace", "-o", "/dev/null", "-e", "trace=syncfs", "-e", "inject=syncfs:signal=KILL:when=1"];
     for at_server in [true, false] {
-        let world = World::in_memory(Link::Local);
+        let world = World::new(Link::Local);
         let rng = Rng::from_env_or(15);
         populate::populate(&world.server().maildir(), "first", Spec::plain(60, 3), &mut rng.fork(0));
         world.sync(&[]).ok();

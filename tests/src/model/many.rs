@@ -2,21 +2,31 @@
 //!
 //! Deliberately not here: how long or how many; the CI's test and the `soak` program say so.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
+
+use smd_protocol::seeded;
 
 use super::play::play_told;
 use super::{Case, Figures, play, shrink};
 
 thread_local! {
     static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+    static PLAYS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Keeps what a panic says, for the report, instead of printing it.
+/// Keeps what a panic says while this thread plays, for the report, instead of printing it. Other panics are printed as ever.
 pub fn catch_panics() {
-    std::panic::set_hook(Box::new(|panic| PANIC.set(panic.to_string())));
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let as_ever = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| match PLAYS.get() {
+            true => PANIC.set(panic.to_string()),
+            false => as_ever(panic),
+        }));
+    });
 }
 
 /// Plays a case; a panic of the code under test counts as a broken promise.
@@ -24,11 +34,21 @@ pub fn catch_panics() {
 /// # Errors
 /// The broken promise.
 pub fn play_safely(case: &Case) -> Result<Figures, String> {
-    catch_unwind(AssertUnwindSafe(|| play(case))).unwrap_or_else(|_| Err(format!("panic: {}", PANIC.take())))
+    quietly(|| play(case)).unwrap_or_else(|| Err(format!("panic: {}", PANIC.take())))
+}
+
+/// What `plays` gives; none where it panicked.
+fn quietly<T>(plays: impl FnOnce() -> T) -> Option<T> {
+    PLAYS.set(true);
+    let played = catch_unwind(AssertUnwindSafe(plays));
+    PLAYS.set(false);
+    played.ok()
 }
 
 /// After so many failures nothing more is played.
-const FAILURES: u64 = if cfg!(feature = "seeded") { 1 } else { 5 };
+fn failures() -> u64 {
+    if seeded::chosen().is_some() { 1 } else { 5 }
+}
 
 /// The first word of a broken promise.
 fn kind(broken: &str) -> String {
@@ -40,7 +60,7 @@ fn kind(broken: &str) -> String {
 pub fn report(case: &Case, broken: &str) -> String {
     let wanted = kind(broken);
     // One that was seeded is no riddle.
-    let short = if cfg!(feature = "seeded") {
+    let short = if seeded::chosen().is_some() {
         case.clone()
     } else {
         shrink(case, |shorter| play_safely(shorter).is_err_and(|broken| kind(&broken) == wanted))
@@ -48,15 +68,14 @@ pub fn report(case: &Case, broken: &str) -> String {
     let now = play_safely(&short).err().unwrap_or_default();
     let mut story = String::new();
     // Told again for those who look for the cause.
-    let _ = catch_unwind(AssertUnwindSafe(|| {
-        play_told(
-            &short,
-            Some(&mut |line| {
-                story.push_str(&line);
-                story.push('\n');
-            }),
-        )
-    }));
+    quietly(|| {
+        let mut tell = |line: String| {
+            story.push_str(&line);
+            story.push('\n');
+        };
+        // Its end was said above.
+        drop(play_told(&short, Some(&mut tell)));
+    });
     format!("seed {} broke a promise: {broken}\nshortened: {now}\n{short:?}\n{story}", case.seed)
 }
 
@@ -76,7 +95,7 @@ pub fn many(first: u64, enough: impl Fn(&Figures) -> bool + Sync, failed: impl F
             let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
             all.1 += u64::from(result.is_err());
             all.0.add(&result.unwrap_or(Figures { sequences: 1, ..Figures::default() }));
-            if enough(&all.0) || all.1 >= FAILURES {
+            if enough(&all.0) || all.1 >= failures() {
                 done.store(true, Ordering::Relaxed);
             }
         }

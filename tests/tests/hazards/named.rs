@@ -57,7 +57,7 @@ fn named<'a>(document: &str, text: &'a str) -> BTreeSet<(&'a str, &'a str)> {
 
 #[test]
 fn every_test_that_is_named_as_proof_exists() {
-    let table = read("tests/tests/hazards/main.rs");
+    let table = read("tests/tests/hazards/mod.rs");
     assert!(named("the table of hazards", &table).len() > 60);
     let safety = read("SAFETY.md");
     assert!(named("SAFETY.md", &safety).len() > 30);
@@ -66,7 +66,7 @@ fn every_test_that_is_named_as_proof_exists() {
 
 #[test]
 fn every_test_of_this_directory_is_a_proof_of_something() {
-    let table = read("tests/tests/hazards/main.rs");
+    let table = read("tests/tests/hazards/mod.rs");
     let all = named("the table of hazards", &table);
     for file in ["messages", "names", "runs"].map(|name| format!("tests/tests/hazards/{name}.rs")) {
         for test in tests(&read(&file)) {

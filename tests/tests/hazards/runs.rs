@@ -174,7 +174,7 @@ fn a_conflict_stops_nothing_and_asks_nobody() {
 
 #[test]
 fn a_dry_run_of_thousands_of_messages_fits_a_screen_and_shows_each_deletion() {
-    let world = World::in_memory(Link::Rsh);
+    let world = World::new(Link::Rsh);
     let rng = Rng::from_env_or(55);
     populate::populate(&world.server().maildir(), "first", Spec::plain(200, 4), &mut rng.fork(0));
     world.sync(&[]).ok();

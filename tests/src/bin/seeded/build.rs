@@ -1,7 +1,6 @@
 //! Programs and tests with the bugs in them, and the running of one test.
 //!
-//! They are built into the same directory as all others: what comes from elsewhere is built already, and only our own
-//! crates are built once more.
+//! They are those that `cargo test` builds, so nothing is built for the deliberate bugs alone.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,10 +22,19 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How much is shown of what an unexpected test said, in bytes.
 const SHOWN: usize = 4000;
 
+/// Where tests stand.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Kind {
+    /// Beside the code.
+    Beside,
+    /// In the binary of whole programs.
+    Whole,
+}
+
 /// What was built.
 pub(super) struct Build {
-    /// The tests by package and file, with the directory that they run in.
-    tests: HashMap<(String, Option<String>), (PathBuf, PathBuf)>,
+    /// The binaries of tests by package, those beside the code and those of whole programs, with the directory that they run in.
+    tests: HashMap<(String, Kind), (PathBuf, PathBuf)>,
     /// Where the programs are.
     programs: PathBuf,
 }
@@ -69,17 +77,11 @@ impl Build {
     /// Builds everything that the table needs.
     ///
     /// # Errors
-    /// When it cannot be built, or lacks a test.
+    /// When it cannot be built, or a binary of tests is missing.
     pub(super) fn make() -> Result<Self, String> {
         let mut build = Self { tests: HashMap::new(), programs: PathBuf::new() };
         build.cargo(&["build", "--bins"])?;
-        let mut files: Vec<&str> = TABLE.iter().filter_map(|seed| seed.test.file).collect();
-        files.sort_unstable();
-        files.dedup();
-        build.cargo(
-            &[&["test", "--no-run", "--lib"][..], &files.iter().flat_map(|f| ["--test", f]).collect::<Vec<_>>()]
-                .concat(),
-        )?;
+        build.cargo(&["test", "--no-run"])?;
         match TABLE.iter().find(|seed| build.test(&seed.test).is_none()) {
             Some(seed) => Err(format!("there is no such test: {}", seed.test)),
             None => Ok(build),
@@ -93,7 +95,7 @@ impl Build {
         let output = Command::new(cargo)
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .args(what)
-            .args(["--workspace", "--features", "seeded", "--locked", "--message-format=json-render-diagnostics"])
+            .args(["--workspace", "--locked", "--message-format=json-render-diagnostics"])
             .stderr(Stdio::inherit())
             .output()
             .map_err(|error| format!("cargo cannot be started: {error}"))?;
@@ -119,16 +121,15 @@ impl Build {
             (Some("bin"), Some(false)) if name == "smd-sync" => {
                 self.programs = path.parent().map(Path::to_path_buf).unwrap_or_default();
             }
-            (Some("lib"), Some(true)) => drop(self.tests.insert((package, None), (path.into(), dir.into()))),
-            (Some("test"), Some(true)) => {
-                self.tests.insert((package, Some(name.to_owned())), (path.into(), dir.into()));
-            }
+            (Some("lib"), Some(true)) => drop(self.tests.insert((package, Kind::Beside), (path.into(), dir.into()))),
+            (Some("test"), Some(true)) => drop(self.tests.insert((package, Kind::Whole), (path.into(), dir.into()))),
             _ => {}
         }
     }
 
     fn test(&self, test: &Test) -> Option<&(PathBuf, PathBuf)> {
-        self.tests.get(&(test.package.to_owned(), test.file.map(str::to_owned)))
+        let kind = if test.module.is_some() { Kind::Whole } else { Kind::Beside };
+        self.tests.get(&(test.package.to_owned(), kind))
     }
 
     /// Runs one test, with one bug or none.
@@ -144,7 +145,7 @@ impl Build {
         let (out, err) = (dir.join("out"), dir.join("err"));
         let mut command = Command::new(path);
         command
-            .args(["--exact", test.name, "--test-threads=1"])
+            .args(["--exact", &test.full_name(), "--test-threads=1"])
             .current_dir(at)
             .env("SMD_TEST_BIN_DIR", &self.programs)
             .env_remove("SMD_TEST_SEED")
@@ -161,7 +162,7 @@ impl Build {
         }
         let status = wait(command.spawn()?)?;
         let said = fs::read_to_string(&out)?;
-        let line = |word: &str| said.lines().any(|line| line == format!("test {} ... {word}", test.name));
+        let line = |word: &str| said.lines().any(|line| line == format!("test {} ... {word}", test.full_name()));
         let verdict = match status {
             None => Verdict::Hung,
             Some(status) if status.success() && line("ok") => Verdict::Passed,

@@ -1,8 +1,9 @@
 //! Switches deliberate bugs on, one at a time, and sees that the test named for each catches it: `seeded` for all of the
-//! table, `seeded BUG…` for some, `seeded --list` to read it. Fails when one escaped.
+//! table, `seeded BUG…` for some, `seeded --list` to read it. Fails when one escaped. Before it goes through the bugs it runs
+//! their tests without any; `--tests-passed` says that this was just done.
 //!
 //! `table` says which bugs there are, what each does to a person's mail, and which test is to catch it; `build` makes the
-//! programs and tests with all of them in it, none switched on, and runs one test with one bug. The switches themselves
+//! programs and tests, the same ones that `cargo test` makes, and runs one test with one bug. The switches themselves
 //! are `smd_protocol::seeded::is("…")` in the product, each where the rule stands that it breaks.
 //!
 //! Deliberately not here: bugs that no test catches. Such a bug is a test to be written.
@@ -15,6 +16,8 @@ mod tests;
 use std::fmt;
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use build::{Build, Verdict};
 use table::TABLE;
@@ -37,9 +40,9 @@ struct Seed {
 struct Test {
     /// The crate.
     package: &'static str,
-    /// The file in `tests/tests`; none for one that stands beside the code.
-    file: Option<&'static str>,
-    /// The test's name with its modules.
+    /// The module of `tests/tests`; none for a test that stands beside the code.
+    module: Option<&'static str>,
+    /// The test's name; with its modules, or with those below `module`.
     name: &'static str,
     /// How many sequences the model plays.
     sequences: Option<u32>,
@@ -51,10 +54,15 @@ impl fmt::Display for Test {
         if let Some(sequences) = self.sequences {
             write!(f, "SMD_MODEL_SEQUENCES={sequences} ")?;
         }
-        match self.file {
-            Some(file) => write!(f, "cargo test -p {} --test {file} {}", self.package, self.name),
-            None => write!(f, "cargo test -p {} --lib {}", self.package, self.name),
-        }
+        let target = if self.module.is_some() { "--test main" } else { "--lib" };
+        write!(f, "cargo test -p {} {target} {}", self.package, self.full_name())
+    }
+}
+
+impl Test {
+    /// The name by which its binary knows it.
+    fn full_name(&self) -> String {
+        self.module.map_or_else(|| self.name.to_owned(), |module| format!("{module}::{}", self.name))
     }
 }
 
@@ -65,17 +73,20 @@ impl fmt::Display for Seed {
 }
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
     if args == ["--list"] {
         TABLE.iter().for_each(|seed| say(&seed.to_string()));
         return ExitCode::SUCCESS;
     }
+    let all = args.len();
+    args.retain(|arg| arg != "--tests-passed");
+    let passed = args.len() < all;
     let unknown = args.iter().find(|arg| TABLE.iter().all(|seed| seed.bug != **arg));
     if let Some(unknown) = unknown {
         eprintln!("seeded: there is no bug {unknown}; `seeded --list` names them");
         return ExitCode::from(2);
     }
-    let wanted: Vec<_> =
+    let wanted: Vec<&Seed> =
         TABLE.iter().filter(|seed| args.is_empty() || args.iter().any(|arg| arg == seed.bug)).collect();
     let build = match Build::make() {
         Ok(build) => build,
@@ -84,32 +95,53 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    // A test that fails without a bug proves nothing with one.
-    let mut tests: Vec<_> = wanted.iter().map(|seed| seed.test).collect();
+    if !passed && !pass_without(&build, &wanted) {
+        return ExitCode::FAILURE;
+    }
+    say("with one bug each:");
+    let caught = AtomicUsize::new(0);
+    two_at_a_time(&wanted, |seed| caught.fetch_add(usize::from(is_caught(&build, seed)), Ordering::Relaxed));
+    let caught = caught.into_inner();
+    smd_tests::figures::note(&format!("seeded bugs: caught {caught} of {}", wanted.len()));
+    ExitCode::from(u8::from(caught < wanted.len()))
+}
+
+/// Whether the tests of these bugs pass without them. A test that fails without a bug proves nothing with one.
+fn pass_without(build: &Build, wanted: &[&Seed]) -> bool {
+    let mut tests: Vec<&Test> = wanted.iter().map(|seed| &seed.test).collect();
     tests.sort();
     tests.dedup();
     say(&format!("{} tests, without a bug:", tests.len()));
-    for test in tests {
-        let ran = build.run(&test, None);
+    let failed = AtomicUsize::new(0);
+    two_at_a_time(&tests, |test| {
+        let ran = build.run(test, None);
         if ran.verdict != Verdict::Passed {
+            failed.fetch_add(1, Ordering::Relaxed);
             say(&format!("{test}: {}\n{}", ran.verdict, ran.said));
-            return ExitCode::FAILURE;
         }
-    }
-    say("all pass; with one bug each:");
-    let mut caught = 0;
-    for seed in &wanted {
-        let ran = build.run(&seed.test, Some(seed.bug));
-        let is_caught = ran.verdict == Verdict::Failed;
-        caught += usize::from(is_caught);
-        let word = if is_caught { "caught".to_owned() } else { format!("NOT CAUGHT ({})", ran.verdict) };
-        say(&format!("{word:10} {:5.1} s  {seed}", ran.seconds));
-        if !is_caught {
-            say(&ran.said);
+    });
+    failed.into_inner() == 0
+}
+
+/// Whether the test fails with the bug; says so.
+fn is_caught(build: &Build, seed: &Seed) -> bool {
+    let ran = build.run(&seed.test, Some(seed.bug));
+    let is_caught = ran.verdict == Verdict::Failed;
+    let word = if is_caught { "caught".to_owned() } else { format!("NOT CAUGHT ({})", ran.verdict) };
+    let said = if is_caught { String::new() } else { format!("\n{}", ran.said) };
+    say(&format!("{word:10} {:5.1} s  {seed}{said}", ran.seconds));
+    is_caught
+}
+
+/// Does it for each, two side by side: each waits for disks and processes half of its time.
+fn two_at_a_time<T: Copy + Sync, R>(all: &[T], work: impl Fn(T) -> R + Sync) {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        while let Some(one) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+            work(*one);
         }
-    }
-    smd_tests::figures::note(&format!("seeded bugs: caught {caught} of {}", wanted.len()));
-    ExitCode::from(u8::from(caught < wanted.len()))
+    };
+    thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(worker))));
 }
 
 fn say(line: &str) {

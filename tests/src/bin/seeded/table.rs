@@ -8,18 +8,18 @@ const fn seed(bug: &'static str, promise: u8, harm: &'static str, test: Test) ->
 }
 
 const fn unit(package: &'static str, name: &'static str) -> Test {
-    Test { package, file: None, name, sequences: None }
+    Test { package, module: None, name, sequences: None }
 }
 
 /// A test of whole programs.
-const fn whole(file: &'static str, name: &'static str) -> Test {
-    Test { package: "smd-tests", file: Some(file), name, sequences: None }
+const fn whole(module: &'static str, name: &'static str) -> Test {
+    Test { package: "smd-tests", module: Some(module), name, sequences: None }
 }
 
 /// So many sequences of the random model; it ends at the first that breaks a promise.
 const fn model(sequences: u32) -> Test {
     let name = "no_sequence_of_users_runs_and_faults_breaks_a_promise";
-    Test { package: "smd-tests", file: Some("model"), name, sequences: Some(sequences) }
+    Test { package: "smd-tests", module: Some("model"), name, sequences: Some(sequences) }
 }
 
 const PROTOCOL: &str = "smd-protocol";

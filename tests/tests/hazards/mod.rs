@@ -13,9 +13,9 @@
 //!   `tests/tests/two_at_once.rs::three_clients_that_reach_one_server_at_the_same_instant_do_no_harm`.
 //! * *The tree looks empty*: a disk that is not mounted, a wrong path, a symlink that leads nowhere, another disk in
 //!   its place.
-//!   `tests/tests/guard.rs::a_root_that_is_missing_or_emptied_or_another_directory_stops_everything_at_either_end_and_has_three_ways_out`,
+//!   `tests/tests/guard.rs::a_root_that_is_missing_here_stops_everything_and_has_three_ways_out`,
 //!   `tests/tests/guard.rs::a_root_whose_disk_is_not_mounted_stops_everything_until_it_is_back`,
-//!   `tests/tests/guard.rs::a_folder_whose_disk_is_not_mounted_stops_everything_however_few_messages_it_held`,
+//!   `tests/tests/guard.rs::a_folder_whose_disk_is_not_mounted_here_stops_everything_however_few_messages_it_held`,
 //!   `tests/tests/guard.rs::a_folder_that_became_a_symlink_keeps_its_mail_at_the_other_host`; and a limit on what one
 //!   run may delete, `tests/tests/guard.rs::half_is_not_too_many_and_one_more_is`. It holds its peace where both sides
 //!   are empty: `tests/tests/guard.rs::both_roots_emptied_by_their_users_trip_nothing`.
@@ -39,7 +39,7 @@
 //! * *State says that a message is there, and a crash took it*; copies straight to the final name; write errors that
 //!   nobody asked for: `tests/tests/durability.rs::both_hosts_of_a_run_make_things_durable_in_order`,
 //!   `tests/src/memory/tests/runs.rs::a_run_cut_at_any_call_keeps_all_bytes_and_the_next_one_goes_on`,
-//!   `tests/tests/kill.rs::a_client_killed_before_any_call_that_changes_a_file_costs_nothing`,
+//!   `tests/tests/kill.rs::a_client_killed_before_any_call_that_changes_a_name_costs_nothing`,
 //!   `maildir/src/apply/tests/sources.rs::after_a_failed_sync_nothing_is_installed`.
 //! * *A state file of zeros, or cut*:
 //!   `tests/tests/hazards/runs.rs::state_full_of_zeros_or_cut_is_damage_and_never_an_empty_mailbox`,
