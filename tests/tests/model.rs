@@ -571,6 +571,33 @@ fn a_folder_put_back_that_could_not_be_listed_is_put_back_still_when_a_step_made
 }
 
 #[test]
+fn a_folder_put_back_is_put_back_still_after_a_run_that_could_not_read_the_cache() {
+    // All moments of the fault about the one that once broke it: the run does not always make as many calls.
+    for fault in 90..150 {
+        kept(&Case {
+            seed: 555_080_671,
+            clients: 1,
+            habit: Habit::Tidy,
+            disk: 0,
+            events: vec![
+                Event::Keep(0),
+                Event::User(1, Act::Deliver(99, 188, 176, 122), true),
+                Event::Settle(0),
+                Event::RestoreTree(0),
+                Event::Run {
+                    client: 0,
+                    way: Way::Push,
+                    keep: false,
+                    dry: false,
+                    depth: 2,
+                    mishap: Mishap::Fault(1, Fault::Once(fault, 38)),
+                },
+            ],
+        });
+    }
+}
+
+#[test]
 fn a_folder_that_cannot_go_in_a_push_is_made_again_by_the_pull() {
     kept(&Case {
         seed: 140_114_396,

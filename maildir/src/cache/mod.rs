@@ -1,8 +1,9 @@
 //! The cache: what this host saw at its last look, so that the next look may be short.
 //!
 //! It keeps the stamps of all directories below a root, and for each message the digests *as read from
-//! its file*, never the base's. It belongs to this host alone, and losing it costs time only: whatever is
-//! wrong with it, it is an empty cache. It is not synced to disk for the same reason.
+//! its file*, never the base's. It belongs to this host alone, and what a crash takes of it costs time: a cache that is
+//! damaged or not there is an empty one, so it is not synced to disk. One that cannot be read ends the run. Its stamps alone
+//! tell that a folder was put back from a backup, and a run without them would keep newer ones and hide that for ever.
 //!
 //! `ROOT.db.txt.stat/` holds `index` (directories; all that a run with nothing to do reads) and `pack.N`
 //! (the messages of some folders). A save writes new packs, then replaces the index by a rename, then
@@ -161,6 +162,14 @@ struct Index {
     next_pack: u64,
 }
 
+/// What a person can do about a cache that cannot be read.
+const UNREADABLE: &str = "run again; if it stays so, remove it, and the next run reads every message";
+
+/// Whether an index is known not to be there, or to hold no whole cache.
+fn is_lost(why: &io::Error) -> bool {
+    matches!(why.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData)
+}
+
 /// The cache of one root.
 pub struct Cache<F: Fs> {
     fs: Arc<F>,
@@ -170,13 +179,20 @@ pub struct Cache<F: Fs> {
 }
 
 impl<F: Fs> Cache<F> {
-    /// Opens the cache named `name` in a held directory. Whatever is wrong with it, it is empty.
-    pub fn open(fs: Arc<F>, at: &F::Dir, name: &[u8]) -> Self {
-        let index = files::read_index(&*fs, at, name).unwrap_or_else(|why| {
-            tracing::debug!(%why, "no cache");
-            Index::default()
-        });
-        Self { fs, at: Some((at.clone(), name.to_vec())), index }
+    /// Opens the cache named `name` in a held directory. One that is not there, or is damaged, is empty.
+    ///
+    /// # Errors
+    /// When its index is there but unreadable: an error is never an absence.
+    pub fn open(fs: Arc<F>, at: &F::Dir, name: &[u8]) -> io::Result<Self> {
+        let index = match files::read_index(&*fs, at, name) {
+            Ok(index) => index,
+            Err(why) if is_lost(&why) || seeded::is("unreadable-cache-is-none") => {
+                tracing::debug!(%why, "no cache");
+                Index::default()
+            }
+            Err(why) => return Err(io::Error::new(why.kind(), format!("{why}; {UNREADABLE}"))),
+        };
+        Ok(Self { fs, at: Some((at.clone(), name.to_vec())), index })
     }
 
     /// A cache that is empty and keeps nothing between runs.

@@ -28,7 +28,7 @@ fn listed(uniqs: impl IntoIterator<Item = String>) -> DirState {
 }
 
 fn open(at: &Path) -> Cache<Disk> {
-    Cache::open(Arc::new(Disk), &Disk.open_root(at).expect("opens"), b"r.stat")
+    Cache::open(Arc::new(Disk), &Disk.open_root(at).expect("opens"), b"r.stat").expect("opens")
 }
 
 fn names(at: &Path) -> Vec<String> {
@@ -88,6 +88,21 @@ fn any_flaw_is_an_empty_cache() {
         std::fs::write(&path, good).expect("writes");
     }
     assert_eq!(open(temp.path()).records([&folder("b")]).len(), 1);
+}
+
+#[test]
+fn a_cache_that_cannot_be_read_is_not_an_empty_one() {
+    let temp = tempfile::tempdir().expect("temp");
+    let mut cache = open(temp.path());
+    cache.save(&Whole::default(), &BTreeMap::from([(folder(""), listed(["a".into()]))])).expect("saves");
+    let index = temp.path().join("r.stat/index");
+    std::fs::rename(&index, temp.path().join("good")).expect("renames");
+    std::os::unix::fs::symlink("index", &index).expect("links");
+    let error = Cache::open(Arc::new(Disk), &Disk.open_root(temp.path()).expect("opens"), b"r.stat").err();
+    let text = error.expect("an error is no absence").to_string();
+    assert!(text.contains("run again"), "{text}");
+    std::fs::rename(temp.path().join("good"), &index).expect("renames");
+    assert_eq!(open(temp.path()).dirs().len(), 1);
 }
 
 #[test]

@@ -155,7 +155,10 @@ impl<F: Fs> RootRun<F> {
             None => settings.excludes.clone(),
         };
         let cache = match &pair.dir {
-            Some(dir) => Cache::open(pair.fs.clone(), dir, format!("{stem}.db.txt.stat").as_bytes()),
+            Some(dir) => {
+                let name = format!("{stem}.db.txt.stat").into_bytes();
+                Cache::open(pair.fs.clone(), dir, &name).context("read", pair.shown(&name))?
+            }
             None => Cache::none(pair.fs.clone()),
         };
         Ok(Self {

@@ -92,7 +92,7 @@ impl World {
     }
 
     fn cache(&self) -> Cache<Hooked> {
-        Cache::open(self.fs.clone(), &self.fs.open_root(self.temp.path()).expect("opens"), b"r.stat")
+        Cache::open(self.fs.clone(), &self.fs.open_root(self.temp.path()).expect("opens"), b"r.stat").expect("opens")
     }
 
     fn with<T>(&self, root: &Root<Hooked>, run: impl FnOnce(&Scanner<'_, Hooked>) -> T) -> T {

@@ -163,6 +163,8 @@ pub(super) const TABLE: &[Seed] = &[
         unit(MAILDIR, "run::tests::a_folder_put_back_is_dealt_with_once_whatever_becomes_of_the_cache")),
     seed("unseen-is-dealt-with", 13, "a folder put back that could not be listed, and in which a step was taken: what the backup lacks is deleted",
         whole("model", "a_folder_put_back_that_could_not_be_listed_is_put_back_still_when_a_step_made_its_stamps_new")),
+    seed("unreadable-cache-is-none", 13, "a folder put back while the disk refused one read of the cache: what the backup lacks is deleted by the next run",
+        unit(MAILDIR, "cache::tests::a_cache_that_cannot_be_read_is_not_an_empty_one")),
     seed("folder-that-is-back-was-nowhere-else", 1, "a folder renamed back during a look is there twice, and then nowhere: each host deletes one",
         whole("model", "a_folder_renamed_on_both_hosts_and_back_again_during_a_look_is_one_folder")),
     seed("folder-goes-in-vain", 12, "a folder that cannot be removed at the server: push tries in vain for ever, and pull does not make it again",
