@@ -95,6 +95,11 @@ pub struct FolderDirs<F: Fs> {
 }
 
 impl<F: Fs> FolderDirs<F> {
+    /// Whether it is a folder: a directory that has neither place is none, or none any more.
+    pub fn is_folder(&self) -> bool {
+        self.cur.is_some() || self.new.is_some()
+    }
+
     /// The held directory of a place.
     pub fn place(&self, place: Place) -> Option<&F::Dir> {
         match place {

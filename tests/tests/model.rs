@@ -834,3 +834,28 @@ fn a_message_of_no_base_moved_during_the_scan_is_found() {
         ],
     });
 }
+
+#[test]
+fn a_folder_removed_while_a_run_looks_at_it_is_removed_at_the_other_host() {
+    kept(&Case {
+        seed: 555_029_290,
+        clients: 1,
+        habit: Habit::Few,
+        disk: 0,
+        events: vec![
+            Event::User(0, Act::MakeFolder(185), true),
+            Event::User(2, Act::Deliver(73, 72, 98, 97), true),
+            Event::Settle(0),
+            Event::User(0, Act::Deliver(135, 168, 145, 165), true),
+            Event::Settle(0),
+            Event::Run {
+                client: 0,
+                way: Way::Pull,
+                keep: false,
+                dry: false,
+                depth: 1,
+                mishap: Mishap::User(0, 683, Act::RemoveFolder(68)),
+            },
+        ],
+    });
+}

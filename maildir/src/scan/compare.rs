@@ -39,7 +39,7 @@ impl<F: Fs> Work<'_, F> {
         let mut delta = Delta::default();
         let empty = Section::default();
         for (folder, found) in &self.listed {
-            if self.is_unknown(folder) || !self.walked.dirs.contains_key(folder) {
+            if self.is_unknown(folder) || !self.walked.has_folder(folder) {
                 continue;
             }
             let section = base.folders.get(folder);

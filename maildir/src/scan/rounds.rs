@@ -124,11 +124,10 @@ impl<'a, F: Fs> Work<'a, F> {
 
     /// Whether everything is clean, and all there.
     pub(super) fn nothing_to_do(&self) -> bool {
-        let there = |folder| self.walked.dirs.get(folder).is_some_and(DirSeen::is_folder);
         self.walked.broken.is_empty()
             && self.walked.odd.is_empty()
             && self.walked.dirs.iter().all(|(f, seen)| !seen.is_folder() || self.is_clean(f, seen))
-            && self.cache.dirs().iter().all(|(f, r)| !r.is_folder() || there(f))
+            && self.cache.dirs().iter().all(|(f, r)| !r.is_folder() || self.walked.has_folder(f))
     }
 
     /// Lists and reads what is not clean, and looks again before anything is gone.
@@ -137,8 +136,8 @@ impl<'a, F: Fs> Work<'a, F> {
     /// When the root itself cannot be looked at, or the reading was ended from outside.
     pub(super) fn run(mut self, base: &Snapshot) -> Result<Self, Error> {
         let dirty = self.dirty();
-        let is_folder = |f: &Folder| self.walked.dirs.get(f).is_some_and(DirSeen::is_folder);
-        let missing = self.cache.dirs().iter().filter(|(f, r)| r.is_folder() && !is_folder(f)).map(|(f, _)| f);
+        let missing =
+            self.cache.dirs().iter().filter(|(f, r)| r.is_folder() && !self.walked.has_folder(f)).map(|(f, _)| f);
         let wanted: BTreeSet<Folder> = dirty.iter().chain(missing).cloned().collect();
         self.records = self.cache.records(&wanted);
         self.process(dirty, base)?;
@@ -197,9 +196,7 @@ impl<'a, F: Fs> Work<'a, F> {
     }
 
     pub(super) fn is_absent(&self, folder: &Folder) -> bool {
-        !self.walked.dirs.get(folder).is_some_and(DirSeen::is_folder)
-            && !self.is_unknown(folder)
-            && !self.scanner.excludes.excludes(folder)
+        !self.walked.has_folder(folder) && !self.is_unknown(folder) && !self.scanner.excludes.excludes(folder)
     }
 
     fn something_is_missing(&self, base: &Snapshot) -> bool {
@@ -225,8 +222,10 @@ impl<'a, F: Fs> Work<'a, F> {
         let doubtful =
             self.looks_twice(base) || self.lost || self.something_is_added(base) || self.something_is_missing(base);
         let again = walk(self.scanner, &self.walked.known())?;
-        let left = self.walked.dirs.keys().any(|folder| !again.dirs.contains_key(folder));
-        let changed = self.changed || left;
+        // By the walk before, or by an earlier listing: a folder may have gone between its walk and its own listing.
+        let before = self.walked.folders().chain(self.listed.keys());
+        let left: BTreeSet<Folder> = before.filter(|folder| !again.has_folder(folder)).cloned().collect();
+        let changed = self.changed || !left.is_empty();
         let mut todo = Vec::new();
         for (folder, seen) in
             again.dirs.iter().filter(|(f, seen)| seen.is_folder() && !again.unknown(f) && !self.unlistable.contains(*f))
@@ -244,10 +243,9 @@ impl<'a, F: Fs> Work<'a, F> {
                 todo.push(folder.clone());
             }
         }
-        let old = std::mem::replace(&mut self.walked, again);
+        self.walked = again;
         // A folder that is not there any more lends its records to where its messages went.
-        let lost: Vec<Folder> = old.dirs.into_keys().filter(|f| !self.walked.dirs.contains_key(f)).collect();
-        for folder in lost {
+        for folder in left {
             if let Some(found) = self.listed.remove(&folder) {
                 self.records.insert(folder, found.records);
             }
@@ -282,6 +280,12 @@ impl<'a, F: Fs> Work<'a, F> {
                         continue;
                     }
                 };
+                // Gone since the walk, though its directory could still be opened. As a folder without messages it would equal
+                // an empty one of the base, and the cache, which then has no such folder, would call the whole root clean.
+                if !dirs.is_folder() && !seeded::is("folder-that-just-went-is-an-empty-one") {
+                    self.walked.note_no_folder(&folder);
+                    continue;
+                }
                 let earlier = before.get(&folder);
                 let known = earlier.map(|m| &m.records).or_else(|| records.get(&folder)).map_or(&[][..], Vec::as_slice);
                 let depth = if earlier.is_some() { Depth::Quick } else { self.depth_of(&folder) };

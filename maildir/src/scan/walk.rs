@@ -61,6 +61,24 @@ impl Walked {
         self.odd.contains(folder) || self.broken.iter().any(|above| is_at_or_below(folder, above))
     }
 
+    /// Whether this folder is there: a directory with `cur` or `new`.
+    pub(super) fn has_folder(&self, folder: &Folder) -> bool {
+        self.dirs.get(folder).is_some_and(DirSeen::is_folder)
+    }
+
+    /// The folders that are there.
+    pub(super) fn folders(&self) -> impl Iterator<Item = &Folder> {
+        self.dirs.iter().filter(|(_, seen)| seen.is_folder()).map(|(folder, _)| folder)
+    }
+
+    /// Takes note that a directory has had neither `cur` nor `new` since it was walked. It is looked for like every folder
+    /// that is not there; and it stays known, since it may be a folder again and nothing above it tells of that.
+    pub(super) fn note_no_folder(&mut self, folder: &Folder) {
+        if let Some(seen) = self.dirs.get_mut(folder) {
+            (seen.cur, seen.new) = (None, None);
+        }
+    }
+
     /// What is known for a walk after this one.
     pub(super) fn known(&self) -> Known {
         self.dirs

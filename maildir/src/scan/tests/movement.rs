@@ -142,6 +142,60 @@ fn a_folder_renamed_while_it_is_looked_at_is_not_lost() {
 }
 
 #[test]
+fn a_folder_that_goes_between_the_walk_and_its_own_listing_is_gone() {
+    let mut world = World::new();
+    world.put(".A/cur/a:2,", "a");
+    std::fs::create_dir_all(world.path(".Z/cur")).expect("makes");
+    std::fs::create_dir_all(world.path(".Z/tmp")).expect("makes");
+    world.settle();
+    world.depth = Depth::Stat;
+    // `rm -r` has come as far as this, or something in it keeps the directory. Listings: three by the walk, then `.A/cur`.
+    let cur = world.path(".Z/cur");
+    during(&world, 3, move || std::fs::remove_dir(&cur).expect("removes"));
+    let look = world.check("-.Z");
+    look.remember(&mut world.cache()).expect("saves");
+    // No run took it over: it is told until one does.
+    world.depth = Depth::Quick;
+    *world.fs.while_listing.lock().expect("lock") = None;
+    world.check("-.Z");
+}
+
+#[test]
+fn a_new_folder_that_goes_between_the_walk_and_its_own_listing_is_none() {
+    let mut world = World::new();
+    world.put(".A/cur/a:2,", "a");
+    world.settle();
+    world.put(".A/cur/b:2,", "b");
+    std::fs::create_dir_all(world.path(".Z/cur")).expect("makes");
+    let cur = world.path(".Z/cur");
+    // Listings: the root and the new directory, by the walk; then the folders.
+    during(&world, 1, move || std::fs::remove_dir(&cur).expect("removes"));
+    let mut look = world.check(".A/b=cur:");
+    *world.fs.while_listing.lock().expect("lock") = None;
+    world.commit(&mut look, &[".A"], &[]);
+    // Its directory is there and known: when it is a folder again, the next look meets it.
+    std::fs::create_dir(world.path(".Z/cur")).expect("makes");
+    world.check("+.Z");
+}
+
+#[test]
+fn what_was_listed_of_a_folder_that_is_none_any_more_is_not_there() {
+    let mut world = World::new();
+    world.put(".A/cur/a:2,", "a");
+    world.settle();
+    world.put(".B/cur/b:2,", "b");
+    std::fs::create_dir_all(world.path(".C/cur")).expect("makes");
+    let (cur, message) = (world.path(".B/cur"), world.path(".B/cur/b:2,"));
+    let to = world.path(".C/cur/b:2,");
+    // Listings: three by the walk, then `.B/cur` and `.C/cur`.
+    during(&world, 4, move || {
+        std::fs::rename(&message, &to).expect("renames");
+        std::fs::remove_dir(&cur).expect("removes");
+    });
+    world.check("+.C .C/b=cur:");
+}
+
+#[test]
 fn a_mail_program_at_work_makes_nothing_seem_gone() {
     use std::sync::atomic::AtomicBool;
     let mut world = World::new();

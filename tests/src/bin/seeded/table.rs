@@ -169,6 +169,8 @@ pub(super) const TABLE: &[Seed] = &[
         whole("model", "a_folder_renamed_on_both_hosts_and_back_again_during_a_look_is_one_folder")),
     seed("folder-goes-in-vain", 12, "a folder that cannot be removed at the server: push tries in vain for ever, and pull does not make it again",
         whole("model", "a_folder_that_cannot_go_in_a_push_is_made_again_by_the_pull")),
+    seed("folder-that-just-went-is-an-empty-one", 11, "a folder removed while a run looks at it stays at the other host until something else changes",
+        unit(MAILDIR, "scan::tests::movement::a_folder_that_goes_between_the_walk_and_its_own_listing_is_gone")),
     seed("looks-once-after-a-cut", 3, "a message that a cut run installed, moved during the next look, is two messages",
         whole("model", "a_message_of_a_run_that_was_cut_and_that_moves_during_the_next_look_is_one_message")),
     seed("what-equals-the-base-is-durable", 1, "a message that a mail program wrote anew with the same bytes is damaged by a power cut, everywhere",
