@@ -11,17 +11,19 @@ const INSIDE: &str = "SMD_TEST_PRIVATE_MOUNTS";
 
 /// Runs a test once more, alone, in a mount namespace of its own. True inside of that: then the test does its work.
 ///
-/// Root needs no more for it; others are root in a user namespace of their own.
+/// Root needs no more for it; others are root in a user namespace of their own. `module` is the `module_path!()` of the test.
 #[track_caller]
-pub fn privately(test: &str) -> bool {
+pub fn privately(module: &str, test: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
+    // The path begins with the binary, which its own names of tests leave out.
+    let name = module.split_once("::").map_or_else(|| test.to_owned(), |(_, module)| format!("{module}::{test}"));
     let flags = if rustix::process::geteuid().is_root() { "-m" } else { "-rm" };
     let output = Command::new("unshare")
         .arg(flags)
         .arg(std::env::current_exe().expect("a test knows its own path"))
-        .args(["--exact", test, "--nocapture"])
+        .args(["--exact", &name, "--nocapture"])
         .env(INSIDE, "1")
         .env("SMD_TEST_BIN_DIR", programs::dir())
         .output()

@@ -305,7 +305,7 @@ fn both_roots_emptied_by_their_users_trip_nothing() {
 
 #[test]
 fn a_root_whose_disk_is_not_mounted_stops_everything_until_it_is_back() {
-    if !privately("a_root_whose_disk_is_not_mounted_stops_everything_until_it_is_back") {
+    if !privately(module_path!(), "a_root_whose_disk_is_not_mounted_stops_everything_until_it_is_back") {
         return;
     }
     for end in End::BOTH {
@@ -334,7 +334,7 @@ fn a_root_whose_disk_is_not_mounted_stops_everything_until_it_is_back() {
 
 #[test]
 fn another_disk_in_the_place_of_the_roots_stops_everything_until_it_is_gone() {
-    if !privately("another_disk_in_the_place_of_the_roots_stops_everything_until_it_is_gone") {
+    if !privately(module_path!(), "another_disk_in_the_place_of_the_roots_stops_everything_until_it_is_gone") {
         return;
     }
     for end in End::BOTH {
@@ -389,7 +389,7 @@ fn assert_unmounted_folder_stops(end: End) {
 
 #[test]
 fn a_folder_whose_disk_is_not_mounted_here_stops_everything_however_few_messages_it_held() {
-    if !privately("a_folder_whose_disk_is_not_mounted_here_stops_everything_however_few_messages_it_held") {
+    if !privately(module_path!(), "a_folder_whose_disk_is_not_mounted_here_stops_everything_however_few_messages_it_held") {
         return;
     }
     assert_unmounted_folder_stops(End::Client);
@@ -397,7 +397,7 @@ fn a_folder_whose_disk_is_not_mounted_here_stops_everything_however_few_messages
 
 #[test]
 fn a_folder_whose_disk_is_not_mounted_there_stops_everything_however_few_messages_it_held() {
-    if !privately("a_folder_whose_disk_is_not_mounted_there_stops_everything_however_few_messages_it_held") {
+    if !privately(module_path!(), "a_folder_whose_disk_is_not_mounted_there_stops_everything_however_few_messages_it_held") {
         return;
     }
     assert_unmounted_folder_stops(End::Server);
@@ -405,7 +405,7 @@ fn a_folder_whose_disk_is_not_mounted_there_stops_everything_however_few_message
 
 #[test]
 fn a_folder_whose_disk_is_gone_for_good_has_two_ways_out() {
-    if !privately("a_folder_whose_disk_is_gone_for_good_has_two_ways_out") {
+    if !privately(module_path!(), "a_folder_whose_disk_is_gone_for_good_has_two_ways_out") {
         return;
     }
     for end in End::BOTH {
@@ -424,7 +424,7 @@ fn a_folder_whose_disk_is_gone_for_good_has_two_ways_out() {
 
 #[test]
 fn another_disk_in_the_place_of_a_folders_stops_everything() {
-    if !privately("another_disk_in_the_place_of_a_folders_stops_everything") {
+    if !privately(module_path!(), "another_disk_in_the_place_of_a_folders_stops_everything") {
         return;
     }
     for end in End::BOTH {
@@ -445,7 +445,7 @@ fn another_disk_in_the_place_of_a_folders_stops_everything() {
 
 #[test]
 fn a_folder_that_became_a_symlink_keeps_its_mail_at_the_other_host() {
-    if !privately("a_folder_that_became_a_symlink_keeps_its_mail_at_the_other_host") {
+    if !privately(module_path!(), "a_folder_that_became_a_symlink_keeps_its_mail_at_the_other_host") {
         return;
     }
     for end in End::BOTH {
