@@ -859,3 +859,66 @@ fn a_folder_removed_while_a_run_looks_at_it_is_removed_at_the_other_host() {
         ],
     });
 }
+
+#[test]
+fn a_message_deleted_after_a_run_that_gave_its_old_bytes_back_and_committed_nothing_stays_deleted() {
+    // All moments of the crash: the run does not always make as many calls.
+    for crash in (900..1000).step_by(4) {
+        kept(&Case {
+            seed: 777_121_133,
+            clients: 1,
+            habit: Habit::Named,
+            disk: 0,
+            events: vec![
+                Event::User(0, Act::Deliver(242, 207, 216, 228), true),
+                run(Way::Sync, Mishap::Listing(1, 1, Act::Deliver(214, 31, 239, 29))),
+                Event::User(0, Act::Replace(251, 89, 164), true),
+                run(Way::Push, Mishap::None),
+                Event::User(0, Act::EditHeader(136, 127), false),
+                Event::Run {
+                    client: 0,
+                    way: Way::Sync,
+                    keep: false,
+                    dry: false,
+                    depth: 2,
+                    mishap: Mishap::Fault(1, Fault::Crash(crash)),
+                },
+                Event::Settle(211),
+                Event::User(1, Act::Delete(98), true),
+            ],
+        });
+    }
+}
+
+/// A message that both hosts have is changed at the server and not synced; a run that was to bring the change to the client is cut
+/// by a power cut at the server, which may take the change back. Then comes what follows.
+fn after_a_run_whose_news_a_power_cut_took(act: Act, follows: &[Event]) {
+    for (seed, crash) in (1..4).flat_map(|seed| (500..1000).step_by(25).map(move |crash| (seed, crash))) {
+        let cut = [
+            Event::User(0, Act::Deliver(0, 1, 2, 3), true),
+            Event::Settle(0),
+            Event::User(0, act, false),
+            run(Way::Sync, Mishap::Fault(1, Fault::Crash(crash))),
+        ];
+        let events = cut.into_iter().chain(follows.iter().copied()).collect();
+        kept(&Case { seed, clients: 1, habit: Habit::Tidy, disk: 0, events });
+    }
+}
+
+#[test]
+fn a_message_deleted_after_a_run_that_found_nothing_to_do_stays_deleted_whatever_a_cut_run_was_bringing() {
+    let follows = [Event::Settle(0), Event::User(1, Act::Delete(0), true)];
+    after_a_run_whose_news_a_power_cut_took(Act::EditHeader(0, 127), &follows);
+}
+
+#[test]
+fn a_flag_set_after_a_run_that_found_nothing_to_do_stays_set_whatever_a_cut_run_was_bringing() {
+    let follows = [Event::Settle(0), Event::User(1, Act::Flag(0, 1), true)];
+    after_a_run_whose_news_a_power_cut_took(Act::Flag(0, 1), &follows);
+}
+
+#[test]
+fn a_message_deleted_after_a_cut_run_comes_back_once_at_most() {
+    let delete = Event::User(1, Act::Delete(0), true);
+    after_a_run_whose_news_a_power_cut_took(Act::EditHeader(0, 127), &[delete, Event::Settle(0), delete]);
+}

@@ -15,17 +15,17 @@ use super::pair::Pair;
 use super::peer::{Peer, unexpected};
 
 impl<F: Fs> Pair<F> {
-    /// Commits these changes on both hosts; nothing is written where they change nothing.
-    pub(super) fn commit(&mut self, mut changes: Delta, peer: &mut Peer) -> Result<(), SessionError> {
+    /// Commits these changes on both hosts; nothing is written where they change nothing. Gives whether there is a new base.
+    pub(super) fn commit(&mut self, mut changes: Delta, peer: &mut Peer) -> Result<bool, SessionError> {
         let root = self.index;
         // A run with nothing to do does not even load the base.
         if changes.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let stored = self.local.stored()?;
         normalise(stored, &mut changes);
         if changes.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let parts = pack::groups(pack::pack(stored, &changes));
         // A server that says it is there already has nothing that we could go on from.
@@ -62,7 +62,7 @@ impl<F: Fs> Pair<F> {
             _ => return Err(unexpected("something else than the commit")),
         }
         peer.round_trips += 1;
-        Ok(())
+        Ok(true)
     }
 }
 

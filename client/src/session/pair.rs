@@ -12,7 +12,7 @@ use smd_protocol::names::printable;
 use smd_protocol::pack::Unpacker;
 use smd_protocol::reconcile::{Begun, HostView, Input, Limit, Plan, Policy, Stop, reconcile};
 use smd_protocol::wire::{Depth, FromServer, RootAnswer, RootOffer};
-use smd_protocol::{Digest, Folder, Name, Snapshot};
+use smd_protocol::{Digest, Folder, Name, Snapshot, seeded};
 
 use super::SessionError;
 use super::peer::{Peer, trouble, unexpected};
@@ -248,12 +248,15 @@ impl<F: Fs> Pair<F> {
         }
     }
 
-    /// Makes the plan. A run in which nothing changed does not even load the base.
+    /// Makes the plan. A run in which nothing changed does not even load the base, unless it follows one that was cut: what
+    /// that one noted may be over.
     pub(super) fn plan(&mut self, endpoint: &Endpoint, options: &RunOptions) -> Result<(), SessionError> {
         self.plan = Plan::default();
         self.refuse_absent(endpoint, options)?;
-        let quiet = |view: &HostView| view.delta.is_empty() && view.put_back.is_empty();
-        if self.unusable || (quiet(&self.ours) && quiet(&self.theirs) && !self.local.has_adopting()?) {
+        let still = |view: &HostView| view.delta.is_empty() && view.put_back.is_empty();
+        let quiet = still(&self.ours) && still(&self.theirs);
+        let after_cut = self.local.is_begun() && !seeded::is("a-quiet-run-settles-nothing");
+        if self.unusable || (quiet && !after_cut && !self.local.has_adopting()?) {
             return Ok(());
         }
         self.base = self.local.base()?;
@@ -283,6 +286,9 @@ impl<F: Fs> Pair<F> {
                 }
             }
         };
+        let mut begun = std::mem::take(&mut self.begun);
+        begun.forget_seen(&self.input());
+        self.begun = begun;
         Ok(())
     }
 

@@ -193,7 +193,6 @@ impl<F: Fs> RootRun<F> {
     pub fn commit(&mut self, id: BaseId) -> Result<(), RunError> {
         self.store.commit(id)?;
         self.committed = true;
-        self.begun_is_committed();
         Ok(())
     }
 

@@ -107,8 +107,9 @@ fn the_note_of_a_batch_that_was_cut_outlives_the_commit_of_an_earlier_one() {
         left.any(|entry| entry.file_name().to_string_lossy().ends_with(".begun"))
     };
     // Nor does it go with its own batch when the link broke before what is in no base yet was noted anew, be an earlier one over.
+    let nothing = Begun::default();
     run.note_begun(&noted).expect("notes");
-    run.begun_is_over(true);
+    run.note_begun(&nothing).expect("is over");
     run.note_begun(&noted).expect("notes");
     let id = run.prepare(2, &Delta::default()).expect("prepares");
     run.commit(id).expect("commits");
@@ -119,15 +120,21 @@ fn the_note_of_a_batch_that_was_cut_outlives_the_commit_of_an_earlier_one() {
     run.note_begun(&noted).expect("notes");
     let id = run.prepare(3, &Delta::default()).expect("prepares");
     run.commit(id).expect("commits");
-    run.begun_is_over(false);
+    run.note_begun(&nothing).expect("is over");
     run.finish(Depth::Quick);
     drop(run);
     assert!(!there());
-    // Where all is agreed on, it goes without a commit.
-    for all in [false, true] {
+    // Where nothing is left to say, it goes without a commit, be it that of an earlier run.
+    for all in [true, false, true] {
         let (mut run, _) = world.run();
-        run.note_begun(&noted).expect("notes");
-        run.begun_is_over(all);
+        if !all {
+            run.note_begun(&noted).expect("notes");
+        }
+        run.begun().expect("reads");
+        assert_eq!(run.is_begun(), there());
+        if all {
+            run.note_begun(&nothing).expect("is over");
+        }
         run.finish(Depth::Quick);
         assert_eq!(there(), !all);
     }

@@ -192,6 +192,26 @@ impl Begun {
         }
     }
 
+    /// Leaves out what the look of a host shows not to be so there: a message that has the base's bytes was given no others, and
+    /// what it has not just so is no past. Whatever its user does with such a message from now on is the user's own. That something
+    /// was brought still counts, under whatever name it is. A look that did not see all shows nothing.
+    pub fn forget_seen(&mut self, input: &Input<'_>) {
+        if seeded::is("a-look-shows-nothing-of-a-cut-run") {
+            return;
+        }
+        for side in Side::BOTH.into_iter().filter(|&side| !input.host(side).incomplete) {
+            let present = input.present(side);
+            let was = |name: &Name| input.base.entry(name).map(|base| base.content);
+            let is_old = |name: &Name| present.entry(name).is_some_and(|now| was(name) == Some(now.content));
+            self.changed[side as usize].retain(|name, _| !is_old(name));
+            let (so, other): (Brought, Brought) = std::mem::take(&mut self.alone[side as usize])
+                .into_iter()
+                .partition(|(name, entry)| present.entry(name) == Some(entry));
+            self.alone[side as usize] = so;
+            self.merged.extend(other.into_iter().filter(|(name, entry)| was(name) != Some(entry.content)));
+        }
+    }
+
     /// Leaves out what this base has.
     pub fn forget(&mut self, base: &Snapshot) {
         self.forget_given(base);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::text::Scene;
+use super::text::{Scene, same};
 use crate::digest::Content;
 use crate::names::{Folder, Name, Uniq};
 use crate::reconcile::{Begun, Changed};
@@ -70,4 +70,24 @@ fn a_run_notes_the_messages_of_the_base_that_it_gives_other_bytes_by_the_host_th
     // Not what is new, under whatever name, nor what this host has not got.
     assert_eq!(given("b x cur S h b\n o x cur S h b\n o y cur S g c\n t y cur S h b"), "");
     assert_eq!(given("b x cur S h b\n t x cur S g c"), "");
+}
+
+#[test]
+fn what_a_look_shows_not_to_be_so_is_told_of_a_cut_run_no_more() {
+    let told = |scene: &str, expect: &str| same(&Scene::parse(scene).told(), expect);
+    // A message that has its old bytes was given no others.
+    told("bo x cur S h b\n t x cur S g b\n N x cur S g b", "brought x cur S g b");
+    told("bot x cur S h b\n G x cur S g b", "");
+    // One that has them, or others, or is not there, may have been.
+    told("bt x cur S h b\n o x cur S g b\n N x cur S g b", "past ours x cur S g b\n ours x g b");
+    told("bo x cur S h b\n t x cur S 0 0\n G x cur S g b", "theirs x g b");
+    told("bt x cur S h b\n o y cur S g b\n N x cur S g b", "brought x cur S g b\n ours x g b");
+    // Flags and moves that a host has not just so are no past of it; under which name the bytes are, who knows.
+    told("bot x cur S h b\n N x cur FS h b", "");
+    told("bt x cur S h b\n o x cur FS h b\n N x cur FS h b", "past ours x cur FS h b");
+    told("bt x cur S h b\n o z cur S h b\n M y cur S h b", "brought y cur S h b");
+    told("n x cur S h b\n o x cur S h b", "brought x cur S h b");
+    // A look that did not see all shows nothing.
+    told("bot x cur S h b\n N x cur S g b\n ! incomplete ours", "past ours x cur S g b\n ours x g b");
+    told("bot x cur S h b\n N x cur S g b\n ! incomplete theirs", "brought x cur S g b");
 }

@@ -141,6 +141,25 @@ impl Scene {
         self.with_input(|input| {
             plan(input, &self.policy).components.iter().for_each(|one| begun.bring(input, one, |_, _| true));
         });
+        self.show_given(&begun)
+    }
+
+    /// What is still told of a cut run when the looks were seen: what was brought (`past` at a host), then as [`Self::given`].
+    pub(super) fn told(&self) -> String {
+        let begun = self.with_input(|input| {
+            let mut begun = input.begun.clone();
+            begun.forget_seen(input);
+            begun
+        });
+        let parts = [("past ours", &begun.alone[0]), ("past theirs", &begun.alone[1]), ("brought", &begun.merged)];
+        let each = parts.iter().flat_map(|(word, part)| part.iter().map(move |one| (word, one)));
+        let mut lines: Vec<String> =
+            each.map(|(word, (name, entry))| format!("{word} {}", self.show_entry(name, Some(entry)))).collect();
+        lines.push(self.show_given(&begun));
+        lines.join("\n")
+    }
+
+    fn show_given(&self, begun: &Begun) -> String {
         let mut lines = Vec::new();
         for (host, changed) in ["ours", "theirs"].iter().zip(&begun.changed) {
             let each = changed.iter().flat_map(|(name, given)| given.iter().map(move |content| (name, content)));
