@@ -389,7 +389,10 @@ fn assert_unmounted_folder_stops(end: End) {
 
 #[test]
 fn a_folder_whose_disk_is_not_mounted_here_stops_everything_however_few_messages_it_held() {
-    if !privately(module_path!(), "a_folder_whose_disk_is_not_mounted_here_stops_everything_however_few_messages_it_held") {
+    if !privately(
+        module_path!(),
+        "a_folder_whose_disk_is_not_mounted_here_stops_everything_however_few_messages_it_held",
+    ) {
         return;
     }
     assert_unmounted_folder_stops(End::Client);
@@ -397,7 +400,10 @@ fn a_folder_whose_disk_is_not_mounted_here_stops_everything_however_few_messages
 
 #[test]
 fn a_folder_whose_disk_is_not_mounted_there_stops_everything_however_few_messages_it_held() {
-    if !privately(module_path!(), "a_folder_whose_disk_is_not_mounted_there_stops_everything_however_few_messages_it_held") {
+    if !privately(
+        module_path!(),
+        "a_folder_whose_disk_is_not_mounted_there_stops_everything_however_few_messages_it_held",
+    ) {
         return;
     }
     assert_unmounted_folder_stops(End::Server);

@@ -274,14 +274,14 @@ impl Hosts {
         let seen: Arc<Mutex<Vec<(u8, Saved)>>> = Arc::default();
         let mut changed = false;
         let (stage, states) = (begun.clone(), seen.clone());
-        memory.between(move |memory, _, what| {
+        memory.between(move |memory, call| {
             if changed {
                 let state = (stage.load(Ordering::SeqCst), memory.snapshot());
                 states.lock().unwrap_or_else(PoisonError::into_inner).push(state);
             }
             let reads =
                 ["open_root", "open_dir", "open", "append", "read", "stat", "stat_dir", "stat_file", "try_lock"];
-            changed = !reads.contains(&what);
+            changed = !reads.contains(&call.what());
         });
         let mut points = vec![Point { begun: 0, done: 0, disk }];
         let calls = memory.calls();

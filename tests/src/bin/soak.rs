@@ -1,5 +1,5 @@
 //! Plays random cases for a given time or number, on all cores: `soak 1h`, `soak 5m`, `soak 20000`, and `soak =SEED` for
-//! one case. Prints a line a minute, and in the end what was tried; fails when a promise was broken.
+//! one case, which it says in the words of a scenario, ready to be kept. Prints a line a minute, and in the end what was tried; fails when a promise was broken.
 //!
 //! Deliberately not here: what a case is (`smd_tests::model`).
 
@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use smd_tests::model::many::{catch_panics, many, play_safely, report};
+use smd_tests::model::many::{catch_panics, many, play_safely, report_case};
+use smd_tests::model::play::in_words;
 use smd_tests::model::{Case, Figures};
 
 fn main() -> ExitCode {
@@ -19,9 +20,13 @@ fn main() -> ExitCode {
     };
     if let Some(seed) = amount.strip_prefix('=').and_then(|seed| seed.parse().ok()) {
         let case = Case::random(seed);
-        return match play_safely(&case) {
-            Ok(figures) => say(&[format!("seed {seed}: nothing is broken; {figures:?}")]),
-            Err(broken) => say(&[report(&case, &broken)]) | 1,
+        return match play_safely(&(&case).into()) {
+            Ok(figures) => {
+                let [tried, forgiven] = figures.lines();
+                let words = in_words(&(&case).into()).0.to_string();
+                say(&[format!("seed {seed}: nothing is broken"), tried, forgiven, words])
+            }
+            Err(broken) => say(&[report_case(&case, &broken)]) | 1,
         }
         .into();
     }
@@ -46,17 +51,19 @@ fn main() -> ExitCode {
             *said = minutes;
             say(&[line(minutes, figures)]);
         }
-        time.map_or(figures.sequences >= number, |seconds| start.elapsed() >= Duration::from_secs(seconds))
+        time.is_some_and(|seconds| start.elapsed() >= Duration::from_secs(seconds))
     };
-    let (figures, failures) = many(first, enough, |report| {
+    let seeds = first..if time.is_some() { u64::MAX } else { first.saturating_add(number) };
+    let (figures, failures) = many(seeds, enough, |report| {
         say(&[report.to_owned()]);
     });
-    say(&[line(start.elapsed().as_secs() / 60, &figures), format!("violations: {failures}")]);
+    let [_, forgiven] = figures.lines();
+    say(&[line(start.elapsed().as_secs() / 60, &figures), forgiven, format!("violations: {failures}")]);
     ExitCode::from(u8::from(failures > 0))
 }
 
 fn line(minutes: u64, figures: &Figures) -> String {
-    let Figures { sequences, runs, faults, looks } = figures;
+    let Figures { sequences, runs, faults, looks, .. } = figures;
     format!("{minutes:4} min: {sequences} sequences, {runs} sessions, {faults} faults, {looks} looks between calls")
 }
 

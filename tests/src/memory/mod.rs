@@ -39,7 +39,7 @@ mod tests;
 pub use clock::Grain;
 pub use fault::{Class, Fault, How};
 pub use hand::Hand;
-pub use seam::{HeldDir, OpenFile};
+pub use seam::{Coming, HeldDir, OpenFile};
 pub use tree::{FileInfo, Restore, Tree};
 
 pub use dice::Dice;
@@ -91,7 +91,7 @@ impl Default for Settings {
 #[derive(Clone, Debug)]
 pub struct Saved(Disk);
 
-type Between = Box<dyn FnMut(&Memory, u64, &str) + Send>;
+type Between = Box<dyn FnMut(&Memory, &Coming<'_>) + Send>;
 type WhileListing = Box<dyn FnMut(&Memory, &[u8]) + Send>;
 
 /// One host's disk. Clones share it.
@@ -239,9 +239,9 @@ impl Memory {
         self.core().plan = Plan::default();
     }
 
-    /// Runs something before every call through the seam, with the call's number and name. Calls that it makes through the
-    /// seam itself, and calls of other threads while it runs, go without.
-    pub fn between(&self, hook: impl FnMut(&Memory, u64, &str) + Send + 'static) {
+    /// Runs something before every call through the seam, with that call. Calls that it makes through the seam itself, and
+    /// calls of other threads while it runs, go without.
+    pub fn between(&self, hook: impl FnMut(&Memory, &Coming<'_>) + Send + 'static) {
         *self.0.between.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(hook));
         self.0.has_between.store(true, Ordering::SeqCst);
     }

@@ -58,6 +58,8 @@ pub struct HeldDir(Arc<Hold>);
 /// An open file.
 pub struct OpenFile {
     hold: Hold,
+    /// The directory in which it was opened.
+    dir: Id,
     name: EntryName,
     offset: usize,
     append: bool,
@@ -71,25 +73,58 @@ struct Call<'a> {
     /// What it is called on, with the epoch of the handle.
     on: Option<(Id, u64)>,
     to: Option<(Id, u64)>,
+    /// The directory in which the file was opened that it is called on.
+    within: Option<Id>,
     names: [&'a [u8]; 2],
+}
+
+/// A call that is about to be made.
+pub struct Coming<'a> {
+    memory: &'a Memory,
+    call: &'a Call<'a>,
+    /// How many calls there were, with this one.
+    pub number: u64,
+}
+
+impl Coming<'_> {
+    /// What it does.
+    pub fn what(&self) -> &'static str {
+        self.call.what
+    }
+
+    /// The path that it is about, or both. A file has the one by which it was opened, whatever became of that since.
+    pub fn paths(&self) -> Vec<Vec<u8>> {
+        let disk = &self.memory.core().disk;
+        let handles = match self.call.on {
+            None => return vec![self.call.names[0].to_vec()],
+            Some((on, _)) => [Some(self.call.within.unwrap_or(on)), self.call.to.map(|(to, _)| to)],
+        };
+        let path = |(dir, name): (Id, &[u8])| {
+            let (dir, slash) = (disk.path_of(dir), if name.is_empty() { &b""[..] } else { b"/" });
+            [&dir[..], slash, name].concat()
+        };
+        handles.into_iter().flatten().zip(self.call.names).map(path).collect()
+    }
 }
 
 impl<'a> Call<'a> {
     fn at(what: &'static str, class: Class, dir: &HeldDir, name: &'a [u8]) -> Self {
-        Self { what, class, on: Some((dir.0.id, dir.0.epoch)), to: None, names: [entry(name), b""] }
+        Self { what, class, on: Some((dir.0.id, dir.0.epoch)), to: None, within: None, names: [entry(name), b""] }
     }
 
     fn dir(what: &'static str, class: Class, dir: &HeldDir) -> Self {
-        Self { what, class, on: Some((dir.0.id, dir.0.epoch)), to: None, names: [b"", b""] }
+        Self { what, class, on: Some((dir.0.id, dir.0.epoch)), to: None, within: None, names: [b"", b""] }
     }
 
     fn file(what: &'static str, class: Class, file: &'a OpenFile) -> Self {
-        Self { what, class, on: Some((file.hold.id, file.hold.epoch)), to: None, names: [&file.name, b""] }
+        let on = Some((file.hold.id, file.hold.epoch));
+        Self { what, class, on, to: None, within: Some(file.dir), names: [&file.name, b""] }
     }
 
     fn two(what: &'static str, (from, old): (&HeldDir, &'a [u8]), (to, new): (&HeldDir, &'a [u8])) -> Self {
         let to = Some((to.0.id, to.0.epoch));
-        Self { what, class: Class::Renames, on: Some((from.0.id, from.0.epoch)), to, names: [entry(old), entry(new)] }
+        let on = Some((from.0.id, from.0.epoch));
+        Self { what, class: Class::Renames, on, to, within: None, names: [entry(old), entry(new)] }
     }
 }
 
@@ -123,12 +158,12 @@ impl Memory {
         Ok(HeldDir(Arc::new(self.hold(core, id))))
     }
 
-    fn hold_file(&self, core: &mut Core, id: Id, name: &[u8], append: bool) -> io::Result<OpenFile> {
+    fn hold_file(&self, core: &mut Core, id: Id, (dir, name): (Id, &[u8]), append: bool) -> io::Result<OpenFile> {
         if !matches!(core.disk.node(id).body, Body::File(_)) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
         }
         let hold = self.hold(core, id);
-        Ok(OpenFile { hold, name: name.into(), offset: 0, append, writable: append })
+        Ok(OpenFile { hold, dir, name: name.into(), offset: 0, append, writable: append })
     }
 
     fn seam<T>(&self, call: Call<'_>, act: impl FnOnce(&mut Core) -> io::Result<T>) -> io::Result<T> {
@@ -191,7 +226,7 @@ impl Memory {
             (core.dead, core.calls + 1)
         };
         if !dead {
-            hook(self, number, call.what);
+            hook(self, &Coming { memory: self, call, number });
         }
         // The hook itself may have ended the hooks, or put another in its place.
         if self.0.has_between.load(Ordering::SeqCst) {
@@ -211,7 +246,8 @@ impl Fs for Memory {
 
     fn open_root(&self, path: &Path) -> io::Result<HeldDir> {
         let path = path.as_os_str().as_bytes();
-        let call = Call { what: "open_root", class: Class::Reads, on: None, to: None, names: [path, b""] };
+        let (class, names) = (Class::Reads, [path, &b""[..]]);
+        let call = Call { what: "open_root", class, on: None, to: None, within: None, names };
         self.seam(call, |core| {
             let id = core.disk.walk(path, true)?;
             self.hold_dir(core, id)
@@ -311,14 +347,14 @@ impl Fs for Memory {
                 return fail(Errno::LOOP);
             }
             core.disk.may(id, 0o400)?;
-            self.hold_file(core, id, name, false)
+            self.hold_file(core, id, (at.0.id, name), false)
         })
     }
 
     fn create(&self, at: &HeldDir, name: &[u8]) -> io::Result<OpenFile> {
         self.seam(Call::at("create", Class::Writes, at, name), |core| {
             let id = core.disk.make_file(at.0.id, name, 0o600)?;
-            let file = self.hold_file(core, id, name, false)?;
+            let file = self.hold_file(core, id, (at.0.id, name), false)?;
             Ok(OpenFile { writable: true, ..file })
         })
     }
@@ -331,7 +367,7 @@ impl Fs for Memory {
                 Body::Dir(_) => return fail(Errno::ISDIR),
                 _ => core.disk.may(id, 0o600)?,
             }
-            self.hold_file(core, id, name, true)
+            self.hold_file(core, id, (at.0.id, name), true)
         })
     }
 

@@ -6,6 +6,7 @@
 //!
 //! Deliberately not here: what any of it does (`play`).
 
+use super::deed::{Deed, Form};
 use crate::memory::Dice;
 
 /// How users give names and bodies.
@@ -31,42 +32,21 @@ pub enum Way {
     Sync,
 }
 
-/// What a user or mail program does to one tree.
+/// The parts of a deed by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Act {
-    /// A message arrives in `new/`: folder, uniq, body, header.
-    Deliver(u8, u8, u8, u8),
-    /// One of `new/` goes to `cur/`.
-    See(u8),
-    /// A letter is set or taken.
-    Flag(u8, u8),
-    /// To another folder, with its uniq.
-    Move(u8, u8),
-    /// To another folder under another uniq, as mutt does.
-    MoveAnew(u8, u8, u8),
-    /// A second file with equal bytes: folder, uniq.
-    Copy(u8, u8, u8),
-    /// A second name of the same file.
-    HardLink(u8, u8, u8),
-    /// Gone.
-    Delete(u8),
-    /// Another header, by renaming a new file over the old name.
-    EditHeader(u8, u8),
-    /// Other bytes under the same name.
-    Replace(u8, u8, u8),
-    /// Another uniq in the same folder.
-    Rename(u8, u8),
-    /// Two messages change names.
-    Swap(u8, u8),
-    /// The mtime alone.
-    Touch(u8),
-    /// A folder is made, with what it holds.
-    MakeFolder(u8),
-    /// And removed, with what it holds.
-    RemoveFolder(u8),
-    /// And renamed.
-    RenameFolder(u8, u8),
+pub struct Numbers;
+
+impl Form for Numbers {
+    type Mail = u8;
+    type Folder = u8;
+    type Uniq = u8;
+    type Body = u8;
+    type Header = u8;
+    type Letter = u8;
 }
+
+/// What a user or mail program does to one tree, by number.
+pub type Act = Deed<Numbers>;
 
 /// What goes wrong at one host during a run. `at` is in thousandths of a run's calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

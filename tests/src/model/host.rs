@@ -3,18 +3,15 @@
 //! Deliberately not here: what users do (`users`), and what the disk does (`crate::memory`).
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use smd_protocol::delta::Mtime;
 
-use super::act;
 use super::mail::{Bytes, ROOT, STATE, folder_path};
-use crate::memory::{Fault, Grain, How, Memory, Restore, Settings, Tree};
+use super::scenario::Blow;
+use crate::memory::{Coming, Fault, Grain, How, Memory, Restore, Settings, Tree};
 use crate::rng::Rng;
-
-/// What a fault of the model fails with.
-const ERRNOS: [i32; 8] = [5, 5, 28, 28, 13, 24, 116, 30];
 
 /// See the module's text. Clones share the disk.
 #[derive(Clone, Debug)]
@@ -23,7 +20,7 @@ pub struct Host {
     pub disk: Memory,
     /// Calls of a run without mishap.
     typical: Arc<AtomicU64>,
-    armed: Arc<Mutex<Option<act::Fault>>>,
+    killed: Arc<AtomicBool>,
     crashes: Arc<AtomicU64>,
     seed: u64,
     /// Whether its folders have other names than the server's (`boxes`).
@@ -69,7 +66,7 @@ impl Host {
         let host = Self {
             disk,
             typical: Arc::new(AtomicU64::new(300)),
-            armed: Arc::default(),
+            killed: Arc::default(),
             crashes: Arc::default(),
             seed: seed ^ ((at as u64) << 56),
             boxed: kind & 8 != 0 && at > 0,
@@ -108,46 +105,45 @@ impl Host {
         self.typical.store((self.disk.calls() - before).max(100), Ordering::Relaxed);
     }
 
-    /// Plans a fault for the next run.
-    pub fn arm(&self, fault: act::Fault) {
-        let errno = |n: u8| ERRNOS[usize::from(n) % ERRNOS.len()];
-        let planned = match fault {
-            act::Fault::Once(at, n) if n >= 192 => Fault::new(self.way_in(at), errno(n), How::Once).late(),
-            act::Fault::Once(at, n) if n >= 128 => Fault::new(self.way_in(at), errno(n), How::Once).short(),
-            act::Fault::Once(at, n) => Fault::new(self.way_in(at), errno(n), How::Once),
-            act::Fault::Forever(at, n) => Fault::new(self.way_in(at), errno(n), How::Forever),
-            act::Fault::ThenCrash(at, n) => Fault::new(self.way_in(at), errno(n), How::OnceThenCrash),
-            act::Fault::Crash(at) | act::Fault::Kill(at) if at % 2 == 0 => Fault::crash_before(self.way_in(at)),
-            act::Fault::Crash(at) | act::Fault::Kill(at) => Fault::crash_after(self.way_in(at)),
+    /// The next call goes wrong.
+    pub fn strike(&self, blow: Blow) {
+        let next = |errno, how| Fault::new(1, errno, how);
+        let fault = match blow {
+            Blow::Fails(errno) => next(errno, How::Once),
+            Blow::FailsLate(errno) => next(errno, How::Once).late(),
+            Blow::FailsShort(errno) => next(errno, How::Once).short(),
+            Blow::FailsForEver(errno) => next(errno, How::Forever),
+            Blow::FailsThenCrashes(errno) => next(errno, How::OnceThenCrash),
+            Blow::Crashes(false) | Blow::Killed(false) => Fault::crash_before(1),
+            Blow::Crashes(true) | Blow::Killed(true) => Fault::crash_after(1),
         };
-        self.disk.arm(planned);
-        *self.armed.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+        self.disk.arm(fault);
+        self.killed.store(matches!(blow, Blow::Killed(_)), Ordering::Relaxed);
     }
 
-    /// Ends what was planned. A killed process is gone; a host that is down stays so until [`Host::crash`].
+    /// Ends what goes wrong. A killed process is gone; a host that is down stays so until [`Host::crash`].
     pub fn disarm(&self) -> Struck {
-        let armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner).take();
         let struck = self.disk.struck();
         self.disk.disarm();
-        match (self.disk.is_dead(), armed) {
-            (true, Some(act::Fault::Kill(_))) => {
+        match (self.disk.is_dead(), self.killed.swap(false, Ordering::Relaxed)) {
+            (true, true) => {
                 self.disk.end_processes();
                 Struck::Killed
             }
-            (true, _) => Struck::Crashed,
+            (true, false) => Struck::Crashed,
             (false, _) if struck > 0 => Struck::Error,
             (false, _) => Struck::No,
         }
     }
 
     /// Runs something before every call.
-    pub fn between(&self, mut hook: impl FnMut(u64, &str) + Send + 'static) {
-        self.disk.between(move |_, call, name| hook(call, name));
+    pub fn between(&self, mut hook: impl FnMut(&Coming<'_>) + Send + 'static) {
+        self.disk.between(move |_, call| hook(call));
     }
 
-    /// Runs something in the middle of every listing of a directory.
-    pub fn while_listing(&self, mut hook: impl FnMut() + Send + 'static) {
-        self.disk.while_listing(move |_, _| hook());
+    /// Runs something in the middle of every listing of a directory, with its path.
+    pub fn while_listing(&self, mut hook: impl FnMut(&[u8]) + Send + 'static) {
+        self.disk.while_listing(move |_, path| hook(path));
     }
 
     /// Ends both.

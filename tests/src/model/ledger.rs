@@ -17,6 +17,7 @@ use smd_protocol::delta::Mtime;
 
 use super::host::Host;
 use super::mail::{Bytes, Tree};
+use super::play::{Forgiven, Mercy};
 
 /// See the module's text.
 #[derive(Clone, Debug, Default)]
@@ -74,13 +75,15 @@ impl Ledger {
 
     /// A host crashed; `left` says whether a content is still somewhere, and nothing damaged counts as its newer bytes: what a
     /// failed sync had dropped, and hosts agreed on since, does when a crash tears it.
-    pub fn crashed(&mut self, host: usize, left: impl Fn(&Bytes) -> bool, now: &Tree) {
+    pub fn crashed(&mut self, host: usize, left: impl Fn(&Bytes) -> bool, now: &Tree, forgiven: &mut Forgiven) {
         let hit: Vec<Bytes> =
             self.fragile.iter().filter(|(at, _)| *at == host).map(|(_, bytes)| bytes.clone()).collect();
         let had_fragile = !hit.is_empty();
         for bytes in hit {
+            forgiven.more(Mercy::Mtime, usize::from(self.mtime(&bytes).is_some()));
             self.touch(&bytes);
             if !left(&bytes) {
+                forgiven.more(Mercy::Unsynced, usize::from(!self.removed.contains(&bytes)));
                 self.remove(&bytes);
                 self.fragile.remove(&(host, bytes));
             }
@@ -88,6 +91,7 @@ impl Ledger {
         // What is left of bytes that were never synced is a message like any other.
         let torn: Vec<Bytes> = now.counts().into_keys().filter(|bytes| !self.delivered.contains(bytes)).collect();
         if had_fragile {
+            forgiven.more(Mercy::Torn, torn.len());
             for bytes in torn {
                 self.delivered.insert(bytes.clone());
                 self.mtimes.insert(bytes.clone(), None);
@@ -97,8 +101,14 @@ impl Ledger {
         // Half of what a user did (a link and no unlink) may be left of it.
         for (bytes, count) in now.counts() {
             let made = self.made.entry(bytes).or_default();
+            forgiven.more(Mercy::Halves, usize::from(count > *made));
             *made = (*made).max(count);
         }
+    }
+
+    /// Of how many contents a tree has more messages than users made.
+    pub fn surplus(&self, tree: &Tree) -> usize {
+        tree.counts().iter().filter(|(bytes, count)| **count > self.made(bytes)).count()
     }
 
     /// What users removed may be back: from here on what is there counts.

@@ -28,10 +28,15 @@ pub const UNIQS: [&str; 4] = ["u0", "u1", "u2", "u3"];
 /// Letters that users set, some of them no standard flags.
 pub const LETTERS: &[u8; 8] = b"DFPRSTab";
 
+/// Bodies that there are where they are few.
+pub const FEW: u8 = 4;
+/// Headers.
+pub const HEADERS: u8 = 3;
+
 /// The bytes of a message.
 pub fn bytes(header: u8, body: u32) -> Bytes {
     // One body without a blank line before it, and one in CRLF: the bytes are sacred whatever they mean.
-    let text = match header % 3 {
+    let text = match header % HEADERS {
         0 => format!("Subject: one\n\nbody {body}\n"),
         1 => format!("Subject: two\nX-More: yes\n\nbody {body}\n"),
         _ => format!("Subject: three\r\n\r\nbody {body}\n"),
@@ -43,7 +48,7 @@ pub fn bytes(header: u8, body: u32) -> Bytes {
 pub fn parse(bytes: &[u8]) -> Option<(u8, u32)> {
     let text = std::str::from_utf8(bytes).ok()?;
     let body = text.rsplit_once("body ")?.1.strip_suffix('\n')?.parse().ok()?;
-    (0..3).find(|&header| **self::bytes(header, body) == *bytes).map(|header| (header, body))
+    (0..HEADERS).find(|&header| **self::bytes(header, body) == *bytes).map(|header| (header, body))
 }
 
 /// A file in `cur/` or `new/`.
@@ -90,7 +95,7 @@ pub fn folder_path(host: &Host, folder: &str) -> String {
 }
 
 /// What a folder is called that a host has at this path below the root.
-fn folder_at(host: &Host, path: &str) -> String {
+pub(super) fn folder_at(host: &Host, path: &str) -> String {
     if host.boxed { boxes::canonical(path).unwrap_or_else(|| path.to_owned()) } else { path.to_owned() }
 }
 

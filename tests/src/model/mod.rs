@@ -8,12 +8,15 @@
 
 pub mod act;
 mod boxes;
+pub mod deed;
 pub mod host;
 pub mod ledger;
 pub mod line;
 pub mod mail;
 pub mod many;
+pub mod number;
 pub mod play;
+pub mod scenario;
 pub mod shrink;
 pub mod users;
 

@@ -3,10 +3,11 @@
 //! Each act is what a mail program does with system calls, and is told to the ledger. Deliberately not here: when they
 //! act, and anything that they would not do, such as rename onto a name that is taken.
 
-use super::act::{Act, Habit};
+use super::deed::{Deed, Definite};
 use super::host::Host;
 use super::ledger::Ledger;
-use super::mail::{self, Bytes, FOLDERS, LETTERS, Mail, UNIQS, folder_path, mails};
+use super::mail::{self, Bytes, Mail, folder_path, mails};
+use super::number::is_free;
 
 /// A user of one host.
 pub struct User<'a> {
@@ -16,70 +17,54 @@ pub struct User<'a> {
     pub host: &'a Host,
     /// What is told of it.
     pub ledger: &'a mut Ledger,
-    /// The next body and uniq, where each is given once.
-    pub next: &'a mut u32,
-    /// How names and bodies are given.
-    pub habit: Habit,
     /// Whether what is done is made durable.
     pub synced: bool,
 }
 
+/// What came of a deed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// It is done.
+    Yes,
+    /// And bytes were changed under their name.
+    InPlace,
+    /// It could not be done to what is there.
+    InVain(&'static str),
+}
+
 impl User<'_> {
-    /// Does it, if it can be done here. Says whether bytes were changed under their name.
-    pub fn act(&mut self, act: Act) -> bool {
-        let in_place = self.do_it(act).unwrap_or(false);
+    /// Does it, if it can be done here.
+    pub fn act(&mut self, deed: &Deed<Definite>) -> Done {
+        let done = self.do_it(deed);
         if self.synced {
             self.host.sync_all();
             let seen = mail::Tree::of(self.host);
             self.ledger.firm(self.at, self.host, &seen);
         }
-        in_place
+        done
     }
 
-    fn do_it(&mut self, act: Act) -> Option<bool> {
-        let odd = matches!(act, Act::Copy(..) | Act::HardLink(..) | Act::Replace(..) | Act::Swap(..));
-        if odd && self.habit == Habit::Tidy {
-            return None;
-        }
-        match act {
-            Act::Deliver(folder, uniq, body, header) => {
-                let folder = self.folder(folder);
-                self.make_folder(&folder);
-                let uniq = self.free_uniq(&folder, uniq)?;
-                let bytes = self.fresh(body, header);
-                self.write(&format!("{}/new/{uniq}", folder_path(self.host, &folder)), &bytes);
+    fn do_it(&mut self, deed: &Deed<Definite>) -> Done {
+        match deed {
+            Deed::Deliver(folder, uniq, body, header) => {
+                self.make_folder(folder);
+                let path = format!("{}/new/{uniq}", folder_path(self.host, folder));
+                self.write(&path, &mail::bytes(*header, *body));
             }
-            Act::See(n) => {
-                let mail = self.mail(n)?;
-                if mail.place == "new" {
-                    self.rename(&mail, &mail.folder, "cur", &format!("{}:2,", mail.uniq()));
+            Deed::See(mail) if mail.place == "new" => {
+                self.rename(mail, &mail.folder, "cur", &format!("{}:2,", mail.uniq()));
+            }
+            Deed::See(_) => return Done::InVain("it is in cur already"),
+            Deed::Flag(mail, letter) => self.flag(mail, *letter),
+            Deed::Move(mail, folder) => {
+                self.make_folder(folder);
+                if !is_free(self.host, folder, mail.uniq()) {
+                    return Done::InVain("its name is taken there");
                 }
+                self.rename(mail, folder, mail.place, &mail.file);
             }
-            Act::Flag(n, letter) => {
-                let mail = self.mail(n)?;
-                let letter = char::from(LETTERS[usize::from(letter) % LETTERS.len()]);
-                let mut flags: Vec<char> = mail.flags().chars().filter(|flag| *flag != letter).collect();
-                if !mail.flags().contains(letter) {
-                    flags.push(letter);
-                }
-                flags.sort_unstable();
-                let flags: String = flags.into_iter().collect();
-                self.rename(&mail, &mail.folder, "cur", &format!("{}:2,{flags}", mail.uniq()));
-            }
-            Act::Move(n, folder) => {
-                let mail = self.mail(n)?;
-                let folder = self.folder(folder);
-                self.make_folder(&folder);
-                if self.is_free(&folder, mail.uniq()) {
-                    self.rename(&mail, &folder, mail.place, &mail.file);
-                }
-            }
-            Act::MoveAnew(n, folder, uniq) => {
-                let mail = self.mail(n)?;
-                let folder = self.folder(folder);
-                self.make_folder(&folder);
-                let uniq = self.free_uniq(&folder, uniq)?;
-                let to = self.path(&folder, &mail, &uniq);
+            Deed::MoveAnew(mail, folder, uniq) => {
+                let to = self.name_in(folder, mail, uniq);
                 if self.synced {
                     // Link, then unlink, as some do it.
                     self.host.link(&mail.path(), &to);
@@ -89,99 +74,93 @@ impl User<'_> {
                     self.host.rename(&mail.path(), &to);
                 }
             }
-            Act::Copy(n, folder, uniq) => {
-                let mail = self.mail(n)?;
-                let folder = self.folder(folder);
-                self.make_folder(&folder);
-                let uniq = self.free_uniq(&folder, uniq)?;
-                let to = self.path(&folder, &mail, &uniq);
+            Deed::Copy(mail, folder, uniq) => {
+                let to = self.name_in(folder, mail, uniq);
                 self.write(&to, &mail.bytes);
             }
-            Act::HardLink(n, folder, uniq) => {
-                let mail = self.mail(n)?;
-                let folder = self.folder(folder);
-                self.make_folder(&folder);
-                let uniq = self.free_uniq(&folder, uniq)?;
-                let to = self.path(&folder, &mail, &uniq);
+            Deed::HardLink(mail, folder, uniq) => {
+                let to = self.name_in(folder, mail, uniq);
                 self.host.link(&mail.path(), &to);
                 self.ledger.make(self.at, &mail.bytes, mail.mtime, self.synced);
             }
-            Act::Delete(n) => {
-                let mail = self.mail(n)?;
+            Deed::Delete(mail) => {
                 self.host.unlink(&mail.path());
                 self.ledger.remove(&mail.bytes);
             }
-            Act::EditHeader(n, header) => {
-                let mail = self.mail(n)?;
-                let (_, body) = mail::parse(&mail.bytes)?;
-                return self.overwrite(&mail, mail::bytes(header, body));
+            Deed::EditHeader(mail, header) => {
+                let Some((_, body)) = mail::parse(&mail.bytes) else { return Done::InVain("it is damaged") };
+                return self.overwrite(mail, &mail::bytes(*header, body));
             }
-            Act::Replace(n, body, header) => {
-                let mail = self.mail(n)?;
-                let bytes = self.fresh(body, header);
-                return self.overwrite(&mail, bytes);
+            Deed::Replace(mail, body, header) => return self.overwrite(mail, &mail::bytes(*header, *body)),
+            Deed::Rename(mail, uniq) => {
+                let file = mail.file.replacen(mail.uniq(), uniq, 1);
+                self.rename(mail, &mail.folder, mail.place, &file);
             }
-            Act::Rename(n, uniq) => {
-                let mail = self.mail(n)?;
-                let uniq = self.free_uniq(&mail.folder, uniq)?;
-                let file = mail.file.replacen(mail.uniq(), &uniq, 1);
-                self.rename(&mail, &mail.folder, mail.place, &file);
-            }
-            Act::Swap(n, m) => {
-                let (one, two) = (self.mail(n)?, self.mail(m)?);
-                if one.path() != two.path() {
-                    let aside = format!("{}/tmp/swap", one.dir);
-                    self.make_dir(&format!("{}/tmp", one.dir));
-                    self.host.rename(&one.path(), &aside);
-                    self.host.rename(&two.path(), &one.path());
-                    self.host.rename(&aside, &two.path());
-                    // Half a swap would be a message that lies in `tmp/`.
-                    self.host.sync_all();
-                }
-            }
-            Act::Touch(n) => {
-                let mail = self.mail(n)?;
+            Deed::Swap(one, two) => return self.swap(one, two),
+            Deed::Touch(mail) => {
                 self.host.touch(&mail.path());
                 self.ledger.touch(&mail.bytes);
             }
-            Act::MakeFolder(folder) => {
-                let folder = self.folder(folder);
-                self.make_folder(&folder);
-            }
-            Act::RemoveFolder(folder) => {
-                let folder = self.folder(folder);
-                if !folder.is_empty() {
-                    for mail in mails(self.host).into_iter().filter(|mail| mail.folder == folder) {
-                        self.ledger.remove(&mail.bytes);
-                    }
-                    self.host.remove_all(&folder_path(self.host, &folder));
+            Deed::MakeFolder(folder) => {
+                if self.has_folder(folder) {
+                    return Done::InVain("it is there already");
                 }
+                self.make_folder(folder);
             }
-            Act::RenameFolder(from, to) => {
-                let (from, to) = (self.folder(from), self.folder(to));
-                if !from.is_empty()
-                    && !to.is_empty()
-                    && self.host.is_dir(&folder_path(self.host, &from))
-                    && !self.host.is_dir(&folder_path(self.host, &to))
-                {
-                    self.host.rename(&folder_path(self.host, &from), &folder_path(self.host, &to));
-                }
-            }
+            Deed::RemoveFolder(folder) => return self.remove_folder(folder),
+            Deed::RenameFolder(from, to) => return self.rename_folder(from, to),
+            Deed::Rest => {}
         }
-        Some(false)
+        Done::Yes
     }
 
-    fn mail(&self, n: u8) -> Option<Mail> {
-        let mut mails = mails(self.host);
-        if mails.is_empty() {
-            return None;
+    fn flag(&self, mail: &Mail, letter: char) {
+        let mut flags: Vec<char> = mail.flags().chars().filter(|flag| *flag != letter).collect();
+        if !mail.flags().contains(letter) {
+            flags.push(letter);
         }
-        let at = usize::from(n) % mails.len();
-        Some(mails.swap_remove(at))
+        flags.sort_unstable();
+        let flags: String = flags.into_iter().collect();
+        self.rename(mail, &mail.folder, "cur", &format!("{}:2,{flags}", mail.uniq()));
     }
 
-    fn folder(&self, n: u8) -> String {
-        FOLDERS[usize::from(n) % FOLDERS.len()].to_owned()
+    fn swap(&self, one: &Mail, two: &Mail) -> Done {
+        if one.path() == two.path() {
+            return Done::InVain("it is one message");
+        }
+        let aside = format!("{}/tmp/swap", one.dir);
+        self.make_dir(&format!("{}/tmp", one.dir));
+        self.host.rename(&one.path(), &aside);
+        self.host.rename(&two.path(), &one.path());
+        self.host.rename(&aside, &two.path());
+        // Half a swap would be a message that lies in `tmp/`.
+        self.host.sync_all();
+        Done::Yes
+    }
+
+    fn remove_folder(&mut self, folder: &str) -> Done {
+        if folder.is_empty() || !self.host.is_dir(&folder_path(self.host, folder)) {
+            return Done::InVain("there is no such folder that could go");
+        }
+        for mail in mails(self.host).into_iter().filter(|mail| mail.folder == folder) {
+            self.ledger.remove(&mail.bytes);
+        }
+        self.host.remove_all(&folder_path(self.host, folder));
+        Done::Yes
+    }
+
+    fn rename_folder(&self, from: &str, to: &str) -> Done {
+        let paths = [from, to].map(|folder| folder_path(self.host, folder));
+        let [old, new] = &paths;
+        if from.is_empty() || to.is_empty() || !self.host.is_dir(old) || self.host.is_dir(new) {
+            return Done::InVain("the one is not there, or the other is");
+        }
+        self.host.rename(old, new);
+        Done::Yes
+    }
+
+    fn has_folder(&self, folder: &str) -> bool {
+        ["cur", "new", "tmp"].iter().all(|dir| self.host.is_dir(&format!("{}/{dir}", folder_path(self.host, folder))))
     }
 
     fn make_folder(&self, folder: &str) {
@@ -199,29 +178,9 @@ impl User<'_> {
         }
     }
 
-    fn is_free(&self, folder: &str, uniq: &str) -> bool {
-        !mails(self.host).iter().any(|mail| mail.folder == folder && mail.uniq() == uniq)
-    }
-
-    fn free_uniq(&mut self, folder: &str, n: u8) -> Option<String> {
-        if self.habit == Habit::Tidy {
-            *self.next += 1;
-            return Some(format!("m{}", self.next));
-        }
-        let mut names = (0..UNIQS.len()).map(|at| UNIQS[(usize::from(n) + at) % UNIQS.len()]);
-        names.find(|uniq| self.is_free(folder, uniq)).map(str::to_owned)
-    }
-
-    fn fresh(&mut self, body: u8, header: u8) -> Bytes {
-        if self.habit == Habit::Few {
-            return mail::bytes(header, u32::from(body % 4));
-        }
-        *self.next += 1;
-        mail::bytes(header, *self.next)
-    }
-
-    /// A new name for a message, with its place and letters.
-    fn path(&self, folder: &str, mail: &Mail, uniq: &str) -> String {
+    /// A new name for a message, with its place and letters, in a folder that is there then.
+    fn name_in(&self, folder: &str, mail: &Mail, uniq: &str) -> String {
+        self.make_folder(folder);
         format!("{}/{}/{}", folder_path(self.host, folder), mail.place, mail.file.replacen(mail.uniq(), uniq, 1))
     }
 
@@ -230,16 +189,16 @@ impl User<'_> {
         self.ledger.make(self.at, bytes, mtime, self.synced);
     }
 
-    fn overwrite(&mut self, mail: &Mail, bytes: Bytes) -> Option<bool> {
-        if bytes == mail.bytes {
-            return None;
+    fn overwrite(&mut self, mail: &Mail, bytes: &Bytes) -> Done {
+        if *bytes == mail.bytes {
+            return Done::InVain("it has these bytes");
         }
         let aside = format!("{}/tmp/edit", mail.dir);
         self.make_dir(&format!("{}/tmp", mail.dir));
-        self.write(&aside, &bytes);
+        self.write(&aside, bytes);
         self.host.rename(&aside, &mail.path());
         self.ledger.remove(&mail.bytes);
-        Some(true)
+        Done::InPlace
     }
 
     fn rename(&self, mail: &Mail, folder: &str, place: &str, file: &str) {

@@ -104,8 +104,8 @@ fn another_hand_comes_between_calls_and_is_not_counted() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let heard = seen.clone();
     let first = memory.calls() + 1;
-    memory.between(move |memory, number, what| {
-        heard.lock().expect("lock").push((number, what.to_owned()));
+    memory.between(move |memory, call| {
+        heard.lock().expect("lock").push((call.number, call.what().to_owned()));
         let _ = memory.by_hand().rename("/d/a", "/d/b");
     });
     assert_eq!(errno(memory.open(&dir, b"a")), 2);

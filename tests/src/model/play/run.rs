@@ -14,19 +14,21 @@ use smd_maildir::exclude::Excludes;
 use smd_maildir::root::Naming;
 use smd_server::roots::Places;
 
-use super::super::act::{Habit, Mishap};
+use super::super::act::Habit;
 use super::super::boxes::Boxes;
 use super::super::host::{Host, Struck};
 use super::super::line::Call;
 use super::super::mail::{self, ROOT, STATE, Tree};
-use super::look::{known, lock, look, user_acts};
-use super::{Broken, World};
+use super::super::scenario::{Beside, Cutting, Side};
+use super::calls::Calls;
+use super::look::{known, lock, look};
+use super::{Broken, Mercy, World};
 use crate::memory::Memory;
 
 pub(super) struct Run {
     pub(super) client: usize,
     pub(super) options: RunOptions,
-    pub(super) mishap: Mishap,
+    pub(super) beside: Vec<Beside>,
 }
 
 impl Run {
@@ -39,7 +41,7 @@ impl Run {
             grave_days: 7,
             ..RunOptions::default()
         };
-        Self { client, options, mishap: Mishap::None }
+        Self { client, options, beside: Vec::new() }
     }
 }
 
@@ -68,60 +70,8 @@ impl World {
         self.figures.runs += 1;
         let (server, client) = (&self.hosts[0], &self.hosts[run.client]);
         let before = [client.disk.calls(), server.disk.calls()];
-        let mut cut = None;
-        match run.mishap {
-            Mishap::Fault(0, fault) => client.arm(fault),
-            Mishap::Fault(_, fault) => server.arm(fault),
-            Mishap::Both(one, two) => {
-                client.arm(one);
-                server.arm(two);
-            }
-            Mishap::Cut(at) => cut = Some(self.last_bytes * u64::from(at) / 1000),
-            Mishap::None | Mishap::User(..) | Mishap::Listing(..) => {}
-        }
-        // After each call that changes a name, everything is looked at; a user may act before one.
-        for at in [0, run.client] {
-            let hosts: Vec<Host> = self.hosts.clone();
-            let shared = self.shared.clone();
-            let meddler = match run.mishap {
-                Mishap::User(side, when, act) if (side % 2 == 1) == (at == 0) => Some((self.hosts[at].call(when), act)),
-                _ => None,
-            };
-            let habit = self.case.habit;
-            let mut changed = false;
-            self.hosts[at].between(move |call, name| {
-                let mut held = lock(&shared);
-                if held.broken.is_some() {
-                    return;
-                }
-                if changed {
-                    held.looks += 1;
-                    let all: Vec<&Host> = hosts.iter().collect();
-                    let seen = look(&held.ledger, &all).and_then(|()| known(&held.ledger, &all));
-                    held.broken = seen.err().map(|broken| format!("{broken} [before {name} at host {at}]"));
-                }
-                drop(held);
-                changed = ["rename", "unlink", "link", "remove_dir", "make_dir"].contains(&name);
-                if let Some((when, act)) = meddler
-                    && when == call
-                {
-                    user_acts(&shared, &hosts[at], at, habit, act, true);
-                    lock(&shared).meddled = true;
-                }
-            });
-        }
-        if let Mishap::Listing(side, wanted, act) = run.mishap {
-            let at = if side % 2 == 1 { 0 } else { run.client };
-            let (host, shared, habit) = (self.hosts[at].clone(), self.shared.clone(), self.case.habit);
-            let mut listing = 0;
-            self.hosts[at].while_listing(move || {
-                if listing == wanted {
-                    user_acts(&shared, &host, at, habit, act, true);
-                    lock(&shared).meddled = true;
-                }
-                listing = listing.saturating_add(1);
-            });
-        }
+        let cut = self.cut(run);
+        self.hook(run);
         let places = Places { user: "/home".into(), state: STATE.into() };
         let lives = |disk: &Memory| {
             let disk = disk.clone();
@@ -143,7 +93,8 @@ impl World {
             Err(error) => format!("run: {error:?}"),
         });
         self.hosts.iter().for_each(Host::unhook);
-        if run.mishap == Mishap::None {
+        self.unhooked(run, cut.filter(|_| result.is_err()));
+        if run.beside.is_empty() {
             self.last_bytes = bytes;
             self.hosts[run.client].note_calls(before[0]);
             self.hosts[0].note_calls(before[1]);
@@ -151,10 +102,63 @@ impl World {
         result
     }
 
+    /// After how many bytes the line is cut.
+    fn cut(&self, run: &Run) -> Option<u64> {
+        run.beside.iter().find_map(|beside| match beside {
+            Beside::Cut(Cutting::Share(at)) => Some(self.last_bytes * u64::from(*at) / 1000),
+            Beside::Cut(Cutting::Bytes(bytes)) => Some(*bytes),
+            _ => None,
+        })
+    }
+
+    /// After each call that changes a name, everything is looked at; before one a user may act, or it goes wrong.
+    fn hook(&self, run: &Run) {
+        let mut held = lock(&self.shared);
+        let named = held.named;
+        held.calls.clear();
+        held.calls.resize_with(self.hosts.len(), Calls::default);
+        for (at, side) in [(0, Side::Server), (run.client, Side::Client)] {
+            held.calls[at] = Calls::new(&self.hosts[at], side, &run.beside, named);
+            let hosts: Vec<Host> = self.hosts.clone();
+            let shared = self.shared.clone();
+            let mut changed = false;
+            self.hosts[at].between(move |call| {
+                let mut held = lock(&shared);
+                if held.broken.is_some() {
+                    return;
+                }
+                if changed {
+                    held.looks += 1;
+                    let all: Vec<&Host> = hosts.iter().collect();
+                    let seen = look(&held.ledger, &all).and_then(|()| known(&held.ledger, &all));
+                    held.broken = seen.err().map(|broken| format!("{broken} [before {} at host {at}]", call.what()));
+                }
+                changed = ["rename", "unlink", "link", "remove_dir", "make_dir"].contains(&call.what());
+                held.coming(&hosts[at], at, call);
+            });
+            if held.calls[at].wants_listings() {
+                let (host, shared) = (self.hosts[at].clone(), self.shared.clone());
+                self.hosts[at].while_listing(move |path| lock(&shared).listing(&host, at, path));
+            }
+        }
+    }
+
+    /// What was asked for by name must have come. `cut` is where the line was.
+    fn unhooked(&self, run: &Run, cut: Option<u64>) {
+        let mut held = lock(&self.shared);
+        held.happened.extend(cut.map(|bytes| Beside::Cut(Cutting::Bytes(bytes))));
+        let mut missing =
+            held.calls[0].missing("the server").and_then(|()| held.calls[run.client].missing("the client"));
+        if cut.is_none() && run.beside.iter().any(|beside| matches!(beside, Beside::Cut(Cutting::Bytes(_)))) {
+            missing = missing.and(Err("absent: the line was not cut".to_owned()));
+        }
+        held.broken = held.broken.take().or(missing.err());
+    }
+
     /// A run with what goes wrong in it, and what must hold after it.
     pub(super) fn run(&mut self, run: &Run) -> Result<Option<Report>, Broken> {
         let before = self.trees();
-        let strict = !self.mixed && !self.doubtful && self.actors.len() < 2 && !before.iter().any(Tree::is_odd);
+        let excuse = self.excuse(&before);
         let result = self.session(run);
         let (mut struck, mut crashed) = (false, false);
         for at in 0..self.hosts.len() {
@@ -168,7 +172,7 @@ impl World {
             }
         }
         self.struck |= struck;
-        let cut = matches!(run.mishap, Mishap::Cut(_)) && result.is_err();
+        let cut = run.beside.iter().any(|beside| matches!(beside, Beside::Cut(_))) && result.is_err();
         // What such a run brought and others delete before the next is no delete to it: it adopts.
         self.mixed |= (struck || cut) && self.hosts.len() > 2 && !self.based.contains(&run.client);
         // Nor what users of another client have deleted and not synced yet (SAFETY.md, known limits).
@@ -180,8 +184,7 @@ impl World {
             return Err(broken);
         }
         drop(shared);
-        self.figures.faults +=
-            u64::from(struck && !matches!(run.mishap, Mishap::None)) + u64::from(meddled) + u64::from(cut);
+        self.figures.faults += u64::from(struck && !run.beside.is_empty()) + u64::from(meddled) + u64::from(cut);
         if meddled {
             self.mixed = true;
             // The look may have come after what the user did.
@@ -190,6 +193,7 @@ impl World {
         match &result {
             Err(SessionError::Bug { text }) => return Err(format!("bug: {text}")),
             Err(error) if !struck && !cut && !meddled => return Err(format!("failed: {error:?} with no fault")),
+            Err(_) if !struck && !cut => self.figures.forgiven.more(Mercy::Failed, 1),
             _ => {}
         }
         let good = matches!(&result, Ok(report) if report.exit() == Exit::Ok);
@@ -201,6 +205,7 @@ impl World {
             if !held {
                 return Err(format!("failed: {report:?} with no fault"));
             }
+            self.figures.forgiven.more(Mercy::Held, 1);
         }
         if good && !meddled && !struck {
             self.untidy.remove(&run.client);
@@ -223,20 +228,14 @@ impl World {
             self.forget_lacking(0);
         }
         self.check_surplus(&before, &after, run.client, meddled || crashed)?;
-        let actor = self.actors.iter().next().copied();
-        if let (true, false, Some(actor)) = (strict && !self.mixed, meddled, actor)
-            && (after[actor].mail != before[actor].mail || (!self.struck && after[actor] != before[actor]))
-        {
-            // A folder that a fault kept is made again on the other host.
-            let what = after[actor].difference(&before[actor]);
-            return Err(format!("actor: users acted on host {actor} alone, and a run changed it:{what}"));
-        }
+        let excuse = excuse.or(self.mixed.then_some(Mercy::Mixed));
+        self.check_actor(&before, &after, if meddled { Some(Mercy::Meddled) } else { excuse })?;
         Ok(result.ok())
     }
 
     /// A dry run changes nothing, and says what the run would do.
     pub(super) fn dry_run(&mut self, run: &Run) -> Result<(), Broken> {
-        let mut dry = Run { mishap: Mishap::None, client: run.client, options: run.options.clone() };
+        let mut dry = Run { beside: Vec::new(), client: run.client, options: run.options.clone() };
         dry.options.dry_run = true;
         let before: Vec<u64> = self.hosts.iter().map(|host| host.disk.fingerprint()).collect();
         let said = self.session(&dry);
@@ -248,7 +247,7 @@ impl World {
         let Ok(said) = said else { return Err(format!("dry: a dry run failed: {said:?}")) };
         // Played on copies of the disks, which are put back.
         let saved: Vec<_> = self.hosts.iter().map(|host| host.disk.snapshot()).collect();
-        let mut real = Run { mishap: Mishap::None, client: run.client, options: run.options.clone() };
+        let mut real = Run { beside: Vec::new(), client: run.client, options: run.options.clone() };
         real.options.verbose = 1;
         let did = self.session(&real);
         self.take_broken()?;
@@ -272,15 +271,17 @@ impl World {
     /// name from an edit; there it has no more than both had before together. Nor can anybody tell which of equal messages
     /// moved where, so the same goes for a content that users made more than once (the same edit on two hosts).
     pub(super) fn check_surplus(
-        &self,
+        &mut self,
         before: &[Tree],
         trees: &[Tree],
         client: usize,
         disturbed: bool,
     ) -> Result<(), Broken> {
         let mut shared = lock(&self.shared);
-        let tidy = self.case.habit == Habit::Tidy;
+        let tidy = self.habit == Habit::Tidy;
+        let forgiven = &mut self.figures.forgiven;
         if tidy && self.adopted {
+            forgiven.more(Mercy::Returned, trees.iter().map(|tree| shared.ledger.surplus(tree)).sum());
             shared.ledger.count_anew(trees);
             return Ok(());
         }
@@ -288,8 +289,11 @@ impl World {
         for (at, tree) in trees.iter().enumerate() {
             for (bytes, count) in tree.counts().into_iter().filter(|(bytes, _)| mail::parse(bytes).is_some()) {
                 let both: usize = had.iter().filter_map(|had| had.get(&bytes)).sum();
-                let grew = count > both && [0, client].contains(&at) && !disturbed;
+                let more = count > both && [0, client].contains(&at);
+                let grew = more && !disturbed;
                 let made = shared.ledger.made(&bytes);
+                forgiven.more(Mercy::Disturbed, usize::from(more && disturbed && (!tidy || count > made && made > 1)));
+                forgiven.more(Mercy::Several, usize::from(tidy && count > made && made > 1 && !more));
                 if tidy && count > made && (made <= 1 || grew) {
                     return Err(format!("surplus: host {at} has more of {:?} than users made", mail::parse(&bytes)));
                 }
