@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 const SHARED_MEMORY: &str = "/dev/shm";
 /// What `statfs` says of a tmpfs (statfs(2)).
-const TMPFS_MAGIC: i64 = 0x0102_1994;
+const TMPFS_MAGIC: u64 = 0x0102_1994;
 /// Free bytes below which worlds go to the disk: the largest ones take some 200 MiB, and many run side by side.
 const ROOM: u64 = 2 << 30;
 
@@ -36,7 +36,7 @@ pub fn disk() -> TempDir {
 }
 
 fn has_room(dir: &Path) -> bool {
-    let is_tmpfs = statfs(dir).is_ok_and(|found| i64::from(found.f_type) == TMPFS_MAGIC);
+    let is_tmpfs = statfs(dir).is_ok_and(|found| u64::try_from(found.f_type) == Ok(TMPFS_MAGIC));
     is_tmpfs
         && statvfs(dir).is_ok_and(|found| {
             !found.f_flag.contains(StatVfsMountFlags::NOEXEC) && found.f_bavail.saturating_mul(found.f_frsize) >= ROOM

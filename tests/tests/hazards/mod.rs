@@ -55,7 +55,7 @@
 //! * *Coarse stamps, clocks that step or disagree*:
 //!   `maildir/src/scan/stamps.rs::a_stamp_of_the_same_tick_proves_nothing`,
 //!   `maildir/src/scan/stamps.rs::a_stamp_of_the_future_proves_nothing`,
-//!   `tests/tests/model.rs::a_file_with_all_stamps_of_one_that_is_gone_is_read`. The clocks of two hosts are never
+//!   `tests/tests/model/disks.rs::a_file_with_all_stamps_of_one_that_is_gone_is_read`. The clocks of two hosts are never
 //!   compared: no message of the wire carries the time of day.
 //! * *Times of messages*: `tests/tests/hazards/messages.rs::mtimes_arrive_to_the_nanosecond_whatever_the_year`.
 //! * *An edit in place under the same mtime*:
