@@ -1,6 +1,6 @@
 //! What happens in a world, in words: who does what to which message, and what goes wrong at which call.
 //!
-//! A [`Scenario`] is played by the same world as a random case ([`super::play`]), which is one too, by number. By name it
+//! A [`Scenario`] is played by the same world as a random case ([`mod@super::play`]), which is one too, by number. By name it
 //! asks for messages, folders and calls; whatever of them is not there breaks the scenario with a sentence that says what
 //! was there instead, so that no kept case goes blind. A random case that fails is told as a scenario, ready to be kept.
 //!
