@@ -12,6 +12,8 @@ mod by_name;
 mod plays;
 mod print;
 mod step;
+#[cfg(test)]
+mod tests;
 pub mod words;
 
 pub use by_name::{ByName, Labels, Naming};
