@@ -130,8 +130,7 @@ pub(crate) fn hash_many<F: Fs>(fs: &F, jobs: &[Job<F::Dir>], each: &(dyn Fn(u64)
         }
         done.lock().expect("no reader panics while it holds the results").append(&mut own);
     };
-    let threads =
-        std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX).min(jobs.len() / FOR_ONE);
+    let threads = threads(jobs.len());
     if threads <= 1 {
         work();
     } else {
@@ -146,6 +145,15 @@ pub(crate) fn hash_many<F: Fs>(fs: &F, jobs: &[Job<F::Dir>], each: &(dyn Fn(u64)
         results[at] = result;
     }
     results
+}
+
+/// How many threads read so many files. The number of processors is asked for only where it matters: it takes the standard
+/// library several reads of the control groups' files.
+fn threads(jobs: usize) -> usize {
+    match (jobs / FOR_ONE).min(THREADS_MAX) {
+        0 | 1 => 1,
+        pay => std::thread::available_parallelism().map_or(1, usize::from).min(pay),
+    }
 }
 
 fn hash_job<F: Fs>(fs: &F, job: &Job<F::Dir>, buffer: &mut [u8]) -> Outcome {
