@@ -3,6 +3,7 @@
 //! Only processes that the test started are ever named here, by number, and nothing is looked for by its name.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -21,6 +22,18 @@ pub fn children(pid: u32) -> Vec<u32> {
         all.extend(text.split_whitespace().filter_map(|word| word.parse::<u32>().ok()));
     }
     all
+}
+
+/// The processes whose home is this directory: those of one host of a world, whoever started them.
+pub fn at_home(home: &Path) -> Vec<u32> {
+    let wanted = [b"HOME=", home.as_os_str().as_bytes()].concat();
+    let has_it = |pid: u32| {
+        // A process that ended meanwhile, or is somebody else's, is none of them.
+        let vars = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        vars.split(|&byte| byte == 0).any(|var| var == wanted)
+    };
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(|&pid| has_it(pid) && runs(pid)).collect()
 }
 
 /// Whether a process is there and not only waits to be reaped.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use smd_tests::outcome::Outcome;
 use smd_tests::populate::{self, Spec};
-use smd_tests::processes::{require_strace, under};
+use smd_tests::processes::{at_home, require_strace, under, wait_for_end};
 use smd_tests::ram;
 use smd_tests::rng::Rng;
 use smd_tests::stamps::Stamps;
@@ -402,6 +402,8 @@ fn what_a_run_that_was_cut_deleted_stays_when_it_was_brought_back() {
         let mut user = User::new(&from.maildir(), "us", rng.fork(1));
         user.list()[..3].iter().for_each(|found| user.delete(found));
         let cut = finish(&mut under(&CUT, &world.prepare("smd-sync", world.client(), &[])));
+        // Only the client was killed: its server may still carry out what it was told.
+        at_home(&world.client().home).into_iter().for_each(wait_for_end);
         assert_eq!((cut.code, Tree::read(&to.maildir()).len()), (128 + 9, 57), "{cut}");
         // Both hosts of a local world have one home.
         let said = undo(&world, world.client(), &[&run(&world, world.client())]).ok();
