@@ -77,3 +77,18 @@ fn a_folder_removed_while_a_run_looks_at_it_is_removed_at_the_other_host() {
             .run(pull().stat().meanwhile(CLIENT, moment, remove_folder(".b")))
     });
 }
+
+#[test]
+fn a_folder_whose_unsynced_removal_a_crash_undoes_comes_to_the_other_host() {
+    Scenario::few()
+        .seed(630_007_414)
+        .run(sync())
+        .server(deliver("C").to(".a").called("u0").header("three").unsynced())
+        .server(remove_folder(".a").unsynced())
+        .run(push().after_dry_run().stat().fails(SERVER, call("open", "a part of the cache").nth(2), ENOSPC))
+        .everybody_rests()
+        .client(1, idle())
+        .server(crash())
+        .everybody_rests()
+        .plays();
+}

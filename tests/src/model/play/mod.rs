@@ -308,10 +308,7 @@ impl World {
         shared.ledger.crashed(host, left, &tree, &mut self.figures.forgiven);
         drop(shared);
         // What a user had done and not synced may be undone, even when a run saw it and had nothing to do.
-        if self.actors.contains(&host)
-            || tree.mail != before.mail
-            || tree.mail.values().flatten().any(|m| m.2.is_empty())
-        {
+        if self.actors.contains(&host) || tree != before || tree.mail.values().flatten().any(|m| m.2.is_empty()) {
             self.mixed = true;
         }
         self.look()
