@@ -225,6 +225,16 @@ impl<'a> Hand<'a> {
         Ok(found)
     }
 
+    /// Calls `each` with the path below a directory, and the bytes, of every file; copies nothing.
+    ///
+    /// # Errors
+    /// When the path is not there.
+    pub fn each_file(self, path: impl AsRef<[u8]>, mut each: impl FnMut(&[u8], &Arc<Vec<u8>>)) -> io::Result<()> {
+        let core = self.core();
+        core.disk.each_file(core.disk.walk(path.as_ref(), true)?, &mut Vec::new(), &mut each);
+        Ok(())
+    }
+
     /// Sets the mtime of a file or directory.
     ///
     /// # Errors

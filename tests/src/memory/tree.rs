@@ -67,6 +67,25 @@ impl Disk {
         found
     }
 
+    /// Calls `each` with the path below `top` and the bytes of every file.
+    pub(super) fn each_file<E: FnMut(&[u8], &Arc<Vec<u8>>)>(&self, top: Id, path: &mut Vec<u8>, each: &mut E) {
+        match &self.node(top).body {
+            Body::File(file) => each(path, &file.bytes),
+            Body::Symlink(_) | Body::Other => {}
+            Body::Dir(dir) => {
+                let len = path.len();
+                for (name, below) in &dir.names {
+                    if len > 0 {
+                        path.push(b'/');
+                    }
+                    path.extend_from_slice(name);
+                    self.each_file(*below, path, each);
+                    path.truncate(len);
+                }
+            }
+        }
+    }
+
     pub(super) fn fingerprint(&self, top: Id) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.digest(top, &mut hasher);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use smd_protocol::delta::Mtime;
 
-use super::mail::{Bytes, ROOT, STATE, folder_path};
+use super::mail::{Bytes, GRAVE, ROOT, STATE, folder_path};
 use super::scenario::Blow;
 use crate::memory::{Coming, Fault, Grain, How, Memory, Restore, Settings, Tree};
 use crate::rng::Rng;
@@ -164,11 +164,15 @@ impl Host {
 
     fn contents_but(&self, leaves_out: impl Fn(&[u8]) -> bool) -> BTreeSet<Bytes> {
         let mut all = BTreeSet::new();
-        for top in [ROOT.to_owned(), format!("{STATE}/grave")] {
-            let found = self.disk.by_hand().list(&top).unwrap_or_default();
-            let staged = |path: &[u8]| path.starts_with(b"tmp/") || path.windows(5).any(|part| part == b"/tmp/");
-            let counts = |path: &[u8]| !staged(path) && !leaves_out(path);
-            all.extend(found.into_iter().filter(|(path, _)| counts(path)).map(|(_, info)| info.bytes));
+        let hand = self.disk.by_hand();
+        let staged = |path: &[u8]| path.starts_with(b"tmp/") || path.windows(5).any(|part| part == b"/tmp/");
+        for top in [ROOT, GRAVE] {
+            // Before the first run there is no grave.
+            let _ = hand.each_file(top, |path, bytes| {
+                if !staged(path) && !leaves_out(path) && !all.contains(bytes) {
+                    all.insert(bytes.clone());
+                }
+            });
         }
         all
     }
@@ -176,8 +180,8 @@ impl Host {
     /// Every file below the root and in the grave, in words.
     pub fn files(&self) -> Vec<String> {
         let mut all = Vec::new();
-        for top in [ROOT.to_owned(), format!("{STATE}/grave")] {
-            let found = self.disk.by_hand().list(&top).unwrap_or_default();
+        for top in [ROOT, GRAVE] {
+            let found = self.disk.by_hand().list(top).unwrap_or_default();
             all.extend(found.into_iter().filter(|(_, info)| info.kind == smd_maildir::fs::Kind::File).map(
                 |(path, info)| {
                     let what = super::mail::parse(&info.bytes);

@@ -21,6 +21,8 @@ pub type Bytes = Arc<Vec<u8>>;
 pub const ROOT: &str = "/home/Maildir";
 /// And its state.
 pub const STATE: &str = "/home/.smd";
+/// What was removed and replaced there rests here.
+pub const GRAVE: &str = "/home/.smd/grave";
 /// Folders below the root; the first is the root itself.
 pub const FOLDERS: [&str; 3] = ["", ".a", ".b"];
 /// Uniqs that users give.
@@ -97,6 +99,20 @@ pub fn folder_path(host: &Host, folder: &str) -> String {
 /// What a folder is called that a host has at this path below the root.
 pub(super) fn folder_at(host: &Host, path: &str) -> String {
     if host.boxed { boxes::canonical(path).unwrap_or_else(|| path.to_owned()) } else { path.to_owned() }
+}
+
+/// The first message of a host whose bytes are not so.
+pub fn not_so(host: &Host, so: impl Fn(&Bytes) -> bool) -> Option<(String, Bytes)> {
+    let mut found = None;
+    // A root that is not there has no messages.
+    let _ = host.disk.by_hand().each_file(ROOT, |path, bytes| {
+        let mut parts = path.rsplit(|&byte| byte == b'/');
+        let (file, place) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        if found.is_none() && [&b"cur"[..], b"new"].contains(&place) && !file.starts_with(b".") && !so(bytes) {
+            found = Some((String::from_utf8_lossy(path).into_owned(), bytes.clone()));
+        }
+    });
+    found
 }
 
 /// All messages of a host, in the order of their paths.

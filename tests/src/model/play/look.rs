@@ -125,14 +125,8 @@ pub(super) fn look(ledger: &Ledger, hosts: &[&Host]) -> Result<(), Broken> {
 /// Promise 2: every name in `cur/` and `new/` has bytes that somebody made, or that a crash left of them.
 pub(super) fn known(ledger: &Ledger, hosts: &[&Host]) -> Result<(), Broken> {
     for (at, host) in hosts.iter().enumerate() {
-        for mail in mail::mails(host) {
-            if !ledger.is_known(&mail.bytes) {
-                return Err(format!(
-                    "partial: {} at host {at} has {} bytes that nobody made",
-                    mail.path(),
-                    mail.bytes.len()
-                ));
-            }
+        if let Some((path, bytes)) = mail::not_so(host, |bytes| ledger.is_known(bytes)) {
+            return Err(format!("partial: {path} at host {at} has {} bytes that nobody made", bytes.len()));
         }
     }
     Ok(())
