@@ -1,6 +1,7 @@
 //! Processes of a running test: who the children of one are, whether one still runs, and its end by SIGKILL.
 //!
-//! Only processes that the test started are ever named here, by number, and nothing is looked for by its name.
+//! Only processes that the test started are ever named here, by number or by the home that the test made for them, and
+//! nothing is looked for by its name.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
