@@ -40,7 +40,7 @@ docs = $(wildcard docs/*.md)
 hooks = $(wildcard sample/hooks/*)
 
 all:
-	$(CARGO) build --release --locked --workspace --exclude smd-tests
+	$(CARGO) build --release --locked --workspace --exclude smd-tests --exclude smd-models
 
 # Never builds: whoever installs is often root, and what root builds nobody else can build again.
 install:
@@ -87,13 +87,13 @@ check:
 	if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		SMD_TEST_BIN_DIR=$(tested) $(CARGO) nextest run --workspace --locked --profile quick; \
 	else \
-		SMD_TEST_BIN_DIR=$(tested) $(CARGO) test --workspace --locked --lib --bins && \
-		SMD_TEST_BIN_DIR=$(tested) SMD_MODEL_SEQUENCES=500 $(CARGO) test -p smd-tests --locked --test main -- \
-			model:: merge:: sample:: log:: hazards::named; fi
+		SMD_TEST_BIN_DIR=$(tested) SMD_MODEL_SEQUENCES=500 $(CARGO) test --workspace --locked --lib --bins && \
+		SMD_TEST_BIN_DIR=$(tested) $(CARGO) test -p smd-tests --locked --test main -- \
+			merge:: sample:: log:: hazards::named; fi
 
 # For hours: random sequences of users, runs and faults, from a seed that was not played before.
 SOAK = 1h
 soak:
-	$(CARGO) run --release --locked -p smd-tests --bin soak -- $(SOAK) $$(date +%s)000
+	$(CARGO) run --release --locked -p smd-models --bin soak -- $(SOAK) $$(date +%s)000
 
 .PHONY: all install uninstall deb check soak

@@ -14,7 +14,7 @@ use smd_maildir::apply::Incoming;
 use smd_maildir::fs::Fs;
 use smd_maildir::send::{ContentSink, send_contents};
 use smd_protocol::delta::{Delta, Meta};
-use smd_protocol::reconcile::{Begun, Component, Side, note_outlives_its_message};
+use smd_protocol::reconcile::{Begun, Component, Side};
 use smd_protocol::wire::{self, Fetch, FromClient, FromServer};
 use smd_protocol::{Entry, Folder, Name, Outcome, Source, Step};
 use smd_server::link::Job;
@@ -127,8 +127,6 @@ impl<F: Fs> Pair<F> {
             // The note was for the base before.
             let earlier = std::mem::take(&mut self.begun);
             self.begun.still_after(&earlier);
-        } else if note_outlives_its_message() {
-            return Ok(());
         }
         let mut unsure = self.unsure.clone();
         unsure.still(&self.begun);

@@ -10,9 +10,7 @@ use smd_maildir::home::{Home, Label, Side as StateSide};
 use smd_maildir::run::{RootRun, RunError, Settings};
 use smd_protocol::names::printable;
 use smd_protocol::pack::Unpacker;
-use smd_protocol::reconcile::{
-    Begun, HostView, Input, Limit, Plan, Policy, Stop, note_outlives_its_message, reconcile,
-};
+use smd_protocol::reconcile::{Begun, HostView, Input, Limit, Plan, Policy, Stop, reconcile};
 use smd_protocol::wire::{Depth, FromServer, RootAnswer, RootOffer};
 use smd_protocol::{Digest, Folder, Name, Snapshot};
 
@@ -257,7 +255,7 @@ impl<F: Fs> Pair<F> {
         self.refuse_absent(endpoint, options)?;
         let still = |view: &HostView| view.delta.is_empty() && view.put_back.is_empty();
         let quiet = still(&self.ours) && still(&self.theirs);
-        let after_cut = self.local.is_begun() && !note_outlives_its_message();
+        let after_cut = self.local.is_begun();
         if self.unusable || (quiet && !after_cut && !self.local.has_adopting()?) {
             return Ok(());
         }

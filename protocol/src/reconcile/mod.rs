@@ -40,7 +40,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
-pub use begun::{Begun, Brought, Changed, note_outlives_its_message};
+pub use begun::{Begun, Brought, Changed};
 pub use hold::{GuardTrip, Limit};
 pub use settle::normalise;
 

@@ -38,7 +38,7 @@
 //!   `tests/tests/merge.rs::a_message_deleted_here_and_moved_there_stays_at_its_new_place`.
 //! * *State says that a message is there, and a crash took it*; copies straight to the final name; write errors that
 //!   nobody asked for: `tests/tests/durability.rs::both_hosts_of_a_run_make_things_durable_in_order`,
-//!   `tests/src/memory/tests/runs.rs::a_run_cut_at_any_call_keeps_all_bytes_and_the_next_one_goes_on`,
+//!   `models/src/memory/tests/runs.rs::a_run_cut_at_any_call_keeps_all_bytes_and_the_next_one_goes_on`,
 //!   `tests/tests/kill.rs::a_client_killed_before_any_call_that_changes_a_name_costs_nothing`,
 //!   `maildir/src/apply/tests/sources.rs::after_a_failed_sync_nothing_is_installed`.
 //! * *A state file of zeros, or cut*:
@@ -55,7 +55,7 @@
 //! * *Coarse stamps, clocks that step or disagree*:
 //!   `maildir/src/scan/stamps.rs::a_stamp_of_the_same_tick_proves_nothing`,
 //!   `maildir/src/scan/stamps.rs::a_stamp_of_the_future_proves_nothing`,
-//!   `tests/tests/model/disks.rs::a_file_with_all_stamps_of_one_that_is_gone_is_read`. The clocks of two hosts are never
+//!   `models/src/model/tests/disks.rs::a_file_with_all_stamps_of_one_that_is_gone_is_read`. The clocks of two hosts are never
 //!   compared: no message of the wire carries the time of day.
 //! * *Times of messages*: `tests/tests/hazards/messages.rs::mtimes_arrive_to_the_nanosecond_whatever_the_year`.
 //! * *An edit in place under the same mtime*:
@@ -110,7 +110,7 @@
 //!   `maildir/src/apply/tests/races.rs::a_message_whose_flags_change_in_the_last_moment_keeps_them`.
 //! * *Deleted mail comes back*: after a lost state it may, and is named,
 //!   `tests/tests/lost_state.rs::mail_deleted_at_one_host_since_its_state_was_lost_may_return_and_is_listed`; else it
-//!   does not, `tests/tests/model.rs::no_sequence_of_users_runs_and_faults_breaks_a_promise`.
+//!   does not, `models/src/model/tests/mod.rs::no_sequence_of_users_runs_and_faults_breaks_a_promise`.
 //! * *Folder names in UTF-7 and UTF-8*: names are bytes; what a translator makes of them is translated back, and two
 //!   folders that become one are refused: `client/src/translate/tests.rs::hostile_programs_give_errors`,
 //!   `tests/tests/translate.rs::a_folder_without_a_name_ends_the_run_before_anything_changes_on_either_host`.

@@ -18,12 +18,13 @@ const fn whole(module: &'static str, name: &'static str) -> Test {
 
 /// So many sequences of the random model; it ends at the first that breaks a promise.
 const fn model(sequences: u32) -> Test {
-    let name = "no_sequence_of_users_runs_and_faults_breaks_a_promise";
-    Test { package: "smd-tests", module: Some("model"), name, sequences: Some(sequences) }
+    let name = "model::tests::no_sequence_of_users_runs_and_faults_breaks_a_promise";
+    Test { package: MODELS, module: None, name, sequences: Some(sequences) }
 }
 
 const PROTOCOL: &str = "smd-protocol";
 const MAILDIR: &str = "smd-maildir";
+const MODELS: &str = "smd-models";
 /// The order of syncs as the kernel saw it.
 const ORDER: Test = whole("durability", "both_hosts_of_a_run_make_things_durable_in_order");
 /// Enough for most bugs.
@@ -40,7 +41,7 @@ pub(super) const TABLE: &[Seed] = &[
     seed("one-pass-scan", 6, "a message that a mail program moves during the scan is deleted at the other host",
         unit(MAILDIR, "scan::tests::movement::a_message_that_moves_behind_the_scan_is_found_by_the_second_look")),
     seed("first-round-is-forgotten", 3, "a message moved while it is looked for, after a run that was cut, is there twice",
-        whole("model", "looks::a_message_that_only_the_first_round_of_a_look_met_is_looked_for")),
+        unit(MODELS, "model::tests::looks::a_message_that_only_the_first_round_of_a_look_met_is_looked_for")),
     seed("restless-folder-deletes", 6, "in a folder that is being changed messages seem gone, and are deleted",
         unit(MAILDIR, "scan::tests::movement::a_folder_that_never_stands_still_only_adds")),
     seed("incomplete-look-is-proof", 3, "a message moved to where it cannot be seen is deleted, and comes back as a second one",
@@ -130,7 +131,7 @@ pub(super) const TABLE: &[Seed] = &[
     seed("skips-sync-of-others", 1, "a mail program's message that a power cut took is deleted at the other host",
         ORDER),
     seed("one-disk-is-all", 1, "a mail program's message on a disk mounted in the root is lost in a power cut, and deleted at the other host",
-        unit("smd-tests", "memory::tests::runs::what_others_wrote_is_durable_before_it_counts_also_on_a_disk_mounted_in_the_root")),
+        unit(MODELS, "memory::tests::runs::what_others_wrote_is_durable_before_it_counts_also_on_a_disk_mounted_in_the_root")),
     seed("base-is-not-synced", 9, "a power cut takes back a base that the other host was promised",
         model(FEW)),
     seed("state-is-not-synced", 9, "a power cut leaves an empty state file under the name of a good one",
@@ -152,33 +153,33 @@ pub(super) const TABLE: &[Seed] = &[
     seed("damage-is-not-noticed", 9, "a state file with a flipped bit is believed",
         unit(MAILDIR, "store::tests::a_damaged_section_is_empty_and_adopting_until_it_was_started_afresh")),
     seed("what-left-a-clean-folder-is-no-change", 4, "a message moved during a scan, into a folder with stamps too young to prove anything, is missed in both",
-        whole("model", "looks::a_message_moved_during_the_scan_out_of_a_clean_folder_is_found_where_stamps_prove_nothing")),
+        unit(MODELS, "model::tests::looks::a_message_moved_during_the_scan_out_of_a_clean_folder_is_found_where_stamps_prove_nothing")),
     seed("last-look-is-forgotten", 4, "a message of no base that was moved during a scan is missed in both folders, and comes back as a second one",
         unit(MAILDIR, "scan::tests::movement::what_the_last_look_met_and_no_base_tells_of_is_looked_for_again")),
     seed("gone-is-deleted", 4, "a message renamed here while a run was about to delete it, and renamed elsewhere, is two messages",
-        whole("model", "looks::a_message_renamed_while_a_run_deletes_it_and_moved_elsewhere_is_one_message")),
+        unit(MODELS, "model::tests::looks::a_message_renamed_while_a_run_deletes_it_and_moved_elsewhere_is_one_message")),
     seed("adopts-in-memory-alone", 12, "an --adopt that was cut: the ordinary run after it deletes what was to be brought back",
         whole("cut", "an_ordinary_run_after_an_adopt_that_was_cut_adopts_too")),
     seed("deals-with-notes-for-ever", 9, "the cache is lost: what was deleted since a folder was put back, months ago, returns",
         unit(MAILDIR, "run::tests::a_folder_put_back_is_dealt_with_once_whatever_becomes_of_the_cache")),
     seed("unseen-is-dealt-with", 13, "a folder put back that could not be listed, and in which a step was taken: what the backup lacks is deleted",
-        whole("model", "backups::a_folder_put_back_that_could_not_be_listed_is_put_back_still_when_a_step_made_its_stamps_new")),
+        unit(MODELS, "model::tests::backups::a_folder_put_back_that_could_not_be_listed_is_put_back_still_when_a_step_made_its_stamps_new")),
     seed("unreadable-cache-is-none", 13, "a folder put back while the disk refused one read of the cache: what the backup lacks is deleted by the next run",
         unit(MAILDIR, "cache::tests::a_cache_that_cannot_be_read_is_not_an_empty_one")),
     seed("folder-that-is-back-was-nowhere-else", 1, "a folder renamed back during a look is there twice, and then nowhere: each host deletes one",
-        whole("model", "folders::a_folder_renamed_on_both_hosts_and_back_again_during_a_look_is_one_folder")),
+        unit(MODELS, "model::tests::folders::a_folder_renamed_on_both_hosts_and_back_again_during_a_look_is_one_folder")),
     seed("folder-goes-in-vain", 12, "a folder that cannot be removed at the server: push tries in vain for ever, and pull does not make it again",
-        whole("model", "folders::a_folder_that_cannot_go_in_a_push_is_made_again_by_the_pull")),
+        unit(MODELS, "model::tests::folders::a_folder_that_cannot_go_in_a_push_is_made_again_by_the_pull")),
     seed("folder-that-just-went-is-an-empty-one", 11, "a folder removed while a run looks at it stays at the other host until something else changes",
         unit(MAILDIR, "scan::tests::movement::a_folder_that_goes_between_the_walk_and_its_own_listing_is_gone")),
     seed("looks-once-after-a-cut", 3, "a message that a cut run installed, moved during the next look, is two messages",
-        whole("model", "cut_runs::a_message_of_a_run_that_was_cut_and_that_moves_during_the_next_look_is_one_message")),
+        unit(MODELS, "model::tests::cut_runs::a_message_of_a_run_that_was_cut_and_that_moves_during_the_next_look_is_one_message")),
     seed("what-equals-the-base-is-durable", 1, "a message that a mail program wrote anew with the same bytes is damaged by a power cut, everywhere",
-        whole("model", "disks::bytes_written_anew_that_equal_the_base_are_durable_after_a_run")),
+        unit(MODELS, "model::tests::disks::bytes_written_anew_that_equal_the_base_are_durable_after_a_run")),
     seed("what-is-in-no-base-is-durable", 9, "after a power cut a run counts on a digest of bytes that are gone, and fails",
-        whole("model", "disks::mail_that_a_pull_only_read_is_durable_before_its_digest_is_remembered")),
+        unit(MODELS, "model::tests::disks::mail_that_a_pull_only_read_is_durable_before_its_digest_is_remembered")),
     seed("failed-record-stays", 9, "a base whose sync failed is believed by the next run, and a power cut takes it: deleted mail returns",
-        whole("model", "disks::a_record_of_the_base_whose_sync_failed_is_no_base_after_a_power_cut")),
+        unit(MODELS, "model::tests::disks::a_record_of_the_base_whose_sync_failed_is_no_base_after_a_power_cut")),
     seed("newer-state-is-overwritten", 9, "an older program destroys the state of a newer one",
         unit(MAILDIR, "store::tests::a_later_version_is_neither_read_nor_overwritten")),
     seed("takes-no-state-lock", 9, "two runs at once write one base",
@@ -217,7 +218,7 @@ pub(super) const TABLE: &[Seed] = &[
         unit(PROTOCOL, "reconcile::tests::moves::an_older_header_that_a_backup_has_where_the_other_host_moved_a_message_is_no_edit_of_it")),
     seed("brought-bytes-were-the-old-ones", 1, "bytes that a cut run brought are filed, and the other host's user goes back to the old ones: they are deleted",
         unit(PROTOCOL, "reconcile::tests::moves::bytes_that_a_cut_run_brought_and_that_were_filed_delete_nothing_to_which_the_other_host_went_back")),
-    seed("a-note-outlives-its-message", 5, "a message deleted after a run that was cut, and after good runs that committed nothing, comes back",
+    seed("a-look-shows-nothing-of-a-cut-run", 5, "a message deleted long after a run that was cut comes back, though the runs in between saw it as it was",
         unit(PROTOCOL, "reconcile::tests::begun::what_a_look_shows_not_to_be_so_is_told_of_a_cut_run_no_more")),
     seed("forgets-moved-and-edited", 3, "a run that was cut leaves two copies of a message that was moved here and edited there",
         unit(PROTOCOL, "reconcile::tests::moves::moved_here_changed_there_cut_after_our_half_is_one_message")),
@@ -236,7 +237,7 @@ pub(super) const TABLE: &[Seed] = &[
     seed("cut-run-is-no-past-of-new-mail", 8, "a flag taken back after a run that was cut is set again on a new message",
         unit(PROTOCOL, "reconcile::tests::adopt::what_a_cut_run_took_over_is_the_past_of_what_users_do_next")),
     seed("cut-run-brought-nothing", 3, "a message that a cut run brought and a user renamed is there twice",
-        whole("model", "cut_runs::a_message_brought_by_a_cut_run_waits_while_its_other_half_cannot_be_read")),
+        unit(MODELS, "model::tests::cut_runs::a_message_brought_by_a_cut_run_waits_while_its_other_half_cannot_be_read")),
     seed("lost-bytes-enter-the-base", 6, "the good copy of an emptied message seems to be the change",
         unit(PROTOCOL, "reconcile::tests::bases::bytes_that_were_lost_never_enter_the_base")),
     seed("no-bulk-guard", 13, "a thousand messages removed by a slip are removed at the other host unasked",
