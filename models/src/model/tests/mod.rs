@@ -13,6 +13,7 @@ mod cut_runs;
 mod disks;
 mod folders;
 mod looks;
+mod notes;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("it is a number"))
