@@ -49,4 +49,9 @@ impl SmdHome {
     pub fn config_file(&self, endpoint: &str) -> PathBuf {
         self.path.join(format!("config.{endpoint}"))
     }
+
+    /// Whether an endpoint of this name is configured.
+    pub fn has_endpoint(&self, endpoint: &str) -> bool {
+        self.config_file(endpoint).is_file()
+    }
 }

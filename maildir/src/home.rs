@@ -20,10 +20,12 @@ use crate::root::if_there;
 mod client_id;
 pub(crate) mod file;
 mod label;
+mod server_id;
 
 pub use client_id::{ClientId, Fresh, client_id};
 pub use file::{put_in_place, read_file, replace_file, write_beside};
 pub use label::{LABEL_MAX, Label, LabelError, STEM_MAX, path_of_stem, stem};
+pub use server_id::server_id;
 
 /// Whether state may be written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,7 +46,8 @@ pub enum Side {
 }
 
 impl Side {
-    fn dir(self) -> &'static [u8] {
+    /// The directory of all peers' states of this side, in the state directory.
+    pub(crate) fn dir(self) -> &'static [u8] {
         match self {
             Side::Client => b"state",
             Side::Server => b"served",
@@ -153,6 +156,11 @@ impl<F: Fs> Home<F> {
     /// Whether anything in it may be written.
     pub fn access(&self) -> Access {
         self.access
+    }
+
+    /// The same directory, in which nothing is made or changed by this hand.
+    pub(crate) fn reader(&self) -> Self {
+        Self { access: Access::ReadOnly, ..self.clone() }
     }
 
     /// Opens the directory of a peer's state.

@@ -24,7 +24,7 @@ pub const PREAMBLE: &[u8; 8] = b"\0smdwire";
 /// Bytes of the preamble with its two version numbers.
 pub const PREAMBLE_SIZE: usize = 12;
 /// The versions that this program speaks, lowest and highest.
-pub const VERSIONS: (u16, u16) = (1, 1);
+pub const VERSIONS: (u16, u16) = (2, 2);
 /// Largest frame, in bytes; checked before anything is allocated.
 pub const FRAME_MAX: usize = codec::VALUE_MAX;
 /// Bytes of a message's content in one frame.
@@ -35,6 +35,8 @@ pub const ITEMS_IN_FRAME: usize = 100;
 pub const TOLD_MAX: usize = 512;
 /// Damaged sections that one Hello can name; a base with more counts as lost.
 pub const DAMAGED_MAX: usize = 100;
+/// Bases of names of before that are told of one root.
+pub const EARLIER_MAX: usize = 100;
 /// Roots in one session.
 pub const ROOTS_MAX: usize = 1_000;
 /// Seconds between signs of life.
@@ -94,7 +96,12 @@ impl Ids {
 pub struct RootOffer {
     /// Its path at the server: absolute, or from the home directory there.
     pub path: Vec<u8>,
-    /// The client's bases.
+    /// A label of what the client calls this base: of its own root and its translator.
+    pub pair: String,
+    /// Which root the client knows by this path, as the server called it. Where the server calls it otherwise, it answers with
+    /// the right name and awaits another Hello; nothing else follows.
+    pub root: Option<String>,
+    /// The client's bases of that root.
     pub ids: Ids,
     /// Sections of the client's base that are damaged; both hosts drop them.
     pub damaged: Vec<Folder>,
@@ -109,8 +116,6 @@ pub struct ClientHello {
     pub features: Vec<String>,
     /// Who it is; the server keeps what belongs to this client under this name.
     pub client: String,
-    /// Which of its pairs this is.
-    pub pair: String,
     /// Which hosts the run may change.
     pub direction: Direction,
     /// Nothing may be written.
@@ -128,8 +133,13 @@ pub struct ClientHello {
 /// What the server says of a root.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RootAnswer {
+    /// Which root this is, whatever the path that the client has for it: a label.
+    pub root: String,
     /// The server's bases.
     pub ids: Ids,
+    /// Bases of this root under names of before, where there is none under the right one. The client takes the newest that it has
+    /// too and offers it in its next Hello.
+    pub earlier: Vec<Ids>,
     /// The highest counter that the server remembers.
     pub counter: u64,
     /// Sections of the server's base that are damaged.
@@ -516,8 +526,8 @@ mod tests {
             bytes[10..].copy_from_slice(&high.to_le_bytes());
             common_version(&bytes)
         };
-        assert_eq!(with(1, 9).expect("common"), 1);
-        for (low, high) in [(2, 9), (0, 0), (9, 1)] {
+        assert_eq!(with(1, 9).expect("common"), 2);
+        for (low, high) in [(3, 9), (1, 1), (0, 0), (9, 1)] {
             assert!(with(low, high).is_err());
         }
     }

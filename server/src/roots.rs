@@ -24,7 +24,7 @@ pub struct Places {
 /// Longest path of a root, in bytes.
 const PATH_MAX: usize = 4096;
 
-/// Resolves a root's path: absolute, or from the home directory; `.` is that itself.
+/// Resolves a root's path: absolute, or from the home directory; `.` is that itself, and so is `~`.
 ///
 /// # Errors
 /// [`Failure::Config`] when it is empty, too long, or holds NUL or `..`.
@@ -33,6 +33,13 @@ pub fn resolve(places: &Places, path: &[u8]) -> Result<PathBuf, Failure> {
     if path.is_empty() || path.len() > PATH_MAX || path.contains(&0) {
         return Err(refuse("is no path"));
     }
+    let path = match path.strip_prefix(b"~") {
+        Some(b"") => b".",
+        Some([b'/', rest @ ..]) if rest.iter().all(|&byte| byte == b'/') => b".",
+        Some([b'/', rest @ ..]) => &rest[rest.iter().take_while(|&&byte| byte == b'/').count()..],
+        Some(_) => return Err(refuse("begins with ~; write ./~ for a directory of that name, or the whole path")),
+        None => path,
+    };
     let path = Path::new(OsStr::from_bytes(path));
     if path.components().any(|component| component == Component::ParentDir) {
         return Err(refuse("goes up by `..`; name it directly"));
@@ -40,11 +47,12 @@ pub fn resolve(places: &Places, path: &[u8]) -> Result<PathBuf, Failure> {
     Ok(places.user.join(path).components().collect())
 }
 
-/// Checks that no root is equal to or inside another, and that none holds our state or the keys to this account.
+/// Checks that no root is equal to or inside another, and that none holds our state or the keys to this account. Gives their
+/// paths without symlinks.
 ///
 /// # Errors
 /// [`Failure::Config`] for such a root, [`Failure::Io`] when a path cannot be looked at.
-pub fn check(places: &Places, roots: &[PathBuf]) -> Result<(), Failure> {
+pub fn check(places: &Places, roots: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let real: Vec<PathBuf> = roots.iter().map(|root| real(root)).collect::<Result<_, _>>()?;
     for (index, root) in real.iter().enumerate() {
         let shown = roots[index].display();
@@ -65,11 +73,14 @@ pub fn check(places: &Places, roots: &[PathBuf]) -> Result<(), Failure> {
             }
         }
     }
-    Ok(())
+    Ok(real)
 }
 
 /// The path without symlinks, as far as it exists.
-fn real(path: &Path) -> Result<PathBuf, Failure> {
+///
+/// # Errors
+/// [`Failure::Io`] when it cannot be looked at.
+pub fn real(path: &Path) -> Result<PathBuf, Failure> {
     let mut missing = Vec::new();
     let mut at = path;
     loop {
@@ -106,7 +117,12 @@ mod tests {
         assert_eq!(resolve(&places, b"Mail").expect("fine"), Path::new("/home/u/Mail"));
         assert_eq!(resolve(&places, b"Mail//x/./").expect("fine"), Path::new("/home/u/Mail/x"));
         assert_eq!(resolve(&places, b"/var/mail").expect("fine"), Path::new("/var/mail"));
-        for bad in [&b""[..], b"../x", b"a/../../x", b"/..", b"a\0"] {
+        for (path, is) in
+            [(&b"~"[..], "/home/u"), (b"~/", "/home/u"), (b"~//Mail/", "/home/u/Mail"), (b"./~", "/home/u/~")]
+        {
+            assert_eq!(resolve(&places, path).expect("fine"), Path::new(is));
+        }
+        for bad in [&b""[..], b"~x", b"~x/Mail", b"../x", b"a/../../x", b"/..", b"a\0"] {
             assert!(resolve(&places, bad).is_err(), "{bad:?}");
         }
     }

@@ -15,6 +15,7 @@ mod everything;
 mod guard;
 mod hazards;
 mod hooks;
+mod identity;
 mod install;
 mod kill;
 mod log;

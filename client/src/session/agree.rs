@@ -73,6 +73,7 @@ mod tests {
     use crate::endpoint::RootPair;
     use crate::options::RunOptions;
     use crate::session::Line;
+    use crate::session::pair::{Owner, Place};
     use smd_maildir::exclude::Excludes;
     use smd_maildir::fs::Disk;
     use smd_maildir::home::{Access, Home, Label};
@@ -105,9 +106,11 @@ mod tests {
             naming: None,
             local_excludes: Excludes::default(),
         };
-        let label = Label::derive(b"peer");
-        let mut pair = Pair::open(0, &root, &home, &label, "me", &RunOptions::default(), &|| false).expect("opens");
-        pair.meet(RootAnswer { ids: Ids::default(), counter: 0, damaged: Vec::new() }).expect("agrees on none");
+        let place = Place { peer: Label::derive(b"peer"), key: b"mail".to_vec() };
+        let owner = Owner { client: "me", endpoint: None };
+        let mut pair = Pair::open(0, &root, &home, &place, owner, &RunOptions::default(), &|| false).expect("opens");
+        let (root, ids, earlier, damaged) = ("r".to_owned(), Ids::default(), Vec::new(), Vec::new());
+        pair.meet(RootAnswer { root, ids, earlier, counter: 0, damaged }).expect("agrees on none");
         pair.local.look(Depth::Quick, &|_| true).expect("looks");
         let changes = (**pair.local.delta()).clone();
         let other = BaseId { counter: 1, digest: Digest::of(b"another base") };

@@ -1,6 +1,7 @@
 //! The session's brain: both looks, one plan per root, batches of steps, and the agreement on a new base.
 //!
-//! The rooms: `peer` (talking to the server), `pair` (one root at both hosts: looks and plan), `batch`
+//! The rooms: `peer` (talking to the server), `greet` (which roots and bases these are, and `known`, what they were last),
+//! `pair` (one root at both hosts: looks and plan), `batch`
 //! (steps and contents, both ways), `agree` (the new base), `tell` (what the report says of it), `verify` (both
 //! looks without a base, for `smd-verify` and `smd-check-conf`),
 //! `open` (run after run over one connection). `converse` is the order in which they are used.
@@ -13,23 +14,25 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use smd_maildir::fs::Fs;
-use smd_maildir::home::{Access, Fresh, Home, Label, client_id};
+use smd_maildir::home::{Access, Fresh, Home, client_id};
 use smd_maildir::lock::LockError;
-use smd_maildir::run::RunError;
+use smd_maildir::run::{RootRun, RunError};
 use smd_maildir::store::StoreError;
 use smd_protocol::seeded;
-use smd_protocol::wire::{self, ClientHello, Depth, FromClient, FromServer};
+use smd_protocol::wire::{self, ClientHello, Depth, FromClient, FromServer, RootOffer, ServerHello};
 use smd_server::link::{Inbox, Outbox, Reader, Writer};
 
 mod agree;
 mod batch;
+mod greet;
+mod known;
 mod open;
 mod pair;
 mod peer;
 mod tell;
 mod verify;
 
-use pair::Pair;
+use pair::{Met, Pair};
 use peer::unexpected;
 
 pub use crate::session_error::SessionError;
@@ -80,6 +83,45 @@ pub fn run<F: Fs>(
     Open::new(fs.clone(), endpoint.clone(), line, stop).once(options, progress)
 }
 
+impl<F: Fs> Open<F> {
+    /// Says Hello for a run after which this session rests if it `stays`, and hears the server's.
+    fn say_hello(
+        &mut self,
+        stays: bool,
+        client: &str,
+        options: &RunOptions,
+        pairs: &[Pair<F>],
+        roots: Vec<RootOffer>,
+    ) -> Result<ServerHello, SessionError> {
+        let after_cut = pairs.iter().any(Pair::comes_after_cut);
+        let features = [(stays, wire::WATCH), (after_cut, wire::CUT)];
+        let features = features.into_iter().filter(|(has, _)| *has).map(|(_, feature)| feature.to_owned()).collect();
+        self.begins();
+        self.peer.say(&FromClient::Hello(ClientHello {
+            features,
+            client: client.to_owned(),
+            direction: options.direction.into(),
+            dry_run: options.dry_run,
+            depth: options.scan.into(),
+            compress: !self.local,
+            grave_days: options.grave_days,
+            roots,
+        }))?;
+        if !self.local && !self.compressed {
+            self.peer.compress()?;
+            self.compressed = true;
+        }
+        if stays && !pairs.is_empty() {
+            self.watch(pairs.iter().map(|pair| pair.local.ground()).collect());
+        }
+        let FromServer::Hello(hello) = self.peer.hear_message()? else {
+            return Err(unexpected("something before its Hello"));
+        };
+        self.peer.round_trips += 1;
+        Ok(hello)
+    }
+}
+
 /// One run over a connection; `stays` when there may be another one after it.
 fn converse<F: Fs>(
     open: &mut Open<F>,
@@ -92,11 +134,14 @@ fn converse<F: Fs>(
     let access = if options.dry_run && !seeded::is("dry-run-writes") { Access::ReadOnly } else { Access::ReadWrite };
     let home = Home::open(open.fs.clone(), open.endpoint.home.path(), access).map_err(RunError::from)?;
     let id = client_id(&home, Path::new(MACHINE_ID)).map_err(RunError::from)?;
-    let label = Label::derive(open.endpoint.name.as_bytes());
-    for (index, root) in (0u16..).zip(&open.endpoint.roots) {
-        pairs.push(Pair::open(index, root, &home, &label, id.id.as_str(), options, &|| open.peer.stopped())?);
-    }
-
+    let endpoint = open.endpoint.clone();
+    let (host_home, host_endpoint) = (&home, &endpoint);
+    let stop = open.peer.stop_flag();
+    let host =
+        greet::Host { home: host_home, id: id.id.as_str(), endpoint: host_endpoint, options, baseless: false, stop };
+    open.peer.begin();
+    let (met, hello) = host.meet(&mut |pairs, roots| open.say_hello(stays, id.id.as_str(), options, pairs, roots))?;
+    *pairs = met;
     let changed = match id.fresh {
         Some(Fresh::Clone) => Some("this machine is a copy of another one, so it has a new client id"),
         Some(Fresh::Damaged) => Some("the client id could not be read, so there is a new one"),
@@ -105,41 +150,22 @@ fn converse<F: Fs>(
     if let (Some(why), Some(pair)) = (changed, pairs.first_mut()) {
         pair.report.notes.push(format!("{why}; this run unites both hosts by content"));
     }
-
-    let after_cut = pairs.iter().any(Pair::comes_after_cut);
-    let features = [(stays, wire::WATCH), (after_cut, wire::CUT)];
-    let features = features.into_iter().filter(|(has, _)| *has).map(|(_, feature)| feature.to_owned()).collect();
-    open.begins();
-    open.peer.say(&FromClient::Hello(ClientHello {
-        features,
-        client: id.id.as_str().to_owned(),
-        pair: label.as_str().to_owned(),
-        direction: options.direction.into(),
-        dry_run: options.dry_run,
-        depth: options.scan.into(),
-        compress: !open.local,
-        grave_days: options.grave_days,
-        roots: pairs.iter().map(Pair::offer).collect(),
-    }))?;
-    if !open.local && !open.compressed {
-        open.peer.compress()?;
-        open.compressed = true;
-    }
-    if stays {
-        open.watch(pairs.iter().map(|pair| pair.local.ground()).collect());
-    }
     let Open { peer, endpoint, rests, .. } = open;
-    let FromServer::Hello(hello) = peer.hear_message()? else { return Err(unexpected("something before its Hello")) };
-    peer.round_trips += 1;
     *rests = hello.features.iter().any(|feature| feature == wire::WATCH);
-    if hello.roots.len() != pairs.len() {
-        return Err(unexpected("answers for other roots"));
-    }
     for (pair, answer) in pairs.iter_mut().zip(hello.roots) {
-        pair.meet(answer)?;
+        if pair.meet(answer)? == Met::Parted {
+            let (server, id) = (&endpoint.server, endpoint.home.path().join("client-id"));
+            let text = format!(
+                "{server} has another state of this host than this host has, as after a backup was put back, or where two \
+                 machines are copies of each other; if this is such a copy, remove {} here",
+                id.display()
+            );
+            pair.report.notes.push(text);
+        }
     }
 
     progress.phase(Phase::Scan, None);
+    RootRun::introduce(pairs.iter_mut().map(|pair| &mut pair.local));
     for pair in pairs.iter_mut() {
         pair.look(options, peer, progress)?;
     }

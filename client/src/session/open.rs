@@ -308,7 +308,6 @@ impl<F: Fs> Open<F> {
     pub(super) fn begins(&mut self) {
         self.state = State::Broken;
         self.there = false;
-        self.peer.begin();
     }
 
     /// Before the looks of a run after which this session rests.

@@ -1,13 +1,12 @@
 //! One root at both hosts: the two looks, and the plan.
 
 use std::collections::{BTreeSet, HashMap};
-use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use smd_maildir::exclude::{ExcludePair, Excludes, PATTERNS_MAX, pattern_for};
 use smd_maildir::fs::Fs;
 use smd_maildir::home::{Home, Label, Side as StateSide};
-use smd_maildir::run::{RootRun, RunError, Settings};
+use smd_maildir::run::{Attendance, RootRun, RunError, Settings};
 use smd_protocol::names::printable;
 use smd_protocol::pack::Unpacker;
 use smd_protocol::reconcile::{Begun, HostView, Input, Limit, Plan, Policy, Stop, reconcile};
@@ -15,6 +14,7 @@ use smd_protocol::wire::{Depth, FromServer, RootAnswer, RootOffer};
 use smd_protocol::{Digest, Folder, Name, Snapshot};
 
 use super::SessionError;
+use super::greet::pair_label;
 use super::peer::{Peer, trouble, unexpected};
 use crate::endpoint::{Endpoint, RootPair};
 use crate::options::{Direction, MaxDelete, RunOptions};
@@ -22,7 +22,34 @@ use crate::progress::Progress;
 use crate::report::{Host, RootReport, Trouble};
 
 /// How long a lock is waited for, in milliseconds.
-const LOCK_WAIT_MS: u64 = 30_000;
+pub(super) const LOCK_WAIT_MS: u64 = 30_000;
+
+/// Where this host keeps what it has of a root.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// The directory.
+    pub(super) peer: Label,
+    /// The root's name in it.
+    pub(super) key: Vec<u8>,
+}
+
+/// How the two hosts' bases of a root stand to each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Met {
+    /// Both have the same one, or one of them has none.
+    AsAgreed,
+    /// Each has one that the other does not know.
+    Parted,
+}
+
+/// For whom a root is opened.
+#[derive(Clone, Copy)]
+pub(super) struct Owner<'a> {
+    /// This client's id.
+    pub(super) client: &'a str,
+    /// The configured endpoint.
+    pub(super) endpoint: Option<Attendance<'a>>,
+}
 
 /// One root at both hosts, through one session.
 pub(super) struct Pair<F: Fs> {
@@ -32,6 +59,8 @@ pub(super) struct Pair<F: Fs> {
     pub(super) depth: Option<Depth>,
     pub(super) local: RootRun<F>,
     remote: Vec<u8>,
+    /// What the server is told to tell this base apart by.
+    pair: String,
     label: Vec<u8>,
     /// Which folders the server is told to leave alone.
     exclude_pairs: Vec<ExcludePair>,
@@ -69,22 +98,23 @@ impl<F: Fs> Pair<F> {
         index: u16,
         root: &RootPair,
         home: &Home<F>,
-        label: &Label,
-        client: &str,
+        place: &Place,
+        owner: Owner<'_>,
         options: &RunOptions,
         stop: &dyn Fn() -> bool,
     ) -> Result<Self, SessionError> {
         let settings = Settings {
             path: &root.local,
-            key: root.local.as_os_str().as_bytes(),
+            key: &place.key,
+            endpoint: owner.endpoint,
             excludes: root.excludes.clone(),
             naming: root.naming.clone(),
             local_excludes: root.local_excludes.clone(),
             grave_days: options.grave_days,
-            owner: client,
+            owner: owner.client,
             lock_wait_ms: LOCK_WAIT_MS,
         };
-        let mut local = RootRun::open(home, StateSide::Client, label, settings, stop)?;
+        let mut local = RootRun::open(home, StateSide::Client, &place.peer, settings, stop)?;
         local.set_grave_max(options.grave_max);
         local.tell_changes();
         // Which bytes messages were to be given may be told of a base that is long agreed on.
@@ -101,6 +131,7 @@ impl<F: Fs> Pair<F> {
             depth: None,
             local,
             remote: root.remote.clone(),
+            pair: pair_label(root),
             label: root.label.clone(),
             exclude_pairs,
             offered,
@@ -128,10 +159,12 @@ impl<F: Fs> Pair<F> {
         self.after_cut
     }
 
-    /// What the server is told of this root.
+    /// What the server is told of this root, but for its name.
     pub(super) fn offer(&self) -> RootOffer {
         RootOffer {
             path: self.remote.clone(),
+            pair: self.pair.clone(),
+            root: None,
             ids: self.local.ids(),
             damaged: self.local.damaged().to_vec(),
             excludes: self.exclude_pairs.clone(),
@@ -139,14 +172,16 @@ impl<F: Fs> Pair<F> {
     }
 
     /// Takes the server's answer: from here on both have the same base, or none.
-    pub(super) fn meet(&mut self, answer: RootAnswer) -> Result<(), SessionError> {
+    pub(super) fn meet(&mut self, answer: RootAnswer) -> Result<Met, SessionError> {
         let ids = self.local.ids();
         self.counter = [ids.highest_counter(), answer.ids.highest_counter(), self.local.counter(), answer.counter]
             .into_iter()
             .max()
             .unwrap_or(0);
-        self.local.agree(ids.common(answer.ids), &answer.damaged)?;
-        Ok(())
+        let common = ids.common(answer.ids);
+        self.local.agree(common, &answer.damaged)?;
+        let parted = common.is_none() && ids.current.is_some() && answer.ids.current.is_some();
+        Ok(if parted { Met::Parted } else { Met::AsAgreed })
     }
 
     /// Whether there is no base to start from.

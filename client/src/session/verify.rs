@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use smd_maildir::fs::Fs;
-use smd_maildir::home::{Access, Home, Label, client_id};
+use smd_maildir::home::{Access, Home, client_id};
 use smd_maildir::run::RunError;
-use smd_protocol::wire::{ClientHello, Depth, FromClient, FromServer, Ids, RootOffer};
+use smd_protocol::wire::{ClientHello, Depth, FromClient, FromServer};
 use smd_protocol::{Delta, Snapshot};
 
+use super::greet::Host;
 use super::pair::Pair;
 use super::peer::{Peer, unexpected};
 use super::{Line, MACHINE_ID, SessionError};
@@ -111,32 +112,31 @@ fn look_at_both<F: Fs>(
     progress.phase(Phase::Connect, None);
     let home = Home::open(fs.clone(), endpoint.home.path(), Access::ReadOnly).map_err(RunError::from)?;
     let id = client_id(&home, Path::new(MACHINE_ID)).map_err(RunError::from)?;
-    let label = Label::derive(endpoint.name.as_bytes());
-    let mut pairs = Vec::new();
-    for (index, root) in (0u16..).zip(&endpoint.roots) {
-        let mut pair = Pair::open(index, root, &home, &label, id.id.as_str(), &options, &|| peer.stopped())?;
+    let stop = peer.stop_flag();
+    let host = Host { home: &home, id: id.id.as_str(), endpoint, options: &options, baseless: true, stop };
+    let mut compressed = local;
+    let (mut pairs, hello) = host.meet(&mut |_, roots| {
+        peer.say(&FromClient::Hello(ClientHello {
+            features: Vec::new(),
+            client: id.id.as_str().to_owned(),
+            direction: options.direction.into(),
+            dry_run: true,
+            depth,
+            compress: !local,
+            grave_days: options.grave_days,
+            roots,
+        }))?;
+        if !std::mem::replace(&mut compressed, true) {
+            peer.compress()?;
+        }
+        let FromServer::Hello(hello) = peer.hear_message()? else {
+            return Err(unexpected("something before its Hello"));
+        };
+        Ok(hello)
+    })?;
+    for pair in &mut pairs {
         pair.give_up_base()?;
         pair.depth = Some(depth);
-        pairs.push(pair);
-    }
-    let baseless = |pair: &Pair<F>| RootOffer { ids: Ids::default(), damaged: Vec::new(), ..pair.offer() };
-    peer.say(&FromClient::Hello(ClientHello {
-        features: Vec::new(),
-        client: id.id.as_str().to_owned(),
-        pair: label.as_str().to_owned(),
-        direction: options.direction.into(),
-        dry_run: true,
-        depth,
-        compress: !local,
-        grave_days: options.grave_days,
-        roots: pairs.iter().map(baseless).collect(),
-    }))?;
-    if !local {
-        peer.compress()?;
-    }
-    let FromServer::Hello(hello) = peer.hear_message()? else { return Err(unexpected("something before its Hello")) };
-    if hello.roots.len() != pairs.len() {
-        return Err(unexpected("answers for other roots"));
     }
     progress.phase(Phase::Scan, None);
     for pair in &mut pairs {

@@ -205,6 +205,11 @@ impl<F: Fs> Cache<F> {
         self.index.whole.base
     }
 
+    /// The stamps of all directories that held messages.
+    pub(crate) fn places(&self) -> Vec<DirStamp> {
+        self.index.dirs.values().flat_map(|dir| [dir.cur, dir.new]).flatten().collect()
+    }
+
     /// Whether it knows nothing, so that a look reads every file.
     pub(crate) fn is_empty(&self) -> bool {
         self.index.dirs.is_empty()
@@ -272,6 +277,20 @@ impl<F: Fs> Cache<F> {
     /// # Errors
     /// As the system says; the old cache then stands, and the new state is known in memory at most.
     pub(crate) fn save(&mut self, whole: &Whole, dirs: &BTreeMap<Folder, DirState>) -> io::Result<()> {
+        self.save_beside(whole, dirs, &|_, _| None)
+    }
+
+    /// As [`Cache::save`]; `carry` says of a directory that was left alone whether its record stays, and under which digest it
+    /// still is clean.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn save_beside(
+        &mut self,
+        whole: &Whole,
+        dirs: &BTreeMap<Folder, DirState>,
+        carry: &dyn Fn(&Folder, Option<Digest>) -> Option<Option<Digest>>,
+    ) -> io::Result<()> {
         let Some((at, name)) = self.at.clone() else {
             return Ok(());
         };
@@ -295,6 +314,11 @@ impl<F: Fs> Cache<F> {
             }
             next.dirs.insert(folder.clone(), record);
         }
+        for (folder, record) in self.index.dirs.iter().filter(|(folder, _)| !dirs.contains_key(*folder)) {
+            if let Some(clean) = carry(folder, record.clean) {
+                next.dirs.insert(folder.clone(), DirRecord { clean, own: None, ..record.clone() });
+            }
+        }
         let thin = thin_packs(&next);
         for (&pack, folders) in &thin {
             let bytes = self.pack(pack);
@@ -302,7 +326,9 @@ impl<F: Fs> Cache<F> {
                 let record = next.dirs.get_mut(folder).expect("its folder was just put in");
                 let blob = record.files.take();
                 if let Some(live) = blob.and_then(|blob| blob.of(bytes.as_deref()?)) {
-                    let (folder, _) = dirs.get_key_value(folder).expect("its folder came from there");
+                    let known = dirs.get_key_value(folder).map(|(folder, _)| folder);
+                    let left_alone = || self.index.dirs.get_key_value(folder).map(|(folder, _)| folder);
+                    let folder = known.or_else(left_alone).expect("its folder came from either");
                     fresh.push((folder, live.to_vec()));
                 }
             }

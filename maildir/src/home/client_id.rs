@@ -48,24 +48,7 @@ pub fn client_id<F: Fs>(home: &Home<F>, machine_id: &Path) -> Result<ClientId, E
     if let Ok(id) = known()? {
         return Ok(ClientId { id, fresh: None });
     }
-    // Two first runs may start at one instant: whoever comes second finds what the first wrote. Where the
-    // file system has no locks we go on without one; then the later of the two names stays.
-    let wait = lock::Wait { ms: 10_000, stop: &|| false };
-    let guard = match home.access {
-        Access::ReadOnly => None,
-        Access::ReadWrite => match lock::lock_dir(&*home.fs, dir, home.path.as_os_str().as_bytes(), &wait) {
-            Ok(guard) => Some(guard),
-            Err(lock::LockError::Io(e)) if lock::is_unsupported(&e.cause) => None,
-            Err(lock::LockError::Io(e)) => return Err(e),
-            Err(e) => {
-                return Err(Error {
-                    action: "lock",
-                    path,
-                    cause: io::Error::new(io::ErrorKind::TimedOut, e.to_string()),
-                });
-            }
-        },
-    };
+    let guard = first_run_lock(home, dir, &path)?;
     let why = match known()? {
         Ok(id) => return Ok(ClientId { id, fresh: None }),
         Err(why) => why,
@@ -78,6 +61,28 @@ pub fn client_id<F: Fs>(home: &Home<F>, machine_id: &Path) -> Result<ClientId, E
     }
     drop(guard);
     Ok(ClientId { id, fresh: Some(why) })
+}
+
+/// Two first runs may start at one instant: whoever comes second finds what the first wrote. Where the file system has no
+/// locks we go on without one; then the later of the two names stays.
+pub(super) fn first_run_lock<F: Fs>(
+    home: &Home<F>,
+    dir: &F::Dir,
+    path: &[u8],
+) -> Result<Option<lock::Guard<F>>, Error> {
+    if home.access == Access::ReadOnly {
+        return Ok(None);
+    }
+    let wait = lock::Wait { ms: 10_000, stop: &|| false };
+    match lock::lock_dir(&*home.fs, dir, home.path.as_os_str().as_bytes(), &wait) {
+        Ok(guard) => Ok(Some(guard)),
+        Err(lock::LockError::Io(e)) if lock::is_unsupported(&e.cause) => Ok(None),
+        Err(lock::LockError::Io(e)) => Err(e),
+        Err(e) => {
+            let cause = io::Error::new(io::ErrorKind::TimedOut, e.to_string());
+            Err(Error { action: "lock", path: path.to_vec(), cause })
+        }
+    }
 }
 
 /// The id in the file, or why it is not ours to use.
@@ -109,17 +114,11 @@ fn machine(path: &Path) -> Option<Digest> {
 }
 
 /// 128 bits of the kernel's, read from its device: it never blocks and never gives fewer.
-fn random_id() -> Result<Label, Error> {
+pub(super) fn random_id() -> Result<Label, Error> {
     let mut bytes = [0; 16];
     let device = "/dev/urandom";
     std::fs::File::open(device).and_then(|mut file| file.read_exact(&mut bytes)).context("read", device)?;
-    let mut bits = u128::from_be_bytes(bytes);
-    let mut letters = String::with_capacity(26);
-    for _ in 0..26 {
-        letters.push(char::from(b"abcdefghijklmnopqrstuvwxyz234567"[(bits & 31) as usize]));
-        bits >>= 5;
-    }
-    Ok(Label::of_letters(letters))
+    Ok(Label::of_bits(u128::from_be_bytes(bytes)))
 }
 
 #[cfg(test)]

@@ -65,9 +65,31 @@ impl Label {
         Self(format!("{}+{tail}", kept.trim_start_matches('.')))
     }
 
-    /// A label from letters that were made to be one.
-    pub(super) fn of_letters(letters: String) -> Self {
+    /// 26 lower-case letters and digits: 128 bits in base 32.
+    pub(super) fn of_bits(mut bits: u128) -> Self {
+        let mut letters = String::with_capacity(26);
+        for _ in 0..26 {
+            letters.push(char::from(b"abcdefghijklmnopqrstuvwxyz234567"[(bits & 31) as usize]));
+            bits >>= 5;
+        }
         Self(letters)
+    }
+
+    /// The label of what these parts tell, in this order: 26 letters and digits. `kind` keeps labels of different things apart.
+    pub fn of_parts(kind: &str, parts: &[&[u8]]) -> Self {
+        let mut told = kind.as_bytes().to_vec();
+        for part in parts {
+            told.push(0);
+            told.extend_from_slice(part);
+        }
+        let bits = Digest::of(&told).0[..16].iter().fold(0, |bits: u128, byte| bits << 8 | u128::from(*byte));
+        Self::of_bits(bits)
+    }
+
+    /// This label as the name of a client's state: `+` and it.
+    #[must_use]
+    pub fn of_client(&self) -> Self {
+        Self(format!("+{}", self.0))
     }
 
     /// The label.
@@ -149,6 +171,17 @@ mod tests {
             assert!(!labels[..at].contains(label), "{label}");
         }
         assert_eq!(labels[0].as_str(), "host");
+    }
+
+    #[test]
+    fn labels_of_parts_differ_as_the_parts_do() {
+        let of = |kind: &str, parts: &[&[u8]]| Label::of_parts(kind, parts);
+        let all = [of("a", &[b"b", b"c"]), of("a", &[b"bc"]), of("a", &[b"b", b"", b"c"]), of("b", &[b"b", b"c"])];
+        for (at, label) in all.iter().enumerate() {
+            assert_eq!(Label::parse(label.as_str().as_bytes()).as_ref(), Ok(label));
+            assert_eq!(label.as_str().len(), 26);
+            assert!(!all[..at].contains(label), "{label}");
+        }
     }
 
     #[test]

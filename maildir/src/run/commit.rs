@@ -14,7 +14,7 @@ use crate::fs::Fs;
 use crate::home::Access;
 use crate::root::{FolderDirs, Identity, Root, if_there};
 use crate::scan::{Committed, Depth, Look, Scanner};
-use crate::store::{Meta, StoreError};
+use crate::store::Meta;
 
 /// As many new messages are synced one by one where no commit wants it.
 const SYNCED_ALONE: usize = 1000;
@@ -235,6 +235,7 @@ impl<F: Fs> RootRun<F> {
             excludes: &self.disk_excludes,
             skip_dirs: &skip,
             depth,
+            siblings: &[],
             after_cut: false,
             dry_run: false,
             on_read: &|_| true,
@@ -259,7 +260,7 @@ impl<F: Fs> RootRun<F> {
             return;
         }
         self.drop_begun();
-        if let Err(error) = self.note_excludes() {
+        if let Err(error) = self.note_endpoint() {
             tracing::warn!(%error, "the excludes were not noted");
         }
         if let Err(error) = self.note_root() {
@@ -269,7 +270,8 @@ impl<F: Fs> RootRun<F> {
         // What was put back and could not be looked at is dealt with by a later run; a step of ours may have made its stamps
         // new by then, and only the note tells.
         let unseen = |look: &Look| look.put_back.iter().any(|folder| look.unknown.contains(folder));
-        if self.committed && (!self.look.as_ref().is_some_and(unseen) || seeded::is("unseen-is-dealt-with")) {
+        let deals = self.committed && (!self.look.as_ref().is_some_and(unseen) || seeded::is("unseen-is-dealt-with"));
+        if deals && !self.notes_left_alone {
             self.note_dealt(self.restored);
         }
         let result = match (self.committed, self.store.ids().current) {
@@ -279,11 +281,15 @@ impl<F: Fs> RootRun<F> {
             // Folders that this run changed without a commit are dirty by their own stamps.
             _ => self.sync_new(&root).map_err(|error| error.to_string()).and_then(|()| {
                 let look = self.look.as_ref();
-                look.map_or(Ok(()), |look| look.remember(&mut self.cache).map_err(|error| error.to_string()))
+                look.map_or(Ok(()), |look| {
+                    look.remember(&mut self.cache, &self.disk_excludes).map_err(|error| error.to_string())
+                })
             }),
         };
-        if let Err(error) = result {
-            tracing::warn!(%error, "the cache was not written");
+        match result {
+            Ok(()) if deals && self.notes_left_alone => self.note_dealt(self.restored),
+            Ok(()) => {}
+            Err(error) => tracing::warn!(%error, "the cache was not written"),
         }
         self.root_lock = None;
     }
@@ -302,19 +308,5 @@ impl<F: Fs> RootRun<F> {
         let meta = Meta { excludes: self.store.meta().excludes.clone(), ..self.meta()? };
         self.store.note(&meta)?;
         Ok(())
-    }
-
-    /// Records other excludes with the base once it holds nothing that they leave out, so that the next run need
-    /// not look into it.
-    fn note_excludes(&mut self) -> Result<(), StoreError> {
-        let ids = self.store.ids();
-        if ids.current.is_none() || ids.next.is_some() || self.excludes.fingerprint() == self.store.meta().excludes {
-            return Ok(());
-        }
-        if self.store.snapshot()?.folders.keys().any(|folder| self.excludes.excludes(folder)) {
-            return Ok(());
-        }
-        let meta = Meta { excludes: self.excludes.fingerprint().to_owned(), ..self.store.meta().clone() };
-        self.store.note(&meta)
     }
 }

@@ -38,7 +38,7 @@ impl<F: Fs> RootRun<F> {
             return Ok(BTreeSet::new());
         }
         let mut known = self.store.left_out();
-        if self.excludes.fingerprint() != self.store.meta().excludes {
+        if !self.attends_as_before() {
             let Snapshot { folders } = self.store.snapshot()?;
             known.extend(folders.keys().cloned());
         }

@@ -59,8 +59,17 @@ impl<F: Fs> RootRun<F> {
         let dry_run = self.home.access() == Access::ReadOnly;
         let excludes = self.disk_excludes.clone();
         let after_cut = self.after_cut;
-        let scanner =
-            Scanner { root: &disk, excludes: &excludes, skip_dirs: &skip, depth, after_cut, dry_run, on_read };
+        let siblings = self.siblings.clone();
+        let scanner = Scanner {
+            root: &disk,
+            excludes: &excludes,
+            skip_dirs: &skip,
+            siblings: &siblings,
+            depth,
+            after_cut,
+            dry_run,
+            on_read,
+        };
         let mut cache = std::mem::replace(&mut self.cache, crate::cache::Cache::none(self.fs.clone()));
         let key = crate::home::stem(&shown);
         let notes = super::restored::read(&self.home, &key)?;
@@ -79,7 +88,8 @@ impl<F: Fs> RootRun<F> {
         });
         self.cache = cache;
         let mut look = scanned?;
-        if !open.iter().any(|folder| look.put_back.contains(folder)) {
+        self.notes_left_alone = open.iter().any(|folder| excludes.excludes(folder));
+        if !self.notes_left_alone && !open.iter().any(|folder| look.put_back.contains(folder)) {
             self.note_dealt(self.restored);
         }
         if depth == Depth::Folders {

@@ -20,7 +20,7 @@ use smd_protocol::pack::{self, Part};
 use smd_protocol::{BaseId, Delta, Digest, Folder, Name, Outcome, Presence, Section, Snapshot, Step, seeded};
 
 use crate::apply::{Applier, Change, open_message};
-use crate::cache::Cache;
+use crate::cache::{Cache, DirStamp};
 use crate::error::{Context, Error, Trouble};
 use crate::exclude::{Excludes, Names};
 use crate::fs::Fs;
@@ -30,11 +30,12 @@ use crate::home::{Home, Label, Side, stem};
 use crate::lock::{self, Guard, LockError, Wait};
 use crate::root::{Naming, Root};
 use crate::scan::{Depth, Look};
-use crate::store::{Ids, Store, StoreError};
+use crate::store::{Endpoints, Ids, Store, StoreError};
 use crate::watch::Ground;
 
 mod begun;
 mod commit;
+mod endpoints;
 mod left_out;
 mod looked;
 mod making;
@@ -68,8 +69,11 @@ pub enum RunError {
 pub struct Settings<'a> {
     /// Where the root is on this host.
     pub path: &'a Path,
-    /// The root's name in state files: its path as configured.
+    /// The root's name in state files: its path without symlinks.
     pub key: &'a [u8],
+    /// The configured endpoint for which the run is, and which others there are; none where the other host sees to it which
+    /// sections the base has, and for a run that has no config.
+    pub endpoint: Option<Attendance<'a>>,
     /// Folders that are left alone, by canonical names.
     pub excludes: Excludes,
     /// How folders are called on this host, when that is not their canonical name.
@@ -82,6 +86,15 @@ pub struct Settings<'a> {
     pub owner: &'a str,
     /// How long a lock is waited for, in milliseconds.
     pub lock_wait_ms: u64,
+}
+
+/// The endpoint for which a run is, among those that may share its base.
+#[derive(Clone, Copy)]
+pub struct Attendance<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Whether there is an endpoint of this name.
+    pub exists: &'a dyn Fn(&str) -> bool,
 }
 
 /// One root at one host, through one run.
@@ -97,6 +110,10 @@ pub struct RootRun<F: Fs> {
     grave_days: u32,
     grave_max: GraveMax,
     owner: String,
+    /// Whose runs bury here: part of the names of what they bury.
+    buries_as: String,
+    /// The endpoint for which this is, and all that share the base.
+    endpoint: Option<(String, Endpoints)>,
     lock_wait_ms: u64,
     store: Store<F>,
     cache: Cache<F>,
@@ -112,6 +129,8 @@ pub struct RootRun<F: Fs> {
     applier: Option<Applier<F>>,
     /// Whether an earlier run was cut, so that there may be messages of which no base tells.
     after_cut: bool,
+    /// Where messages of the endpoint's other roots were.
+    siblings: Arc<[DirStamp]>,
     /// Whether somebody wants to know which files change.
     tells: bool,
     swept: BTreeSet<Folder>,
@@ -120,6 +139,8 @@ pub struct RootRun<F: Fs> {
     /// Notes of folders put back: those that this run deals with, if it commits, and those that are dealt with.
     restored: u64,
     dealt: u64,
+    /// Some of the open notes are on folders that this run leaves alone: they are dealt with once the cache tells of them.
+    notes_left_alone: bool,
     committed: bool,
     /// What became of the note of what a batch brings.
     begun: Noted,
@@ -150,6 +171,11 @@ impl<F: Fs> RootRun<F> {
         if store.damaged().len() > smd_protocol::wire::DAMAGED_MAX || !store.is_made_under(translator) {
             store.forget();
         }
+        let endpoint = settings.endpoint.map(|of| {
+            let mut all = store.endpoints();
+            all.retain(|name| name == of.name || (of.exists)(name));
+            (of.name.to_owned(), all)
+        });
         let asked = |names| match &settings.naming {
             Some(naming) => settings.excludes.clone().with(settings.local_excludes.clone(), naming.clone(), names),
             None => settings.excludes.clone(),
@@ -171,6 +197,11 @@ impl<F: Fs> RootRun<F> {
             grave_days: settings.grave_days,
             grave_max: GraveMax::default(),
             owner: settings.owner.to_owned(),
+            buries_as: match side {
+                Side::Client => format!("{}{peer}", settings.owner),
+                Side::Server => peer.to_string(),
+            },
+            endpoint,
             lock_wait_ms: settings.lock_wait_ms,
             store,
             cache,
@@ -182,11 +213,13 @@ impl<F: Fs> RootRun<F> {
             delta: Arc::default(),
             applier: None,
             after_cut: false,
+            siblings: Arc::default(),
             tells: false,
             swept: BTreeSet::new(),
             renamed: Vec::new(),
             restored: 0,
             dealt: 0,
+            notes_left_alone: false,
             committed: false,
             begun: Noted::default(),
             distrusted: false,
@@ -198,6 +231,23 @@ impl<F: Fs> RootRun<F> {
     /// Looks as after a run that was cut: until two looks agree.
     pub fn comes_after_cut(&mut self) {
         self.after_cut = true;
+    }
+
+    /// Tells each root of an endpoint where the messages of the others were, before the looks: a folder that was moved from one
+    /// to another is not taken for one put back from a backup.
+    pub fn introduce<'r>(roots: impl Iterator<Item = &'r mut Self>)
+    where
+        F: 'r,
+    {
+        let roots: Vec<&mut Self> = roots.collect();
+        if roots.len() < 2 {
+            return;
+        }
+        let all: Vec<Vec<DirStamp>> = roots.iter().map(|root| root.cache.places()).collect();
+        for (at, root) in roots.into_iter().enumerate() {
+            let others = all.iter().enumerate().filter(|(other, _)| *other != at);
+            root.siblings = others.flat_map(|(_, stamps)| stamps.iter().copied()).collect();
+        }
     }
 
     /// Lets the grave get as large as this, rather than as the default.
@@ -316,15 +366,12 @@ impl<F: Fs> RootRun<F> {
     /// As [`RootRun::base`].
     pub fn upkeep(&mut self) -> Result<Delta, RunError> {
         let mut changes = Delta::default();
-        if self.excludes.fingerprint() != self.store.meta().excludes {
-            for (folder, section) in
-                self.store.snapshot()?.folders.iter().filter(|(folder, _)| self.excludes.excludes(folder))
-            {
-                let change = changes.folders.entry(folder.clone()).or_default();
-                change.presence = Presence::Removed;
-                // By name: a section does not leave the base as long as it has entries of which nothing is said.
-                change.gone = section.entries().iter().map(|entry| entry.uniq.clone()).collect();
-            }
+        for folder in self.sections_that_leave()? {
+            let section = self.store.section(&folder)?;
+            // By name: a section does not leave the base as long as it has entries of which nothing is said.
+            let gone = section.map(|section| section.entries().iter().map(|entry| entry.uniq.clone()).collect());
+            let change = changes.folders.entry(folder).or_default();
+            (change.presence, change.gone) = (Presence::Removed, gone.unwrap_or_default());
         }
         for folder in &self.dropped {
             let change = changes.folders.entry(folder.clone()).or_default();
@@ -396,7 +443,7 @@ impl<F: Fs> RootRun<F> {
             let key = stem(std::os::unix::ffi::OsStrExt::as_bytes(self.path.as_os_str()));
             let home = self.home.dir().cloned().map(|dir| (dir, key.as_str()));
             // What this run buries can be told from what others bury, and brought back together.
-            let label = format!("{}-{}", self.owner, self.fs.now().sec);
+            let label = format!("{}-{}", self.buries_as, self.fs.now().sec);
             let grave = Grave::open(&root, home, &label);
             let now = self.fs.now();
             let swept = grave.sweep(u64::from(self.grave_days), now).and_then(|_| grave.bound(self.grave_max, now));

@@ -30,6 +30,7 @@ impl World {
         let settings = Settings {
             path: &path,
             key: b"mail",
+            endpoint: None,
             excludes: Excludes::default(),
             naming: None,
             local_excludes: Excludes::default(),

@@ -25,9 +25,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use smd_protocol::{BaseId, Delta, Folder, Name, Snapshot, seeded};
+use smd_protocol::{BaseId, Delta, Digest, Folder, Name, Snapshot, seeded};
 
-use crate::cache::{Cache, DirRecord, DirState, Whole};
+use crate::cache::{Cache, DirRecord, DirStamp, DirState, Whole};
 use crate::error::{Error, Trouble};
 use crate::exclude::Excludes;
 use crate::fs::Fs;
@@ -59,6 +59,9 @@ pub struct Scanner<'a, F: Fs> {
     pub excludes: &'a Excludes,
     /// Directories that are never walked, by device and inode: our own state, when it lies in the root.
     pub skip_dirs: &'a [(u64, u64)],
+    /// Where the messages of the endpoint's other roots were at their last looks: a folder that comes from there was not put
+    /// back from a backup.
+    pub siblings: &'a [DirStamp],
     /// How closely to look; age raises [`Depth::Quick`] to [`Depth::Stat`], folder by folder.
     pub depth: Depth,
     /// Whether an earlier run was cut, so that there may be messages of which no base tells.
@@ -105,12 +108,16 @@ pub struct Look {
 
 impl Look {
     /// Keeps in the cache what was read, so that an aborted run need not be read again. Folders that equal
-    /// the base are recorded as clean; those that were put back keep their old stamps until a commit.
+    /// the base are recorded as clean; those that were put back keep their old stamps until a commit. What is known of folders
+    /// that these excludes left alone stays known.
     ///
     /// # Errors
     /// As the system says. The run may go on: a cache saves time only.
-    pub fn remember<F: Fs>(&self, cache: &mut Cache<F>) -> io::Result<()> {
-        cache.save(&self.whole, &self.kept)
+    pub fn remember<F: Fs>(&self, cache: &mut Cache<F>, excludes: &Excludes) -> io::Result<()> {
+        let same_base = cache.base() == self.whole.base;
+        let carry =
+            |folder: &Folder, clean: Option<Digest>| excludes.excludes(folder).then_some(clean.filter(|_| same_base));
+        cache.save_beside(&self.whole, &self.kept, &carry)
     }
 }
 

@@ -124,6 +124,7 @@ mod tests {
             excludes: &excludes,
             skip_dirs,
             depth: Depth::Full,
+            siblings: &[],
             after_cut: false,
             dry_run: true,
             on_read,

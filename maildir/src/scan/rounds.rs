@@ -122,12 +122,17 @@ impl<'a, F: Fs> Work<'a, F> {
             .collect()
     }
 
+    /// Whether this folder is left alone, so that what is kept of it comes from an earlier look.
+    fn is_left(&self, folder: &Folder) -> bool {
+        self.scanner.excludes.excludes(folder)
+    }
+
     /// Whether everything is clean, and all there.
     pub(super) fn nothing_to_do(&self) -> bool {
         self.walked.broken.is_empty()
             && self.walked.odd.is_empty()
             && self.walked.dirs.iter().all(|(f, seen)| !seen.is_folder() || self.is_clean(f, seen))
-            && self.cache.dirs().iter().all(|(f, r)| !r.is_folder() || self.walked.has_folder(f))
+            && self.cache.dirs().iter().all(|(f, r)| !r.is_folder() || self.walked.has_folder(f) || self.is_left(f))
     }
 
     /// Lists and reads what is not clean, and looks again before anything is gone.
@@ -136,8 +141,8 @@ impl<'a, F: Fs> Work<'a, F> {
     /// When the root itself cannot be looked at, or the reading was ended from outside.
     pub(super) fn run(mut self, base: &Snapshot) -> Result<Self, Error> {
         let dirty = self.dirty();
-        let missing =
-            self.cache.dirs().iter().filter(|(f, r)| r.is_folder() && !self.walked.has_folder(f)).map(|(f, _)| f);
+        let missing = self.cache.dirs().iter().filter(|(f, r)| r.is_folder() && !self.walked.has_folder(f));
+        let missing = missing.map(|(f, _)| f).filter(|f| !self.is_left(f));
         let wanted: BTreeSet<Folder> = dirty.iter().chain(missing).cloned().collect();
         self.records = self.cache.records(&wanted);
         self.process(dirty, base)?;
@@ -443,6 +448,14 @@ impl<'a, F: Fs> Work<'a, F> {
         };
         let known: HashMap<(u64, u64), (Folder, DirStamp)> =
             self.cache.dirs().iter().flat_map(|(folder, record)| places(folder, record)).collect();
+        // So is one that lay in another root of the endpoint.
+        let elsewhere: HashMap<(u64, u64), &DirStamp> =
+            self.scanner.siblings.iter().map(|stamp| ((stamp.dev, stamp.ino), stamp)).collect();
+        let from_elsewhere = |now: &DirStamp, seen: &DirSeen| {
+            elsewhere
+                .get(&(now.dev, now.ino))
+                .is_some_and(|then| then.btime == now.btime && !stamps::went_back(Some(then), Some(now), seen.moment))
+        };
         let renamed = |folder: &Folder, seen: &DirSeen| {
             let mut held = [seen.cur, seen.new].into_iter().flatten().peekable();
             held.peek().is_some()
@@ -451,7 +464,7 @@ impl<'a, F: Fs> Work<'a, F> {
                         was != folder
                             && then.btime == now.btime
                             && !stamps::went_back(Some(then), Some(&now), seen.moment)
-                    })
+                    }) || from_elsewhere(&now, seen)
                 })
         };
         older.into_iter().filter(|(folder, seen)| !renamed(folder, seen)).map(|(folder, _)| folder.clone()).collect()

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
-use smd_protocol::{BaseId, Folder, Name, Snapshot};
+use smd_protocol::{BaseId, Digest, Folder, Name, Snapshot};
 
 use super::folder::{self, Memory};
 use super::list::list_folder;
@@ -99,7 +99,11 @@ impl<F: Fs> Scanner<'_, F> {
                 || kept.get(folder).is_some_and(|state| state.record.is_folder() && !walked.unknown(folder))
         });
         look.kept = kept;
-        cache.save(&look.whole, &look.kept)
+        let carry = |folder: &Folder, clean: Option<Digest>| {
+            let still = |digest: &Digest| done.base.folders.get(folder).is_some_and(|now| now.digest() == *digest);
+            self.excludes.excludes(folder).then_some(clean.filter(still))
+        };
+        cache.save_beside(&look.whole, &look.kept, &carry)
     }
 
     fn walk_again(&self, known: &Known) -> io::Result<Walked> {

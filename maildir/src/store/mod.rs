@@ -26,6 +26,8 @@ pub use crate::root::{Identity, Mount};
 
 mod begun;
 mod dealt;
+pub mod earlier;
+mod endpoints;
 mod header;
 mod left_out;
 mod tail;
@@ -35,6 +37,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use endpoints::{Attending, Endpoints};
 use header::Head;
 pub use smd_protocol::wire::Ids;
 

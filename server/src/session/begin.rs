@@ -1,12 +1,17 @@
 //! A run begins: the roots are opened, the bases agreed on, and each root is looked at.
 
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 use smd_maildir::exclude::Excludes;
 use smd_maildir::fs::Fs;
-use smd_maildir::home::{Access, Home, Label, Side};
+use smd_maildir::home::{Access, Home, Label, Side, server_id};
+use smd_maildir::lock::Wait;
 use smd_maildir::run::{RootRun, RunError, Settings};
-use smd_protocol::wire::{self, ClientHello, Depth, Failure, FromServer, Looked, RootAnswer, ServerHello};
+use smd_maildir::store::earlier::{self, Earlier};
+use smd_protocol::wire::{
+    self, ClientHello, Depth, Failure, FromServer, Ids, Looked, RootAnswer, RootOffer, ServerHello,
+};
 use smd_protocol::{pack, seeded};
 
 use super::words::told;
@@ -23,6 +28,21 @@ const GRAVE_DAYS_LEAST: u32 = 7;
 /// What is said of this program: advice for a person.
 const VERSION: &str = concat!("version=", env!("CARGO_PKG_VERSION"));
 
+/// A root that a client offers, as this host finds it.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    offer: &'a RootOffer,
+    path: &'a Path,
+    /// The path without symlinks.
+    real: &'a [u8],
+    client: &'a Label,
+    server: &'a Label,
+}
+
+fn label(text: &str) -> Result<Label, ServeError> {
+    Label::parse(text.as_bytes()).map_err(|error| protocol(error.to_string()))
+}
+
 impl<F: Fs, O: Outbox> Session<F, O> {
     /// Opens what the client offers, agrees on the bases, and tells of every root what changed in it.
     pub(super) fn handle_hello(&mut self, hello: ClientHello) -> Result<(), ServeError> {
@@ -32,40 +52,20 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if hello.depth == Depth::Folders && !hello.dry_run {
             return Err(protocol("a run that looks at no message"));
         }
-        let label = |text: &str| Label::parse(text.as_bytes()).map_err(|error| protocol(error.to_string()));
-        let (client, pair) = (label(&hello.client)?, label(&hello.pair)?);
-        let peer = Label::derive(format!("{client}.{pair}").as_bytes());
+        let client = label(&hello.client)?;
         let paths: Vec<PathBuf> =
             hello.roots.iter().map(|offer| roots::resolve(&self.places, &offer.path)).collect::<Result<_, _>>()?;
-        roots::check(&self.places, &paths)?;
+        let real = roots::check(&self.places, &paths)?;
         let access = if hello.dry_run { Access::ReadOnly } else { Access::ReadWrite };
         let home = Home::open(self.fs.clone(), &self.places.state, access).map_err(RunError::from)?;
+        let server = server_id(&home).map_err(RunError::from)?;
 
         let mut answers = Vec::new();
-        for (offer, path) in hello.roots.iter().zip(&paths) {
-            let excludes = Excludes::new(&offer.excludes)
-                .map_err(|error| ServeError::Failure(Failure::Config(error.to_string())))?;
-            let settings = Settings {
-                path,
-                key: &offer.path,
-                excludes,
-                naming: None,
-                local_excludes: Excludes::default(),
-                // A client may ask for more, but not empty a grave in which other clients' messages rest too.
-                grave_days: hello.grave_days.max(if seeded::is("client-empties-the-grave") {
-                    0
-                } else {
-                    GRAVE_DAYS_LEAST
-                }),
-                owner: client.as_str(),
-                lock_wait_ms: LOCK_WAIT_MS,
-            };
-            let mut run = RootRun::open(&home, Side::Server, &peer, settings, &|| false)?;
-            if hello.features.iter().any(|feature| feature == wire::CUT) {
-                run.comes_after_cut();
-            }
-            answers.push(RootAnswer { ids: run.ids(), counter: run.counter(), damaged: run.damaged().to_vec() });
-            self.roots.push(Active { run, steps: Vec::new(), fetch: Vec::new(), begun: None, parts: Vec::new() });
+        for ((offer, path), real) in hello.roots.iter().zip(&paths).zip(&real) {
+            let asked = Asked { offer, path, real: real.as_os_str().as_bytes(), client: &client, server: &server };
+            let (active, answer) = self.open_root(&home, &hello, &asked)?;
+            self.roots.push(active);
+            answers.push(answer);
         }
         let features = self.features(&hello);
         send(&self.outbox, &FromServer::Hello(ServerHello { features, roots: answers.clone() }))?;
@@ -73,15 +73,117 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             self.outbox.compress()?;
             self.compressed = true;
         }
+        let is_met = |(offer, answer): (&RootOffer, &RootAnswer)| offer.root.as_ref() == Some(&answer.root);
+        if !hello.roots.iter().zip(&answers).all(is_met) {
+            // The client knows some of these roots by another name, and says Hello again with what it has of the right ones.
+            self.roots.clear();
+            return Ok(());
+        }
         if let Some(rest) = &mut self.rest {
             rest.begin(self.roots.iter().map(|active| active.run.ground()).collect());
         }
+        RootRun::introduce(self.roots.iter_mut().map(|active| &mut active.run));
         for (index, (offer, answer)) in (0u16..).zip(hello.roots.iter().zip(&answers)) {
             self.active(index)?.run.agree(offer.ids.common(answer.ids), &offer.damaged)?;
             self.look(index, hello.depth)?;
         }
         self.hello = Some(hello);
         Ok(())
+    }
+
+    /// Opens a root with the base that this host has of it, and says what that is.
+    fn open_root(
+        &self,
+        home: &Home<F>,
+        hello: &ClientHello,
+        asked: &Asked<'_>,
+    ) -> Result<(Active<F>, RootAnswer), ServeError> {
+        let Asked { offer, path, real, client, server } = *asked;
+        let named = if seeded::is("each-spelling-is-a-root") { &offer.path } else { real };
+        let root = Label::of_parts("smd root", &[server.as_str().as_bytes(), named]);
+        let pair = label(&offer.pair)?;
+        let peer = label(&format!("{client}+{pair}"))?;
+        let (peer, key, earlier) = match offer.root.as_deref() == Some(root.as_str()) {
+            true => self.find_base(home, asked, peer)?,
+            false
+                if earlier::is_kept(&home.pair(Side::Server, &peer).map_err(RunError::from)?, real)
+                    .map_err(RunError::from)? =>
+            {
+                (peer, real.to_vec(), Vec::new())
+            }
+            false => {
+                let mut earlier: Vec<Ids> = self.earlier(home, asked)?.iter().map(|one| one.ids).collect();
+                earlier.truncate(wire::EARLIER_MAX);
+                (peer, real.to_vec(), earlier)
+            }
+        };
+        let excludes =
+            Excludes::new(&offer.excludes).map_err(|error| ServeError::Failure(Failure::Config(error.to_string())))?;
+        // A client may ask for more, but not empty a grave in which other clients' messages rest too.
+        let least = if seeded::is("client-empties-the-grave") { 0 } else { GRAVE_DAYS_LEAST };
+        let settings = Settings {
+            path,
+            key: &key,
+            endpoint: None,
+            excludes,
+            naming: None,
+            local_excludes: Excludes::default(),
+            grave_days: hello.grave_days.max(least),
+            owner: client.as_str(),
+            lock_wait_ms: LOCK_WAIT_MS,
+        };
+        let mut run = RootRun::open(home, Side::Server, &peer, settings, &|| false)?;
+        if hello.features.iter().any(|feature| feature == wire::CUT) {
+            run.comes_after_cut();
+        }
+        let answer = RootAnswer {
+            root: root.to_string(),
+            ids: run.ids(),
+            earlier,
+            counter: run.counter(),
+            damaged: run.damaged().to_vec(),
+        };
+        Ok((Active { run, steps: Vec::new(), fetch: Vec::new(), begun: None, parts: Vec::new() }, answer))
+    }
+
+    /// Where the base lies that this host is to have with the client: under its right name, or under that which it gets now,
+    /// since it is the one that the client offers.
+    fn find_base(
+        &self,
+        home: &Home<F>,
+        asked: &Asked<'_>,
+        peer: Label,
+    ) -> Result<(Label, Vec<u8>, Vec<Ids>), ServeError> {
+        let right = (peer, asked.real.to_vec(), Vec::new());
+        let none = asked.offer.ids == Ids::default();
+        let pair = home.pair(Side::Server, &right.0).map_err(RunError::from)?;
+        if none || earlier::is_kept(&pair, asked.real).map_err(RunError::from)? {
+            return Ok(right);
+        }
+        let earlier = self.earlier(home, asked)?;
+        let offered = asked.offer.ids;
+        let Some(one) =
+            earlier.iter().max_by_key(|one| offered.common(one.ids)).filter(|one| offered.common(one.ids).is_some())
+        else {
+            return Ok(right);
+        };
+        let wait = Wait { ms: LOCK_WAIT_MS, stop: &|| false };
+        let (peer, key) =
+            earlier::take_over(home, Side::Server, one, &right.0, asked.real, &wait).map_err(RunError::from)?;
+        Ok((peer, key, Vec::new()))
+    }
+
+    /// Bases of this client and root that lie under other names.
+    fn earlier(&self, home: &Home<F>, asked: &Asked<'_>) -> Result<Vec<Earlier>, ServeError> {
+        let of_client = |peer: &Label| {
+            let rest = peer.as_str().strip_prefix(asked.client.as_str());
+            rest.is_some_and(|rest| rest.starts_with(['.', '+']))
+        };
+        let is_of = |peer: &Label, root: &[u8]| {
+            let path = || roots::resolve(&self.places, root).and_then(|path| roots::real(&path));
+            of_client(peer) && path().is_ok_and(|path| path.as_os_str().as_bytes() == asked.real)
+        };
+        Ok(earlier::earlier(home, Side::Server, "", &is_of).map_err(RunError::from)?)
     }
 
     /// The client's features that this session has too.

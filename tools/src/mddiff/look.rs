@@ -65,6 +65,7 @@ pub fn look(dir: &Path, prefix: &[u8], excludes: &Excludes, known: &Records, sto
         excludes,
         skip_dirs: &[],
         depth: Depth::Full,
+        siblings: &[],
         after_cut: false,
         dry_run: true,
         on_read: &|_| true,

@@ -157,6 +157,7 @@ impl Work<'_> {
             excludes: &Excludes::default(),
             skip_dirs: &self.skip_dirs,
             depth: Depth::Full,
+            siblings: &[],
             after_cut: false,
             dry_run: true,
             on_read: &|_| true,

@@ -44,16 +44,21 @@ pub(super) fn mark(home: &SmdHome, yards: &[Yard], runs: &mut [Run]) {
     }
 }
 
-/// The client of a run, by its label: `CLIENT-TIME.…`.
+/// Whose run it was, by its label: `CLIENT+PAIR-TIME.…`, and `CLIENT-TIME.…` of earlier versions.
 fn owner(run: &str) -> &str {
     let label = run.split_once('.').map_or(run, |(label, _)| label);
     label.rsplit_once('-').map_or(label, |(owner, _)| owner)
 }
 
-/// Whether this client's runs may have gone on from the bases in that directory: `served/CLIENT.NUMBER`, while all in
-/// `state` is this host's own.
+/// Whether the runs of this owner go on from the bases in that directory: `state/+PAIR`, and `served/CLIENT+PAIR`. Of a run of
+/// an earlier version only the client is known.
 fn is_of(owner: &str, side: Side, peer: &str) -> bool {
-    side == Side::Client || peer.split_once('.').is_some_and(|(client, _)| client == owner)
+    match (side, owner.split_once('+')) {
+        (Side::Client, Some((_, pair))) => peer.strip_prefix('+') == Some(pair),
+        (Side::Server, Some(_)) => peer == owner,
+        (Side::Client, None) => true,
+        (Side::Server, None) => peer.split_once(['.', '+']).is_some_and(|(client, _)| client == owner),
+    }
 }
 
 /// What the bases hold that the next run of this client may start from; none when one of them cannot be read.
@@ -80,16 +85,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_names_its_client_and_a_server_knows_its_bases() {
-        for (run, peer, is) in [
-            ("abc-1700000000.1-2-3", "abc.k7", true),
-            ("a-c-1700000000.1-2-3", "a-c.k7", true),
-            ("abc-1700000000.1-2-3", "abcd.k7", false),
-            ("abc-1700000000.1-2-3", "abc", false),
-            ("uniform-names", "abc.k7", false),
+    fn a_run_names_whose_it_was_and_so_do_the_bases_that_it_went_on_from() {
+        for (run, peer, served, state) in [
+            ("abc+k7-1700000000.1-2-3", "abc+k7", true, false),
+            ("abc+k7-1700000000.1-2-3", "+k7", false, true),
+            ("abc+k7-1700000000.1-2-3", "abc+k8", false, false),
+            ("abc+k7-1700000000.1-2-3", "abd+k7", false, false),
+            ("abc-1700000000.1-2-3", "abc.k7", true, true),
+            ("abc-1700000000.1-2-3", "abc+k7", true, true),
+            ("a-c-1700000000.1-2-3", "a-c.k7", true, true),
+            ("abc-1700000000.1-2-3", "abcd.k7", false, true),
+            ("uniform-names", "abc.k7", false, true),
         ] {
-            assert_eq!(is_of(owner(run), Side::Server, peer), is, "{run} {peer}");
-            assert!(is_of(owner(run), Side::Client, peer));
+            assert_eq!(is_of(owner(run), Side::Server, peer), served, "{run} {peer}");
+            assert_eq!(is_of(owner(run), Side::Client, peer), state, "{run} {peer}");
         }
     }
 }

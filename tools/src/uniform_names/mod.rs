@@ -160,6 +160,7 @@ fn files(pair: &RootPair) -> Result<Files, Box<Failure>> {
         excludes: &Excludes::default(),
         skip_dirs: &[],
         depth: Depth::Full,
+        siblings: &[],
         after_cut: false,
         dry_run: true,
         on_read: &|_| true,

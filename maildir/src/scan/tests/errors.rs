@@ -38,7 +38,7 @@ fn settled_with(world: &World) -> World {
 fn after_an_error_the_digests_are_still_known() {
     let world = settled();
     break_name(&world, b".B");
-    world.scan().remember(&mut world.cache()).expect("saves");
+    world.scan().remember(&mut world.cache(), &world.excludes).expect("saves");
     world.fs.broken.lock().expect("lock").clear();
     let look = world.check("");
     assert_eq!(look.files_read, 0);

@@ -101,6 +101,7 @@ impl World {
             excludes: &self.excludes,
             skip_dirs: &self.skip_dirs,
             depth: self.depth,
+            siblings: &[],
             after_cut: false,
             dry_run: self.dry_run,
             on_read: &|_| true,
@@ -130,7 +131,7 @@ impl World {
     /// Scans, takes what was found as the next base, and commits that.
     fn settle(&mut self) -> Look {
         let mut look = self.scan();
-        look.remember(&mut self.cache()).expect("saves");
+        look.remember(&mut self.cache(), &self.excludes).expect("saves");
         self.commit(&mut look, &[], &[]);
         look
     }

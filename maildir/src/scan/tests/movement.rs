@@ -95,7 +95,7 @@ fn what_the_last_look_met_and_no_base_tells_of_is_looked_for_again() {
     world.settle();
     // Met by a look whose run agreed on nothing.
     world.put(".Z/cur/y:2,", "y");
-    world.check(".Z/y=cur:").remember(&mut world.cache()).expect("saves");
+    world.check(".Z/y=cur:").remember(&mut world.cache(), &world.excludes).expect("saves");
     // .A is clean, and then the message goes there before .Z is listed.
     let (from, to) = (world.path(".Z/cur/y:2,"), world.path(".A/cur/y:2,"));
     during(&world, 0, move || std::fs::rename(&from, &to).expect("renames"));
@@ -163,7 +163,7 @@ fn a_folder_that_goes_between_the_walk_and_its_own_listing_is_gone() {
     let cur = world.path(".Z/cur");
     during(&world, 3, move || std::fs::remove_dir(&cur).expect("removes"));
     let look = world.check("-.Z");
-    look.remember(&mut world.cache()).expect("saves");
+    look.remember(&mut world.cache(), &world.excludes).expect("saves");
     // No run took it over: it is told until one does.
     world.depth = Depth::Quick;
     *world.fs.while_listing.lock().expect("lock") = None;
@@ -230,7 +230,7 @@ fn a_mail_program_at_work_makes_nothing_seem_gone() {
         });
         for _ in 0..15 {
             let look = world.scan();
-            look.remember(&mut world.cache()).expect("saves");
+            look.remember(&mut world.cache(), &world.excludes).expect("saves");
             let gone: Vec<_> = look.delta.folders.values().flat_map(|f| &f.gone).collect();
             assert!(gone.is_empty(), "{gone:?}");
             assert_eq!(look.delta.folders.values().filter(|f| f.presence != Presence::Same).count(), 0);

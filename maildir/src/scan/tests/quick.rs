@@ -23,7 +23,7 @@ fn a_clean_root_is_not_listed_and_the_base_not_asked_for() {
     assert_eq!(counted(&world), (1, 0));
     let index = || std::fs::metadata(world.temp.path().join("r.stat/index")).expect("index");
     let before = std::os::unix::fs::MetadataExt::ino(&index());
-    look.remember(&mut world.cache()).expect("saves");
+    look.remember(&mut world.cache(), &world.excludes).expect("saves");
     assert_eq!(before, std::os::unix::fs::MetadataExt::ino(&index()), "an unchanged cache is not written");
 }
 
@@ -62,7 +62,7 @@ fn under_another_base_everything_is_dirty_and_nothing_is_read() {
 fn what_was_read_survives_an_aborted_run() {
     let world = World::new();
     many(&world);
-    world.scan().remember(&mut world.cache()).expect("saves");
+    world.scan().remember(&mut world.cache(), &world.excludes).expect("saves");
     let look = world.scan();
     assert_eq!((look.delta.folders.len(), look.files_read), (30, 0));
 }
@@ -73,7 +73,7 @@ fn a_change_that_was_not_committed_is_told_again() {
     many(&world);
     world.settle();
     world.rename(".F1/cur/1:2,S", ".F1/cur/1:2,FS");
-    world.check(".F1/1=cur:FS").remember(&mut world.cache()).expect("saves");
+    world.check(".F1/1=cur:FS").remember(&mut world.cache(), &world.excludes).expect("saves");
     world.check(".F1/1=cur:FS");
 }
 
@@ -183,7 +183,7 @@ fn age_makes_a_quick_scan_look_closely_folder_by_folder() {
         world.fs.ahead.store(60 + quarter * 900, Ordering::Relaxed);
         world.fs.stated.store(0, Ordering::Relaxed);
         let look = world.scan();
-        look.remember(&mut world.cache()).expect("saves");
+        look.remember(&mut world.cache(), &world.excludes).expect("saves");
         // `cur` and `new` of 33 directories, and ten messages of each folder whose turn it is.
         looks.push((world.fs.stated.load(Ordering::Relaxed) - 66, look.files_read));
     }
@@ -240,7 +240,7 @@ fn a_folder_put_back_from_a_backup_is_named_until_a_commit() {
     for _ in 0..2 {
         let mut look = world.check("-.A/b");
         assert_eq!(look.put_back, [folder(".A")]);
-        look.remember(&mut world.cache()).expect("saves");
+        look.remember(&mut world.cache(), &world.excludes).expect("saves");
         look.put_back.clear();
     }
     world.settle();

@@ -39,6 +39,7 @@ fn run(memory: &Arc<Memory>, delete: &[Name]) -> Result<usize, RunError> {
     let settings = Settings {
         path: Path::new("/home/u/Mail"),
         key: b"Mail",
+        endpoint: None,
         excludes: Excludes::default(),
         naming: None,
         local_excludes: Excludes::default(),
