@@ -12,6 +12,9 @@ pub(super) const FIRST: u64 = 1;
 /// How many there are.
 pub(super) const SEQUENCES: u64 = 20_000;
 
+/// In how many faults it was measured. A run that makes more calls meets more of them, and the oracle forgives after faults.
+const FAULTS: u64 = 55_510;
+
 /// Other numbers of calls move faults elsewhere: so many percent, and so many more, say nothing of a kind that happens. What
 /// never happened does not begin to.
 const SLACK: (u64, u64) = (5, 5);
@@ -45,14 +48,15 @@ const MEASURED: &[(&str, u64)] = &[
     ("twins", 0),
 ];
 
-/// No kind is forgiven more often than it was.
+/// No kind is forgiven more often than it was, after as many faults.
 ///
 /// # Panics
 /// When one is.
 pub(super) fn check(tried: &Figures) {
     let bound = |kind: &str| {
         let (_, times) = MEASURED.iter().find(|(known, _)| *known == kind).expect("every kind has a bound");
-        if *times == 0 { 0 } else { times + times * SLACK.0 / 100 + SLACK.1 }
+        let times = times * tried.faults.max(FAULTS) / FAULTS;
+        if times == 0 { 0 } else { times + times * SLACK.0 / 100 + SLACK.1 }
     };
     let risen: Vec<_> = tried.forgiven.all().filter(|(kind, times)| *times > bound(kind)).collect();
     assert!(risen.is_empty(), "the oracle forgives more than it did: {risen:?}, of {MEASURED:?}");
