@@ -1,8 +1,8 @@
 //! The config file of an endpoint, `config.NAME`: what it says, checked for sense.
 //!
 //! Rooms: [`lines`] (assignments), [`mailboxes`] (roots and how they pair up), [`opts`]
-//! (`SMDCLIENTOPTS`), [`template`] (the file to begin with). The keys of the predecessor keep
-//! their meaning.
+//! (`SMDCLIENTOPTS`, `SMDSERVEROPTS`), [`quote`] (values as they are written), [`template`] (the file to begin with). The keys of the predecessor keep
+//! their meaning, or end the run with what to write instead.
 //!
 //! Deliberately not here: running the file, and looking at the mailboxes it names.
 
@@ -20,6 +20,7 @@ use smd_maildir::grave::GraveMax;
 use smd_protocol::names::printable;
 
 use crate::address::{Destination, os_string};
+use smd_protocol::seeded;
 use crate::home::SmdHome;
 use crate::options::MaxDelete;
 use crate::translate::{self, Translation, lines::Said};
@@ -68,7 +69,7 @@ pub struct Config {
     pub exclude_local: Vec<Vec<u8>>,
     /// `EXCLUDE_REMOTE`: patterns for paths as written for the server.
     pub exclude_remote: Vec<Vec<u8>>,
-    /// `SMDCLIENTOPTS`, as far as they are known.
+    /// `SMDCLIENTOPTS` and `SMDSERVEROPTS`.
     pub options: opts::Opts,
     /// `SSH`: what to run instead of ssh, as words.
     pub rsh: Option<Vec<OsString>>,
@@ -82,8 +83,6 @@ pub struct Config {
     pub max_delete: Option<MaxDelete>,
     /// `DEBUG=true`: log what goes over the wire, without the bytes of mail.
     pub debug: bool,
-    /// What was ignored, and why; not errors.
-    pub warnings: Vec<String>,
 }
 
 /// Why a config file cannot be used.
@@ -136,14 +135,15 @@ impl Config {
         let lines = Lines::parse(text, home).map_err(|error| at(error.number, error.text))?;
         let reader = Reader { file, lines: &lines, home };
         reader.check_keys()?;
-        let mut warnings = Vec::new();
-        let options = reader.options(&mut warnings)?;
+        let options = reader.options()?;
+        let mailboxes = reader.mailboxes()?;
+        reader.check_patterns(&mailboxes, &options)?;
         Ok(Self {
             server: reader.server()?,
             client: reader.client()?,
-            mailboxes: reader.mailboxes()?,
+            mailboxes,
             translation: reader.translation()?,
-            exclude: reader.patterns("EXCLUDE"),
+            exclude: reader.patterns("EXCLUDE").into_iter().chain(reader.patterns_of(&options)).collect(),
             exclude_local: reader.patterns("EXCLUDE_LOCAL"),
             exclude_remote: reader.patterns("EXCLUDE_REMOTE"),
             options,
@@ -153,7 +153,6 @@ impl Config {
             grave_max: reader.grave_max()?,
             max_delete: reader.max_delete()?,
             debug: reader.debug()?,
-            warnings,
         })
     }
 }
@@ -199,19 +198,17 @@ impl<'a> Reader<'a> {
             .map_err(|(line, text)| ConfigError::Line { file: self.file.to_owned(), line, text })
     }
 
-    fn options(&self, warnings: &mut Vec<String>) -> Result<opts::Opts, ConfigError> {
-        let mut warn = |line: &Line, word: &str| {
-            warnings.push(format!("{}, line {}: {word} in {} is ignored", self.file.display(), line.number, line.key));
-        };
-        if let Some(line) = self.set("SMDSERVEROPTS") {
-            warn(line, &format!("`{}`", printable(&line.value)));
+    /// The options of both keys as one list: what either of the two ends was told, the run is told.
+    fn options(&self) -> Result<opts::Opts, ConfigError> {
+        let mut all = Vec::new();
+        let keys = ["SMDSERVEROPTS", "SMDCLIENTOPTS"];
+        let keys = keys.into_iter().filter(|key| *key != "SMDSERVEROPTS" || !seeded::is("server-options-are-dropped"));
+        for line in keys.filter_map(|key| self.set(key)) {
+            let words = shlex::bytes::split(&line.value)
+                .ok_or_else(|| self.wrong(line, format!("a quote in {} is never closed", line.key)))?;
+            all.extend(words.iter().map(|word| (line, os_string(word))));
         }
-        let Some(line) = self.set("SMDCLIENTOPTS") else { return Ok(opts::Opts::default()) };
-        let words = shlex::bytes::split(&line.value)
-            .ok_or_else(|| self.wrong(line, "a quote in SMDCLIENTOPTS is never closed"))?;
-        let (options, ignored) = opts::known(words.iter().map(|word| os_string(word)));
-        ignored.iter().for_each(|word| warn(line, &format!("`{}`", printable(word.as_encoded_bytes()))));
-        Ok(options)
+        opts::taken(all).map_err(|(line, text)| self.wrong(line, format!("{}: {text}", line.key)))
     }
 
     fn server(&self) -> Result<Destination, ConfigError> {
@@ -333,7 +330,6 @@ mod tests {
         assert_eq!(remote, [b"Mail".as_slice(), b"Archive old"]);
         assert_eq!(config.exclude, [b"Mail/.Spam".to_vec(), b"Mail/a b".to_vec()]);
         assert_eq!(config.options.verbose, 1);
-        assert!(config.warnings.is_empty());
     }
 
     #[test]
@@ -396,12 +392,18 @@ mod tests {
     }
 
     #[test]
-    fn options_that_mean_nothing_here_are_named() {
-        let config = good("SERVERNAME=h\nMAILBOX=M\nSMDCLIENTOPTS='-n --frob -v'\nSMDSERVEROPTS=-x\n");
-        assert!(config.options.no_delete);
-        assert_eq!(
-            config.warnings,
-            ["c, line 4: `-x` in SMDSERVEROPTS is ignored", "c, line 3: `--frob` in SMDCLIENTOPTS is ignored"]
-        );
+    fn the_options_of_either_end_are_those_of_the_run() {
+        for key in ["SMDCLIENTOPTS", "SMDSERVEROPTS"] {
+            let config = good(&format!("SERVERNAME=h\nMAILBOX=M\nEXCLUDE=M/a\n{key}='-n --exclude M/b%20c'\n"));
+            assert!(config.options.no_delete, "{key}");
+            assert_eq!(config.exclude, [&b"M/a"[..], b"M/b c"], "{key}");
+            wrong(
+                &format!("SERVERNAME=h\nMAILBOX=M\n{key}='-n --frob'\n"),
+                &format!("c, line 3: {key}: `--frob` cannot"),
+            );
+            wrong(&format!("SERVERNAME=h\nMAILBOX=M\n{key}=\"'-n\"\n"), &format!("a quote in {key} is never closed"));
+        }
+        let both = good("SERVERNAME=h\nMAILBOX=M\nSMDCLIENTOPTS=-v\nSMDSERVEROPTS='-d -v'\n").options;
+        assert_eq!((both.dry_run, both.verbose), (true, 2));
     }
 }

@@ -104,8 +104,6 @@ pub struct Resolved {
     pub options: RunOptions,
     /// How to talk.
     pub voice: Voice,
-    /// What was ignored in the config.
-    pub warnings: Vec<String>,
 }
 
 /// Why there is no usable endpoint.
@@ -241,11 +239,11 @@ fn configured(
     options.grave_days = config.grave_days;
     options.grave_max = config.grave_max;
     options.max_delete = config.max_delete;
-    Ok(Resolved { endpoint, options, voice: Voice { debug: config.debug, ..voice(&typed) }, warnings: config.warnings })
+    Ok(Resolved { endpoint, options, voice: Voice { debug: config.debug, ..voice(&typed) } })
 }
 
 fn unconfigured(endpoint: Endpoint, typed: &Typed, direction: Direction) -> Resolved {
-    Resolved { endpoint, options: run_options(typed, direction), voice: voice(typed), warnings: Vec::new() }
+    Resolved { endpoint, options: run_options(typed, direction), voice: voice(typed) }
 }
 
 fn run_options(typed: &Typed, direction: Direction) -> RunOptions {

@@ -44,14 +44,11 @@ impl Output {
         Self { voice: typed.into(), verbose: typed.verbose, watched: io::stdout().is_terminal(), colored }
     }
 
-    /// Adds what the config says, names what was ignored in it, and starts the log.
+    /// Adds what the config says, and starts the log.
     pub fn adjust(&mut self, resolved: &Resolved) {
         self.voice = resolved.voice.clone();
         self.verbose = resolved.options.verbose;
         self.log(self.voice.debug);
-        if !self.voice.quiet {
-            resolved.warnings.iter().for_each(|warning| self.warn(warning, None));
-        }
     }
 
     /// Starts the log on stderr when the environment asks for it, and the frames in the endpoint's log with `debug`.

@@ -183,6 +183,46 @@ fn an_exclude_of_one_side_works_at_that_side() {
 }
 
 #[test]
+fn a_backup_that_the_predecessors_config_keeps_whole_keeps_what_is_deleted_here() {
+    for key in ["SMDSERVEROPTS", "SMDCLIENTOPTS"] {
+        let world = configured(&format!("MAILBOX=Maildir\n{key}='-v -n'"));
+        sync(&world, &[]).ok();
+        let whole = Tree::read(&world.server().maildir());
+        let mut us = User::new(&world.client().maildir(), "us", Rng::from_env_or(3));
+        us.list().into_iter().take(4).for_each(|found| us.delete(&found));
+        for program in ["smd-push", "smd-sync"] {
+            finish(&mut world.command(program, world.client())).ok().says("held back");
+            tree::assert_same(&Tree::read(&world.server().maildir()), &whole);
+        }
+        assert_eq!(Tree::read(&world.client().maildir()).len(), whole.len() - 4, "{key}");
+    }
+}
+
+#[test]
+fn an_option_in_a_config_that_cannot_be_taken_ends_the_run_and_says_what_to_write() {
+    let world = configured("MAILBOX=Maildir");
+    for (line, says) in [
+        (
+            "SMDSERVEROPTS='-n --stop-after-diff'",
+            "line 5: SMDSERVEROPTS: `--stop-after-diff` cannot be set in a config: -d shows",
+        ),
+        ("SMDCLIENTOPTS=--rename-only", "smd-uniform-names"),
+        ("SMDCLIENTOPTS=--allow-bulk-delete", "type it for the run"),
+        ("SMDSERVEROPTS=--no-delte", "`--no-delte` cannot be set"),
+    ] {
+        write_config(&world, "default", &format!("MAILBOX=Maildir\n{line}"));
+        sync(&world, &[]).exits(78).says(says);
+        assert_eq!(Tree::read(&world.client().maildir()).len(), 0, "nothing was done");
+    }
+    write_config(&world, "default", "MAILBOX=Maildir\nSMDSERVEROPTS='--exclude Maildir/.Archive.2024 -d'");
+    sync(&world, &[]).ok().says("would");
+    assert_eq!(Tree::read(&world.client().maildir()).len(), 0, "-d changes nothing");
+    write_config(&world, "default", "MAILBOX=Maildir\nSMDSERVEROPTS='--exclude Maildir/.Archive.2024'");
+    sync(&world, &[]).ok();
+    assert!(!world.client().maildir().join(".Archive.2024").exists());
+}
+
+#[test]
 fn where_the_predecessor_ran_the_config_is_read_its_files_are_left_alone_and_the_first_run_adopts() {
     let world =
         configured("MAILBOX=\"Maildir\"\nEXCLUDE=\"\"\nDEBUG=false\nTRANSLATOR_RL=\"cat\"\nTRANSLATOR_LR=\"cat\"");

@@ -201,7 +201,6 @@ impl Worker {
         let args = Args { target: Target::Endpoint(self.place.name.clone()), typed: Typed::default() };
         let resolved = endpoint::resolve(&args, Direction::Sync, self.place.home.clone())
             .map_err(|error| Box::new(Failure::endpoint(&args.target, Command::Sync, error)))?;
-        resolved.warnings.iter().for_each(|warning| self.place.herald.remark(&self.place.name, warning));
         self.output.log(resolved.voice.debug);
         self.loaded = Some(Loaded { text, resolved: resolved.clone() });
         Ok(resolved)

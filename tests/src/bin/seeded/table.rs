@@ -265,6 +265,10 @@ pub(super) const TABLE: &[Seed] = &[
     seed("changes-are-forgotten", 12, "after a run that was killed, an index lacks the messages that it had brought",
         whole("hooks", "what_a_killed_run_changed_is_told_after_the_next")),
 
+    // Configs.
+    seed("server-options-are-dropped", 13, "a backup that the predecessor's config keeps whole loses what is deleted here",
+        whole("config", "a_backup_that_the_predecessors_config_keeps_whole_keeps_what_is_deleted_here")),
+
     // Wire and roots.
     seed("new-bytes-are-not-told", 11, "an edited message never gets to the other host",
         model(FEW)),
