@@ -9,6 +9,7 @@
 pub mod lines;
 pub mod mailboxes;
 pub mod opts;
+pub mod quote;
 pub mod template;
 
 use std::ffi::OsString;
@@ -16,11 +17,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use smd_maildir::exclude::names_root;
 use smd_maildir::grave::GraveMax;
 use smd_protocol::names::printable;
+use smd_protocol::seeded;
 
 use crate::address::{Destination, os_string};
-use smd_protocol::seeded;
 use crate::home::SmdHome;
 use crate::options::MaxDelete;
 use crate::translate::{self, Translation, lines::Said};
@@ -266,6 +268,39 @@ impl<'a> Reader<'a> {
         self.set(key).map(|line| mailboxes::patterns(&line.value)).unwrap_or_default()
     }
 
+    /// A pattern that names a whole mailbox cannot leave alone what `MAILBOX` names.
+    fn check_patterns(&self, mailboxes: &[MailboxPair], options: &opts::Opts) -> Result<(), ConfigError> {
+        let own = |key: &'static str| (self.set(key), self.patterns(key));
+        let given = ["SMDSERVEROPTS", "SMDCLIENTOPTS"].into_iter().find_map(|key| self.set(key));
+        for (line, patterns) in
+            [own("EXCLUDE"), own("EXCLUDE_LOCAL"), own("EXCLUDE_REMOTE"), (given, self.patterns_of(options))]
+        {
+            let Some(line) = line else { continue };
+            let here = line.key != "EXCLUDE_REMOTE";
+            let there = line.key != "EXCLUDE_LOCAL";
+            let names = |pattern: &&Vec<u8>| {
+                mailboxes.iter().any(|pair| {
+                    (here && names_root(&pair.local, pattern)) || (there && names_root(&pair.remote_written, pattern))
+                })
+            };
+            if let Some(pattern) = patterns.iter().find(names) {
+                let pattern = printable(pattern);
+                let text = format!(
+                    "{}: `{pattern}` is a whole mailbox, or above one: take that out of MAILBOX, or exclude its own mail \
+                     (PATH/cur) or its folders (PATH/*)",
+                    line.key
+                );
+                return Err(self.wrong(line, text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Patterns among the options.
+    fn patterns_of(&self, options: &opts::Opts) -> Vec<Vec<u8>> {
+        options.exclude.iter().flat_map(|pattern| mailboxes::patterns(pattern.as_encoded_bytes())).collect()
+    }
+
     fn rsh(&self) -> Result<Option<Vec<OsString>>, ConfigError> {
         let Some(line) = self.set("SSH") else { return Ok(None) };
         let words = shlex::bytes::split(&line.value).filter(|words| !words.is_empty());
@@ -366,6 +401,22 @@ mod tests {
         assert_eq!(config.mailboxes[1].remote, b"/y");
         wrong("SERVERNAME=h\nMAILBOX_LOCAL='a b'\nMAILBOX_REMOTE=x\n", "line 3: MAILBOX_LOCAL names 2");
         wrong("SERVERNAME=h\nMAILBOX=../x\n", "line 2: ");
+    }
+
+    #[test]
+    fn a_pattern_for_a_whole_mailbox_is_refused() {
+        let with = |lines: &str| format!("SERVERNAME=h\nMAILBOX_LOCAL='Mail Old'\nMAILBOX_REMOTE='M O'\n{lines}\n");
+        for (lines, line) in [
+            ("EXCLUDE='Mail/.a Old'", "c, line 4: EXCLUDE: `Old` is a whole mailbox"),
+            ("EXCLUDE=O/", "EXCLUDE: `O/` is a whole"),
+            ("EXCLUDE_REMOTE=~/M", "EXCLUDE_REMOTE: `M` is a whole"),
+            ("SMDSERVEROPTS='--exclude Mail'", "SMDSERVEROPTS: `Mail` is a whole"),
+        ] {
+            wrong(&with(lines), line);
+        }
+        for lines in ["EXCLUDE='Mail/* O/cur *'", "EXCLUDE_LOCAL=M", "EXCLUDE_REMOTE=Old"] {
+            good(&with(lines));
+        }
     }
 
     #[test]

@@ -35,6 +35,9 @@ pub struct Report {
     pub dry_run: bool,
     /// One per root, in the order of the config.
     pub roots: Vec<RootReport>,
+    /// Exclude patterns that match nothing in any root; none when that is not known.
+    #[serde(default)]
+    pub idle_patterns: Option<IdlePatterns>,
     /// What could not be looked at or done; each leaves something as it was.
     pub troubles: Vec<Trouble>,
     /// The files that came, moved or went on this host, in order, as post hooks were told; empty when there are no such hooks.
@@ -44,6 +47,24 @@ pub struct Report {
     pub traffic: Traffic,
     /// From the start of the connection to the end of the session.
     pub took: Duration,
+}
+
+/// Exclude patterns that match no folder on either host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct IdlePatterns {
+    /// This is the first run under these excludes.
+    pub fresh: bool,
+    /// The patterns.
+    pub patterns: Vec<IdlePattern>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct IdlePattern {
+    /// As a config has it.
+    pub pattern: String,
+    /// What to write, in quotes where it needs them, to leave alone the folder that was probably meant.
+    pub instead: Option<String>,
 }
 
 /// What was done in one root.

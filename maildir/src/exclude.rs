@@ -1,6 +1,9 @@
 //! Which folders are left alone: patterns in the syntax of `.gitignore`, matched against folder
 //! paths as a config file writes them.
 //!
+//! A pattern may also name the directories that hold a folder's mail, as the predecessor's did (`Mail/.foo/cur`,
+//! `Mail/.foo/*`, `Mail/cur` for the root itself): it leaves alone that folder ([`Pattern`]).
+//!
 //! Both hosts evaluate the same patterns on folder paths below the root, so they agree without
 //! asking. Where folders have two names, a folder is left alone when the patterns for either name say so, and so is what
 //! lies below it by that name; only the client can ask both ([`Excludes::with`]).
@@ -8,15 +11,18 @@
 //! Deliberately not here: what "left alone" means to a base (the planner forgets such
 //! folders), and where the patterns come from.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ignore::Match;
-use ignore::gitignore::{Gitignore, GitignoreBuilder, Glob};
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use smd_protocol::Folder;
 use smd_protocol::names::printable;
+use smd_protocol::seeded;
 
 use crate::root::Naming;
 
@@ -73,12 +79,51 @@ struct Other {
     asked: Names,
 }
 
-#[derive(Clone, Debug)]
+/// The patterns of one prefix.
+#[derive(Clone)]
 struct Compiled {
     prefix: Vec<u8>,
+    /// All of them: by the path of a folder, or of one above it.
     matcher: Gitignore,
-    /// The patterns as the matcher has them.
-    lines: Vec<String>,
+    /// Each of them, in order. Clones share what was met.
+    patterns: Arc<[Pattern]>,
+    /// Whether any names directories that hold mail.
+    has_own: bool,
+}
+
+/// One pattern.
+struct Pattern {
+    /// As it was given.
+    given: Vec<u8>,
+    /// As the matcher has it.
+    line: String,
+    /// It alone.
+    alone: Gitignore,
+    /// The folders whose mail it names by the directories that hold it; what is below them stays.
+    own: Option<Own>,
+    /// Whether anything on this host matched it.
+    met: AtomicBool,
+}
+
+impl std::fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let patterns: Vec<String> = self.patterns.iter().map(|pattern| printable(&pattern.given)).collect();
+        f.debug_struct("Compiled").field("prefix", &printable(&self.prefix)).field("patterns", &patterns).finish()
+    }
+}
+
+/// The folders whose own mail a pattern names.
+struct Own {
+    /// Without the last component of the pattern.
+    above: Above,
+    /// Whether the root may be one of them. `Mail/*` is everything below it, as in git.
+    root: bool,
+}
+
+enum Above {
+    /// The pattern is `cur` alone: the directory from which paths are written.
+    Nothing,
+    Matches(Gitignore),
 }
 
 impl Excludes {
@@ -94,8 +139,12 @@ impl Excludes {
             return Err(ExcludeError::TooMany);
         }
         let used = pairs.iter().filter(|(_, patterns)| !patterns.is_empty());
-        let compiled = used.clone().map(|(prefix, patterns)| compile(prefix, patterns)).collect::<Result<_, _>>()?;
-        Ok(Self { pairs: compiled, fingerprint: used.map(text).collect(), other: None })
+        let pairs: Vec<Compiled> =
+            used.clone().map(|(prefix, patterns)| compile(prefix, patterns)).collect::<Result<_, _>>()?;
+        let mut fingerprint: String = used.map(text).collect();
+        // Once these patterns left nothing alone: what was recorded under them is another set.
+        fingerprint.extend(pairs.iter().filter(|pair| pair.has_own).map(|_| '='));
+        Ok(Self { pairs, fingerprint, other: None })
     }
 
     /// The matcher of a root whose folders have two names: `self` and `local` are the patterns for each, and the matcher
@@ -113,9 +162,15 @@ impl Excludes {
         Self { pairs, fingerprint, other: Some(Other { naming, pairs: others, asked }) }
     }
 
-    /// Whether a folder is left alone. The root itself (empty) never is; what lies below an excluded folder always is.
+    /// Whether a folder is left alone. What lies below an excluded folder always is, but where a pattern names the
+    /// directories that hold mail; nothing else can leave the root itself (empty) alone.
     pub fn excludes(&self, folder: &Folder) -> bool {
-        self.prunes(folder) || self.excludes_by_other_name(folder)
+        self.prunes(folder) || self.excludes_alone(folder)
+    }
+
+    /// Whether a folder is left alone without what is below it: by its other name, or by the directories that hold its mail.
+    pub fn excludes_alone(&self, folder: &Folder) -> bool {
+        find_own(&self.pairs, folder).is_some() || self.excludes_by_other_name(folder)
     }
 
     /// Whether a folder is left alone because of a name that it was not asked about by.
@@ -135,18 +190,35 @@ impl Excludes {
         Self { pairs: self.pairs.clone(), fingerprint: self.fingerprint.clone(), other: None }
     }
 
-    /// The pattern because of which a folder is left alone, in words of [`Excludes::patterns`].
-    pub fn why(&self, folder: &Folder) -> Option<String> {
-        let found = find(&self.pairs, folder);
+    /// The pattern because of which a folder is left alone, as it was given.
+    pub fn why(&self, folder: &Folder) -> Option<&[u8]> {
+        let found = find_either(&self.pairs, folder);
         let found = found.or_else(|| self.other.as_ref().and_then(|other| other.find(&self.pairs, folder)));
-        found.map(|glob| spelled(glob.original()))
+        found.map(|pattern| &pattern.given[..])
     }
 
-    /// All patterns, as a config writes them, but those that take back.
-    pub fn patterns(&self) -> impl Iterator<Item = String> {
+    /// All patterns in the order in which they were given, those for the names by which is asked first, and whether any
+    /// name that was asked about matched it, or lies where nobody looked. One that takes back counts as matched.
+    pub fn met(&self) -> impl Iterator<Item = (&[u8], bool)> {
         let others = self.other.iter().flat_map(|other| &other.pairs);
-        let lines = self.pairs.iter().chain(others).flat_map(|pair| &pair.lines);
-        lines.filter(|line| !line.starts_with('!')).map(|line| spelled(line))
+        let patterns = self.pairs.iter().chain(others).flat_map(|pair| pair.patterns.iter());
+        patterns
+            .map(|pattern| (&pattern.given[..], pattern.given.starts_with(b"!") || pattern.met.load(Ordering::Relaxed)))
+    }
+
+    /// For patterns that nothing matched, the path, as patterns have it, of a folder among these (by the names by which is asked) that their
+    /// text names: letter by letter, or else but for dots, capitals and what follows the folder.
+    pub fn meant<'a>(&self, folders: impl Iterator<Item = &'a Folder> + Clone) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let asked = self.pairs.iter().flat_map(|pair| pair.meant(folders.clone().cloned()));
+        let others = self.other.iter().flat_map(|other| {
+            let name = |folder: &Folder| match other.asked {
+                Names::Canonical => other.naming.local(folder).ok(),
+                Names::Local => other.naming.canonical(folder).ok(),
+            };
+            let names: Vec<Folder> = folders.clone().filter_map(name).collect();
+            other.pairs.iter().flat_map(move |pair| pair.meant(names.clone().into_iter()))
+        });
+        others.chain(asked).collect()
     }
 
     /// Whether there is no pattern at all.
@@ -175,48 +247,68 @@ impl Other {
         !(own.is_empty() && self.pairs.is_empty()) && self.find(own, folder).is_some()
     }
 
-    fn find<'a>(&'a self, own: &'a [Compiled], folder: &Folder) -> Option<&'a Glob> {
+    fn find<'a>(&'a self, own: &'a [Compiled], folder: &Folder) -> Option<&'a Pattern> {
         match self.asked {
             Names::Canonical => self.below_local(&self.pairs, folder),
             Names::Local => {
                 let canonical = self.naming.canonical(folder).ok()?;
-                find(&self.pairs, &canonical).or_else(|| self.below_local(own, &canonical))
+                find_either(&self.pairs, &canonical).or_else(|| self.below_local(own, &canonical))
             }
         }
     }
 
     /// The local pattern that excludes this folder, or one above it by canonical names.
-    fn below_local<'a>(&self, local: &'a [Compiled], canonical: &Folder) -> Option<&'a Glob> {
-        let mut above = canonical.and_above().filter(|_| !local.is_empty());
-        above.find_map(|folder| find(local, &self.naming.local(&folder).ok()?))
+    fn below_local<'a>(&self, local: &'a [Compiled], canonical: &Folder) -> Option<&'a Pattern> {
+        if local.is_empty() {
+            return None;
+        }
+        let own = || find_own(local, &self.naming.local(canonical).ok()?);
+        let mut above = canonical.and_above();
+        above.find_map(|folder| find(local, &self.naming.local(&folder).ok()?)).or_else(own)
     }
 }
 
-fn find<'a>(pairs: &'a [Compiled], folder: &Folder) -> Option<&'a Glob> {
-    pairs.iter().find_map(|pair| pair.find(folder.as_bytes()))
+fn find<'a>(pairs: &'a [Compiled], folder: &Folder) -> Option<&'a Pattern> {
+    // All are asked, and in every way, so that each notes what it met.
+    let found = pairs.iter().map(|pair| pair.find(folder.as_bytes())).fold(None, Option::or)?;
+    find_own(pairs, folder);
+    Some(found)
 }
 
-/// A pattern as a config writes it.
-fn spelled(line: &str) -> String {
-    printable(line.replace("\\ ", "%20").as_bytes())
+fn find_own<'a>(pairs: &'a [Compiled], folder: &Folder) -> Option<&'a Pattern> {
+    pairs.iter().filter(|pair| pair.has_own).map(|pair| pair.find_own(folder)).fold(None, Option::or)
+}
+
+fn find_either<'a>(pairs: &'a [Compiled], folder: &Folder) -> Option<&'a Pattern> {
+    find(pairs, folder).or_else(|| find_own(pairs, folder))
+}
+
+/// What a pattern is that means just this path and what is below it. A byte that is no UTF-8 becomes `?`, which stands for
+/// any one byte.
+fn literal(path: &[u8]) -> String {
+    let mut pattern = String::new();
+    for chunk in path.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            if matches!(letter, '\\' | '*' | '?' | '[' | ']' | '{' | '}' | ',' | '!') {
+                pattern.push('\\');
+            }
+            pattern.push(letter);
+        }
+        pattern.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    pattern
 }
 
 /// A pattern, for a pair with an empty prefix, that means this folder and what is below it. None for one that no pattern
 /// can name.
 pub fn pattern_for(folder: &Folder) -> Option<Vec<u8>> {
     let text = str::from_utf8(folder.as_bytes()).ok().filter(|text| !text.is_empty())?;
-    let mut pattern = String::from("/");
-    for letter in text.chars() {
-        if matches!(letter, '\\' | '*' | '?' | '[' | ']' | '{' | '}' | ',' | '!') {
-            pattern.push('\\');
-        }
-        pattern.push(letter);
-    }
+    let pattern = format!("/{}", literal(text.as_bytes()));
     (pattern.len() <= PATTERN_LEN_MAX).then(|| pattern.into_bytes())
 }
 
 impl Compiled {
-    fn find(&self, folder: &[u8]) -> Option<&Glob> {
+    fn find(&self, folder: &[u8]) -> Option<&Pattern> {
         // Parents first: nothing is taken back below an excluded folder, as in git. The prefix alone
         // is never asked about, because it is the root.
         let mut path = self.prefix.clone();
@@ -225,12 +317,151 @@ impl Compiled {
                 path.push(b'/');
             }
             path.extend_from_slice(component);
-            match self.matcher.matched(Path::new(OsStr::from_bytes(&path)), true) {
-                Match::Ignore(glob) => Some(glob),
-                Match::None | Match::Whitelist(_) => None,
+            match self.matcher.matched(as_path(&path), true) {
+                Match::Ignore(glob) => {
+                    self.note(&path, true);
+                    self.patterns.iter().find(|pattern| pattern.line == glob.original())
+                }
+                Match::Whitelist(_) => {
+                    self.note(&path, false);
+                    None
+                }
+                Match::None => None,
             }
         })
     }
+
+    /// The last pattern that names this folder's own mail, unless a later one takes the folder back.
+    fn find_own(&self, folder: &Folder) -> Option<&Pattern> {
+        let path = self.path(folder);
+        let named = |pattern: &&Pattern| pattern.names_own(&path, folder.is_root());
+        let taken = |pattern: &Pattern| pattern.given.starts_with(b"!");
+        self.patterns.iter().filter(|pattern| !taken(pattern) && named(pattern)).for_each(Pattern::note);
+        let last = self.patterns.iter().rev().find(|pattern| {
+            named(pattern)
+                || (taken(pattern) && !path.is_empty() && pattern.alone.matched(as_path(&path), true).is_whitelist())
+        });
+        last.filter(|pattern| !taken(pattern))
+    }
+
+    fn meant(&self, folders: impl Iterator<Item = Folder>) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let idle = || self.patterns.iter().filter(|pattern| !pattern.met.load(Ordering::Relaxed));
+        if idle().next().is_none() {
+            return Vec::new();
+        }
+        let paths: Vec<Vec<u8>> = folders.filter(|folder| !folder.is_root()).map(|folder| self.path(&folder)).collect();
+        let meant = |pattern: &Pattern| {
+            let exact = paths.iter().find(|path| **path == pattern.given);
+            let close = || paths.iter().find(|path| loosely(path) == loosely(&pattern.given));
+            Some((pattern.given.clone(), exact.or_else(close)?.clone()))
+        };
+        idle().filter_map(meant).collect()
+    }
+
+    /// The path of a folder, as patterns have it.
+    fn path(&self, folder: &Folder) -> Vec<u8> {
+        let parts = [&self.prefix[..], folder.as_bytes()].into_iter().filter(|part| !part.is_empty());
+        parts.collect::<Vec<_>>().join(&b'/')
+    }
+
+    /// Notes which patterns this path matches, and those that could only match below it where nobody looks.
+    fn note(&self, path: &[u8], pruned: bool) {
+        for pattern in self.patterns.iter().filter(|pattern| !pattern.met.load(Ordering::Relaxed)) {
+            let below = |text: &[u8]| text.strip_prefix(path).is_some_and(|rest| rest.starts_with(b"/"));
+            if !pattern.alone.matched(as_path(path), true).is_none() || (pruned && below(&pattern.given)) {
+                pattern.note();
+            }
+        }
+    }
+}
+
+impl Pattern {
+    fn note(&self) {
+        self.met.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this names the directories that hold the mail of the folder at `path`.
+    fn names_own(&self, path: &[u8], is_root: bool) -> bool {
+        let Some(own) = self.own.as_ref().filter(|own| own.root || !is_root) else { return false };
+        match &own.above {
+            Above::Nothing => path.is_empty(),
+            Above::Matches(above) => !path.is_empty() && above.matched(as_path(path), true).is_ignore(),
+        }
+    }
+}
+
+/// Whether a pattern names a whole root, by its path or one above it: as a pattern for folders it would leave none alone.
+/// Wildcards count where the pattern tells a depth; a name alone, and `**`, are for folders at every depth.
+pub fn names_root(root: &[u8], pattern: &[u8]) -> bool {
+    let pattern = pattern.strip_prefix(b"./").unwrap_or(pattern);
+    let end = pattern.iter().rposition(|&byte| byte != b'/').map_or(0, |at| at + 1);
+    let pattern = &pattern[..end];
+    let Ok(text) = str::from_utf8(pattern) else { return false };
+    if text.is_empty() || text.starts_with('!') || text.contains("**") {
+        return false;
+    }
+    let deep = text.trim_start_matches('/').contains('/');
+    let alone = if deep { single(&as_line(text)) } else { None };
+    let root = root.strip_suffix(b"/").unwrap_or(root);
+    let ends = root.iter().enumerate().filter(|(at, byte)| **byte == b'/' && *at > 0).map(|(at, _)| at);
+    ends.chain([root.len()]).map(|end| &root[..end]).filter(|above| !above.is_empty()).any(|above| {
+        let bare = above.strip_prefix(b"/").unwrap_or(above);
+        pattern == above
+            || text == literal(above)
+            || alone.as_ref().is_some_and(|alone| alone.matched(as_path(bare), true).is_ignore())
+    })
+}
+
+/// What is left of a path when slips of the pen are the same.
+fn loosely(path: &[u8]) -> Vec<u8> {
+    let path = path.strip_prefix(b"./").or_else(|| path.strip_prefix(b"/")).unwrap_or(path);
+    let end = [&b"/*"[..], b"/cur", b"/new", b"/"].into_iter().find_map(|end| path.strip_suffix(end));
+    let parts = end.unwrap_or(path).split(|byte| matches!(byte, b'/' | b'.')).filter(|part| !part.is_empty());
+    let parts: Vec<Vec<u8>> = parts.map(|part| part.iter().filter(|&&byte| byte != b'\\').copied().collect()).collect();
+    parts.join(&b'/').to_ascii_lowercase()
+}
+
+fn as_path(path: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(path))
+}
+
+/// The folders whose mail a line names: those above its last component, when that is `cur` or `new`, or has wildcards and
+/// matches both. A star behind `cur` or `new` is each file in there.
+fn own(line: &str) -> Option<Own> {
+    if seeded::is("mail-directories-exclude-nothing") {
+        return None;
+    }
+    let line = line.strip_prefix('!').unwrap_or(line).trim_end_matches('/');
+    let split = |text: &'_ str| text.rsplit_once('/').map(|(a, b)| (a.to_owned(), b.to_owned()));
+    let (mut above, mut last) = split(line).unwrap_or_else(|| (String::new(), line.to_owned()));
+    if !last.is_empty() && last.trim_end_matches('*').is_empty() {
+        let files = split(&above).unwrap_or_else(|| (String::new(), above.clone()));
+        if matches!(&files.1[..], "cur" | "new") {
+            (above, last) = files;
+        }
+    }
+    let wild = last.contains(['*', '?']);
+    let both = || {
+        let last = single(&format!("/{last}"))?;
+        Some(["cur", "new"].iter().all(|dir| last.matched(dir, true).is_ignore()))
+    };
+    if !matches!(&last[..], "cur" | "new") && both() != Some(true) {
+        return None;
+    }
+    let above = match above.trim_start_matches('/') {
+        // One name alone is looked for at every depth, and no folder is called so.
+        "" if wild => return None,
+        "" => Above::Nothing,
+        above => Above::Matches(single(&format!("/{above}"))?),
+    };
+    Some(Own { above, root: !wild })
+}
+
+/// One line alone; none when it is none.
+fn single(line: &str) -> Option<Gitignore> {
+    let mut builder = GitignoreBuilder::new(".");
+    builder.allow_unclosed_class(false).add_line(None, &ended(line)).ok()?;
+    builder.build().ok()
 }
 
 fn compile(prefix: &[u8], patterns: &[Vec<u8>]) -> Result<Compiled, ExcludeError> {
@@ -238,25 +469,49 @@ fn compile(prefix: &[u8], patterns: &[Vec<u8>]) -> Result<Compiled, ExcludeError
     let mut builder = GitignoreBuilder::new(".");
     // git takes an unclosed class literally; here it is more likely a slip, and worth saying.
     builder.allow_unclosed_class(false);
-    let mut lines = Vec::new();
-    for pattern in patterns {
-        let text = str::from_utf8(pattern).map_err(|_| ExcludeError::NotUtf8(printable(pattern)))?;
-        let wrong = |why: ignore::Error| ExcludeError::Syntax { pattern: printable(pattern), why: why.to_string() };
-        let line = as_line(text);
-        builder.add_line(None, &line).map_err(wrong)?;
-        lines.push(line);
+    let mut compiled = Vec::new();
+    for given in patterns {
+        let text = str::from_utf8(given).map_err(|_| ExcludeError::NotUtf8(printable(given)))?;
+        let wrong = |why: String| ExcludeError::Syntax { pattern: printable(given), why };
+        let line = ended(&as_line(text));
+        builder.add_line(None, &line).map_err(|why| wrong(why.to_string()))?;
+        let alone = single(&line).ok_or_else(|| wrong("it is no pattern".to_owned()))?;
+        let own = own(&as_line(text));
+        compiled.push(Pattern { given: given.clone(), line, alone, own, met: AtomicBool::new(false) });
     }
     let all = patterns.iter().map(|pattern| printable(pattern)).collect::<Vec<_>>().join(" ");
     let matcher = builder.build().map_err(|why| ExcludeError::Syntax { pattern: all, why: why.to_string() })?;
     let prefix = prefix.split(|&byte| byte == b'/').filter(|part| !part.is_empty() && *part != b".");
-    Ok(Compiled { prefix: prefix.collect::<Vec<_>>().join(&b'/'), matcher, lines })
+    let has_own = compiled.iter().any(|pattern| pattern.own.is_some() && !pattern.given.starts_with(b"!"));
+    Ok(Compiled { prefix: prefix.collect::<Vec<_>>().join(&b'/'), matcher, patterns: compiled.into(), has_own })
 }
 
 /// A pattern as a line of a `.gitignore`, where a `#` in front and blanks at the end would be lost.
 fn as_line(pattern: &str) -> String {
-    let escaped = pattern.replace(' ', "\\ ");
+    let mut escaped = String::new();
+    let mut after_backslash = false;
+    for letter in pattern.chars() {
+        if letter == ' ' && !after_backslash {
+            escaped.push('\\');
+        }
+        after_backslash = letter == '\\' && !after_backslash;
+        escaped.push(letter);
+    }
     let plain = escaped.strip_prefix("./").unwrap_or(&escaped);
     if plain.starts_with('#') { format!("\\{plain}") } else { plain.to_owned() }
+}
+
+/// The line with an end that is kept: other white space than a blank would be cut off.
+fn ended(line: &str) -> String {
+    match line.char_indices().next_back() {
+        Some((at, letter)) if letter != ' ' && letter.is_whitespace() => {
+            // A choice of one letter is that letter, escaped or not; a class would be one of bytes.
+            let front = &line[..at];
+            let escapes = front.len() - front.trim_end_matches('\\').len();
+            format!("{}{{{letter}}}", &front[..at - escapes % 2])
+        }
+        _ => line.to_owned(),
+    }
 }
 
 fn text((prefix, patterns): &ExcludePair) -> String {
@@ -323,6 +578,33 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_for_a_whole_root_is_told_apart() {
+        let table = [
+            ("Mail", "Mail", true),
+            ("Mail", "./Mail/", true),
+            ("Mail/a b", "Mail", true),
+            ("Mail/a", "Mail/*", true),
+            ("a/b", "*/b", true),
+            ("/home/me/Mail", "/home/me/Mail", true),
+            ("/home/me/Mail", "/home/*/Mail", true),
+            ("[M]", r"\[M\]", true),
+            ("Mail", "Mail/*", false),
+            ("Mail", "Mail/cur", false),
+            ("Mail", "M*", false),
+            ("Mail", "*", false),
+            ("Mail", "!Mail", false),
+            ("Mail", "**/Mail", false),
+            ("Mail/a", "Mail/b", false),
+            ("Mail2", "Mail", false),
+            ("", "Mail", false),
+            ("Mail", "/", false),
+        ];
+        for (root, pattern, names) in table {
+            assert_eq!(names_root(root.as_bytes(), pattern.as_bytes()), names, "{root} {pattern}");
+        }
+    }
+
+    #[test]
     fn blanks_and_a_hash_mean_themselves() {
         check("M", "M/a |#x", &["a ", "#x"], &["a", "x"]);
     }
@@ -385,24 +667,118 @@ mod tests {
     }
 
     #[test]
-    fn the_pattern_that_excludes_is_named_as_it_was_written() {
-        let with = |asked| excludes("C", "C/a b|z").with(excludes("L", "L/c|!L/d"), Arc::new(Reverse), asked);
+    fn a_pattern_may_name_the_directories_that_hold_mail() {
+        // The predecessor's manual has the first.
+        check("Mail", "Mail/.foo/*", &[".foo", ".foo/a"], &["", ".foo2", "x/.foo"]);
+        check("Mail", "Mail/.foo/cur", &[".foo"], &["", ".foo/a", ".foo/cur2"]);
+        check("Mail", "Mail/.foo/new/", &[".foo"], &["", ".foo/a"]);
+        check("Mail", "Mail/.foo/cur/*", &[".foo"], &["", ".foo/a"]);
+        check("Mail", "Mail/cur", &[""], &["a", ".foo"]);
+        check("Mail", "./Mail/new", &[""], &["a"]);
+        check("Mail", "Mail/{cur,new}", &[""], &["a"]);
+        check("Mail", "Mail/*/cur", &["a", ".foo"], &["", "a/b"]);
+        check("Mail", "Mail/.a b/???", &[".a b", ".a b/xyz"], &["", ".a b/wxyz"]);
+        check("a/b", "a/b/cur|a/b/x/*", &["", "x", "x/y"], &["y"]);
+        check("/home/me/Mail", "/home/me/Mail/.foo/cur", &[".foo"], &["", ".foo/x"]);
+        check("", "cur|.foo/cur", &["", ".foo"], &["a", ".foo/x"]);
+        check("Mail", "Mail/[C]/*", &["C", "C/a"], &["[C]", ""]);
+    }
+
+    #[test]
+    fn a_wildcard_that_may_be_a_name_means_folders_and_never_the_root() {
+        check("M", "M/*", &["a", "a/b"], &[""]);
+        check("M", "M/a/c*|c*", &["a/cx", "cx", "b/cur2"], &["", "a", "b"]);
+        check("M", "*", &["a"], &[""]);
+        check("M", "cur|new", &[], &["", "a"]);
+        check("M", "M/a/tmp", &[], &["", "a"]);
+    }
+
+    #[test]
+    fn what_names_mail_can_be_taken_back_too() {
+        check("M", "M/a/*|!M/a/keep", &["a", "a/x"], &["a/keep"]);
+        check("M", "M/a/*|!M/a", &["a/x"], &["a"]);
+        check("M", "M/cur|!M/cur", &[], &[""]);
+        check("M", "!M/a|M/a/cur", &["a"], &["", "a/b"]);
+    }
+
+    #[test]
+    fn what_is_left_alone_without_what_is_below_it_cuts_nothing_off() {
+        let matcher = excludes("M", "M/a/cur|M/cur");
+        let folder = |path: &str| Folder::parse(path.as_bytes()).expect("a folder");
+        for path in ["", "a"] {
+            assert!(matcher.excludes_alone(&folder(path)) && !matcher.prunes(&folder(path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_pattern_that_excludes_is_named_as_it_was_given() {
+        let with = |asked| {
+            excludes("C", "C/a b|z|C/m/cur").with(excludes("L", "L/c|!L/d|L/n/m/new"), Arc::new(Reverse), asked)
+        };
         let (wire, disk) = (with(Names::Canonical), with(Names::Local));
-        let why = |matcher: &Excludes, folder: &str| matcher.why(&Folder::parse(folder.as_bytes()).expect("a folder"));
+        let why = |matcher: &Excludes, folder: &str| {
+            let folder = Folder::parse(folder.as_bytes()).expect("a folder");
+            matcher.why(&folder).map(|pattern| String::from_utf8_lossy(pattern).into_owned())
+        };
+        for (canonical, local, pattern) in [
+            ("a b/q", "q/a b", Some("C/a b")),
+            ("q/c", "c/q", Some("L/c")),
+            ("d", "d", None),
+            ("m", "m", Some("C/m/cur")),
+            ("m/n", "n/m", Some("L/n/m/new")),
+            ("m/n/o", "o/n/m", None),
+        ] {
+            assert_eq!(
+                (why(&wire, canonical), why(&disk, local)),
+                (pattern.map(str::to_owned), pattern.map(str::to_owned))
+            );
+        }
+        let all: Vec<&[u8]> = wire.met().map(|(pattern, _)| pattern).collect();
+        assert_eq!(all, [&b"C/a b"[..], b"z", b"C/m/cur", b"L/c", b"!L/d", b"L/n/m/new"]);
+    }
+
+    #[test]
+    fn which_patterns_matched_anything_is_known_by_every_copy() {
+        let matcher = excludes("M", "M/a|a|M/[x]|M/b/*|M/a/deep|M/c/cur|M/*y|!M/zy|M/gone");
+        let copy = matcher.clone();
+        for folder in ["", "a", "b", "c", "d", "zy"] {
+            has(&copy, folder.as_bytes());
+        }
+        let idle: Vec<&[u8]> = matcher.met().filter(|(_, met)| !met).map(|(pattern, _)| pattern).collect();
+        assert_eq!(idle, [&b"M/[x]"[..], b"M/gone"]);
+    }
+
+    #[test]
+    fn what_two_pairs_exclude_is_matched_by_both() {
+        let pair = |prefix: &str, pattern: &str| (prefix.as_bytes().to_vec(), vec![pattern.as_bytes().to_vec()]);
+        let both =
+            Excludes::new(&[pair("Mail", "Mail/a"), pair("M", "M/a/*"), pair("N", "N/a")]).expect("they compile");
+        assert!(has(&both, b"a") && both.met().all(|(_, met)| met), "{both:?}");
+    }
+
+    #[test]
+    fn what_a_pattern_without_a_match_may_have_meant_is_told() {
+        let matcher = excludes("M", "M/[Gmail].All Mail|M/spam/*|M/gone|M/a|M/{b}");
+        let folders: Vec<Folder> = ["", "a", "[Gmail].All Mail", ".Spam", "{b}"]
+            .map(|path| Folder::parse(path.as_bytes()).expect("a folder"))
+            .into();
+        folders.iter().for_each(|folder| drop(matcher.excludes(folder)));
+        let meant: Vec<(Vec<u8>, Vec<u8>)> = matcher.meant(folders.iter()).into_iter().collect();
+        let pair = |pattern: &str, meant: &str| (pattern.as_bytes().to_vec(), meant.as_bytes().to_vec());
         assert_eq!(
-            (why(&wire, "a b/q"), why(&disk, "q/a b")),
-            (Some("C/a%20b".to_owned()), Some("C/a%20b".to_owned()))
+            meant,
+            [pair("M/[Gmail].All Mail", "M/[Gmail].All Mail"), pair("M/spam/*", "M/.Spam"), pair("M/{b}", "M/{b}"),]
         );
-        assert_eq!(
-            (why(&wire, "q/c"), why(&disk, "c/q"), why(&disk, "d")),
-            (Some("L/c".to_owned()), Some("L/c".to_owned()), None)
-        );
-        assert_eq!(wire.patterns().collect::<Vec<_>>(), ["C/a%20b", "z", "L/c"]);
+        let with = excludes("C", "C/none").with(excludes("L", "L/[x]/y"), Arc::new(Reverse), Names::Canonical);
+        let folder = Folder::parse(b"y/[x]").expect("a folder");
+        assert_eq!(with.meant(std::iter::once(&folder)).into_iter().collect::<Vec<_>>(), [pair("L/[x]/y", "L/[x]/y")]);
     }
 
     #[test]
     fn a_pattern_can_name_one_folder_whatever_is_in_its_name() {
-        for name in ["a", "a b ", "!x", "#x", "a*?[b]{c,d}\\", ".a/b c", "a\nb"] {
+        for name in
+            ["a", "a b ", "!x", "#x", "a*?[b]{c,d}\\", ".a/b c", "a\nb", "a\n", "\ta\t", "a\u{a0}", "a\\\n", "cury"]
+        {
             let folder = Folder::parse(name.as_bytes()).expect("a folder");
             let pattern = pattern_for(&folder).expect("has one");
             let matcher = Excludes::new(&[(Vec::new(), vec![pattern])]).expect("it compiles");

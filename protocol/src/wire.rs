@@ -51,6 +51,12 @@ pub const WATCH: &str = "watch";
 /// one look may miss what is moved meanwhile and not know it.
 pub const CUT: &str = "cut";
 
+/// The feature by which a client asks which exclude patterns matched anything at the server ([`FromServer::Met`]).
+pub const PATTERNS: &str = "patterns";
+
+/// The feature by which a client asks to list every directory in this run, so that the server knows of every pattern.
+pub const ALL_DIRS: &str = "all-dirs";
+
 /// How closely to look.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub enum Depth {
@@ -362,6 +368,13 @@ pub enum FromServer {
     },
     /// Something changed here since the last look; said once in a rest. May cross a Hello of the client.
     Changed,
+    /// Exclude patterns that something here matched, when the client asked for it ([`PATTERNS`]); before the end of the look.
+    Met {
+        /// Which root.
+        root: u16,
+        /// By their place among all patterns that were offered for it.
+        patterns: Vec<u32>,
+    },
 }
 
 /// Why the server ends a session.

@@ -222,6 +222,88 @@ fn an_option_in_a_config_that_cannot_be_taken_ends_the_run_and_says_what_to_writ
     assert!(!world.client().maildir().join(".Archive.2024").exists());
 }
 
+/// Folders at the server with a message in each, and a config with these lines; gives those that a sync brings here.
+fn folders_brought(folders: &[&str], lines: &str) -> (World, Outcome, Vec<String>) {
+    let world = World::new(Link::Rsh);
+    let mut them = User::new(&world.server().maildir(), "them", Rng::from_env_or(4));
+    for folder in folders {
+        populate::make_folder(&world.server().maildir(), Path::new(folder));
+        them.deliver(*folder);
+    }
+    write_config(&world, "default", lines);
+    let run = sync(&world, &[]).ok();
+    let brought = Tree::read(&world.client().maildir());
+    let names = brought.folders.iter().filter(|(_, messages)| !messages.is_empty());
+    let names = names.map(|(folder, _)| folder.display().to_string()).collect();
+    (world, run, names)
+}
+
+#[test]
+fn patterns_that_name_the_directories_of_mail_leave_alone_what_they_did_for_the_predecessor() {
+    let folders = ["", ".R&D", ".foo", ".foo/sub", ".it's 100%", "work", "work/sub"];
+    for (exclude, brought) in [
+        ("Maildir/.foo/*", &["", ".R&D", ".it's 100%", "work", "work/sub"][..]),
+        ("Maildir/.foo/cur Maildir/work/new", &["", ".R&D", ".foo/sub", ".it's 100%", "work/sub"]),
+        ("Maildir/cur", &[".R&D", ".foo", ".foo/sub", ".it's 100%", "work", "work/sub"]),
+        ("Maildir/.R%26D Maildir/.it%27s%20100%25 Maildir/work/*", &["", ".foo", ".foo/sub"]),
+        ("Maildir/*", &[""]),
+    ] {
+        let (world, _, names) = folders_brought(&folders, &format!("MAILBOX=Maildir\nEXCLUDE=\"{exclude}\""));
+        assert_eq!(names, brought, "{exclude}");
+        let kept = Tree::read(&world.server().maildir());
+        let idle = sync(&world, &["--json"]).ok();
+        assert_eq!((idle.steps(), idle.round_trips()), (0, 1), "{exclude}: {idle}");
+        assert_eq!(idle.json()["idle_patterns"], serde_json::json!([]), "{exclude}");
+        // What is excluded later is neither deleted nor taken for deleted.
+        write_config(&world, "default", "MAILBOX=Maildir");
+        sync(&world, &[]).ok();
+        world.assert_equal();
+        write_config(&world, "default", &format!("MAILBOX=Maildir\nEXCLUDE=\"{exclude}\""));
+        sync(&world, &[]).ok();
+        let whole = Tree::read(&world.client().maildir());
+        assert_eq!((whole.len(), Tree::read(&world.server().maildir())), (folders.len(), kept), "{exclude}");
+    }
+}
+
+#[test]
+fn a_pattern_that_matches_no_folder_is_said_by_the_first_run_and_after_a_change() {
+    let folders = ["", "[Gmail].All Mail", ".Spam", "Work"];
+    let exclude = "EXCLUDE='Maildir/[Gmail].All%20Mail Maildir/spam Maildir/Work'\nEXCLUDE_LOCAL=Maildir/later";
+    let (world, first, names) = folders_brought(&folders, &format!("MAILBOX=Maildir\n{exclude}"));
+    assert_eq!(names, ["", ".Spam", "[Gmail].All Mail"]);
+    let said =
+        |run: &Outcome, pattern: &str| run.stderr.contains(&format!("exclude pattern {pattern} matches no folder"));
+    assert!(
+        said(&first, "Maildir/[Gmail].All%20Mail") && said(&first, "Maildir/spam") && said(&first, "Maildir/later"),
+        "{first}"
+    );
+    assert!(!said(&first, "Maildir/Work"), "{first}");
+    first.says("write Maildir/%5BGmail%5D.All%20Mail in").says("write Maildir/.Spam");
+
+    // Not again, but for programs; and no more once there is such a folder, on either host.
+    let again = sync(&world, &["--json"]).ok();
+    assert!(!again.stderr.contains("exclude pattern") && again.round_trips() == 1, "{again}");
+    let idle = |run: &Outcome| -> Vec<String> {
+        let json = run.json();
+        let all = json["idle_patterns"].as_array().unwrap_or_else(|| panic!("{json:#}"));
+        all.iter().map(|one| one["pattern"].as_str().expect("a pattern").to_owned()).collect()
+    };
+    assert_eq!(idle(&again), ["Maildir/[Gmail].All%20Mail", "Maildir/later", "Maildir/spam"]);
+    populate::make_folder(&world.server().maildir(), Path::new("later"));
+    populate::make_folder(&world.client().maildir(), Path::new("spam"));
+    assert_eq!(idle(&sync(&world, &["--json"]).ok()), ["Maildir/[Gmail].All%20Mail"]);
+    fs::remove_dir_all(world.server().maildir().join("later")).expect("removes");
+    assert_eq!(idle(&sync(&world, &["--json"]).ok()), ["Maildir/[Gmail].All%20Mail"], "it matched once");
+
+    write_config(&world, "default", "MAILBOX=Maildir\nEXCLUDE='Maildir/Work Maildir/nothing'");
+    sync(&world, &["-d"]).ok().says("exclude pattern Maildir/nothing matches no folder");
+    let changed = sync(&world, &[]).ok().says("exclude pattern Maildir/nothing matches no folder");
+    assert!(!said(&changed, "Maildir/Work"), "{changed}");
+    let quiet = sync(&world, &[]).ok();
+    assert!(!quiet.stderr.contains("exclude pattern"), "{quiet}");
+    finish(&mut world.command("smd-check-conf", world.client())).ok().says("exclude pattern Maildir/nothing");
+}
+
 #[test]
 fn where_the_predecessor_ran_the_config_is_read_its_files_are_left_alone_and_the_first_run_adopts() {
     let world =

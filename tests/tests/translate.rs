@@ -271,6 +271,37 @@ fn a_folder_without_a_name_ends_the_run_before_anything_changes_on_either_host()
 }
 
 #[test]
+fn the_line_that_a_hint_gives_leaves_the_folder_alone_whatever_is_in_its_name() {
+    let pair = Pair::new("nodots", "");
+    pair.sync(&[]).ok();
+    let root = pair.world.server().maildir();
+    for name in [
+        ".Tasks.. B",
+        ".[Gmail]..x",
+        ".$HOME..x",
+        ".a..%20b",
+        ".q..\"z\"",
+        ".it's..x",
+        ".#..{a,b}",
+        ".\\..\t*?",
+        "!..~",
+        ".\n..\u{e9}\u{a0}",
+    ] {
+        populate::make_folder(&root, Path::new(name));
+        fs::write(root.join(name).join("cur/1:2,S"), "Subject: s\n\nb\n").expect("a message");
+        let refused = pair.sync(&[]).exits(78);
+        let hint =
+            refused.stderr.split("leave it alone with ").nth(1).and_then(|rest| rest.split(", or choose").next());
+        let hint = hint.unwrap_or_else(|| panic!("no hint\n{refused}"));
+        pair.configure(&translators("nodots"), hint);
+        pair.sync(&[]).ok();
+        assert!(!pair.ours().folders.keys().any(|folder| folder.to_string_lossy().contains("..")), "{name}: {hint}");
+        pair.configure(&translators("nodots"), "");
+        fs::remove_dir_all(root.join(name)).expect("removes");
+    }
+}
+
+#[test]
 fn a_program_of_the_persons_translates_as_the_one_that_is_built_in() {
     let pair = Pair::new("nodots", "");
     // Both are started: only two that are built in are not.

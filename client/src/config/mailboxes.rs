@@ -1,4 +1,4 @@
-//! Mailbox roots as a config file writes them: several words, `%20` for a space, from the home
+//! Mailbox roots as a config file writes them: several words, `%20` for a space (and `%XX` for any byte), from the home
 //! directory of each host.
 //!
 //! Deliberately not here: the disk. Whether roots lie inside one another is seen in
@@ -37,16 +37,51 @@ impl MailboxPair {
     }
 }
 
-/// The words of a value; `%20` is a space within one.
+/// The words of a value; `%XX` stands for the byte of that number, so `%20` is a space within one.
 pub fn words(value: &[u8]) -> Vec<Vec<u8>> {
-    let words = value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    words.map(unescape).collect()
+    split(value).map(|word| letters(word).map(|letter| letter.byte).collect()).collect()
 }
 
-/// The patterns of an exclude: words, with a leading `~/` taken away as it is from paths.
+/// The patterns of an exclude: words, with a leading `~/` taken away as it is from paths. What is written `%XX` means itself
+/// and is no wildcard; `?` stands for a byte that is no UTF-8.
 pub fn patterns(value: &[u8]) -> Vec<Vec<u8>> {
-    let strip = |word: Vec<u8>| word.strip_prefix(b"~/").map(<[u8]>::to_vec).unwrap_or(word);
-    words(value).into_iter().map(strip).collect()
+    split(value).map(pattern).collect()
+}
+
+fn split(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
+}
+
+fn pattern(word: &[u8]) -> Vec<u8> {
+    let (back, word) = word.strip_prefix(b"!").map_or((&b""[..], word), |rest| (&b"!"[..], rest));
+    let word = word.strip_prefix(b"~/").unwrap_or(word);
+    let mut out = back.to_vec();
+    for letter in letters(word) {
+        if letter.is_coded && b"\\*?[]{},!".contains(&letter.byte) {
+            out.push(b'\\');
+        }
+        out.push(letter.byte);
+    }
+    let chunks = out.utf8_chunks();
+    chunks.flat_map(|chunk| chunk.valid().bytes().chain(chunk.invalid().iter().map(|_| b'?'))).collect()
+}
+
+/// A byte of a word.
+struct Letter {
+    byte: u8,
+    /// It was written as `%XX`.
+    is_coded: bool,
+}
+
+fn letters(word: &[u8]) -> impl Iterator<Item = Letter> {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        let (&byte, tail) = rest.split_first()?;
+        let digit = |at: usize| char::from(*tail.get(at)?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let coded = (byte == b'%').then(|| Some(digit(0)? << 4 | digit(1)?)).flatten();
+        rest = if coded.is_some() { &tail[2..] } else { tail };
+        Some(Letter { byte: coded.unwrap_or(byte), is_coded: coded.is_some() })
+    })
 }
 
 /// A path in one spelling: no `~/`, no `.`, no doubled slash and none at the end. The home
@@ -56,31 +91,31 @@ fn written(path: &[u8]) -> Result<Vec<u8>, AddressError> {
     Ok(if path == b"." { Vec::new() } else { path })
 }
 
-fn unescape(word: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(word.len());
-    let mut rest = word;
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = match rest.strip_prefix(b"%20") {
-            Some(tail) => {
-                out.push(b' ');
-                tail
-            }
-            None => {
-                out.push(byte);
-                tail
-            }
-        };
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn percent_twenty_is_a_space_and_nothing_else_is_unescaped() {
-        assert_eq!(words(b" a%20b\tc%41 \n%2 "), [b"a b".to_vec(), b"c%41".to_vec(), b"%2".to_vec()]);
+    fn percent_and_two_digits_are_the_byte_of_that_number() {
+        assert_eq!(
+            words(b" a%20b\tc%41 \n%2 %zz %c3%A9% %2541"),
+            [&b"a b"[..], b"cA", b"%2", b"%zz", b"\xc3\xa9%", b"%41"]
+        );
+    }
+
+    #[test]
+    fn what_a_pattern_writes_by_its_number_means_itself() {
+        let table = [
+            ("~/M/a%20b", "M/a b"),
+            ("!~/M/R%26D", "!M/R&D"),
+            ("M/%5BGmail%5D.*", r"M/\[Gmail\].*"),
+            ("%21x%2A", r"\!x\*"),
+            ("M/%c3%a9%E9", "M/\u{e9}?"),
+        ];
+        for (written, pattern) in table {
+            assert_eq!(patterns(written.as_bytes()), [pattern.as_bytes().to_vec()], "{written}");
+        }
+        assert_eq!(patterns(b"M/\xff"), [b"M/?".to_vec()]);
     }
 
     #[test]

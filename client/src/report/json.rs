@@ -31,6 +31,7 @@ pub fn value(report: &Report) -> Value {
         "pushed": report.pushed(),
         "held": report.held(),
         "roots": report.roots.iter().map(root).collect::<Vec<_>>(),
+        "idle_patterns": report.idle_patterns.as_ref().map(|idle| &idle.patterns),
         "troubles": troubles,
         "traffic": report.traffic,
         "seconds": report.took.as_secs_f64(),

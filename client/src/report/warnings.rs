@@ -3,10 +3,11 @@
 //! A guard's text names both options, because only a person knows which one is right.
 
 use smd_protocol::names::printable;
+use smd_protocol::seeded;
 
 use super::items::place;
 use super::summary::count;
-use super::{Adopted, Guard, Host, Report, RootReport};
+use super::{Adopted, Guard, Host, IdlePattern, Report, RootReport};
 
 /// How many troubles or returned messages are named before the rest is only counted.
 const NAMED: usize = 10;
@@ -45,6 +46,8 @@ pub fn of(report: &Report) -> Vec<Warning> {
             warnings.push(plain(format!("{}: {steps} refused by the server's policy.", place(root, b""))));
         }
     }
+    let idle = report.idle_patterns.iter().filter(|idle| idle.fresh && !seeded::is("idle-patterns-are-not-said"));
+    warnings.extend(idle.flat_map(|idle| &idle.patterns).map(idle_pattern));
     warnings.extend(troubles(report));
     for root in &report.roots {
         conflicts(root, &host_name(report, Host::Client), &mut warnings);
@@ -56,6 +59,21 @@ pub fn of(report: &Report) -> Vec<Warning> {
         warnings.extend(root.adopted.as_ref().map(|adopted| adoption(report, root, adopted)));
     }
     warnings
+}
+
+/// A pattern that is to leave something alone, and leaves nothing.
+fn idle_pattern(idle: &IdlePattern) -> Warning {
+    let text = format!(
+        "the exclude pattern {} matches no folder on either host, so it leaves nothing alone.",
+        printable(idle.pattern.as_bytes())
+    );
+    let hint = match &idle.instead {
+        Some(instead) => {
+            format!("if the folder of that name was meant, write {instead} in the config; [ ] {{ }} * ? are wildcards.")
+        }
+        None => "correct it in the config, or take it away; smd-check-conf shows all folders.".to_owned(),
+    };
+    Warning { hint: Some(hint), ..plain(text) }
 }
 
 fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {

@@ -3,7 +3,7 @@
 //! The rooms: `peer` (talking to the server), `greet` (which roots and bases these are, and `known`, what they were last),
 //! `pair` (one root at both hosts: looks and plan), `batch`
 //! (steps and contents, both ways), `agree` (the new base), `tell` (what the report says of it), `verify` (both
-//! looks without a base, for `smd-verify` and `smd-check-conf`),
+//! looks without a base, for `smd-verify` and `smd-check-conf`), `idle` (exclude patterns that match nothing),
 //! `open` (run after run over one connection). `converse` is the order in which they are used.
 //!
 //! Deliberately not here: what happens to a message (`smd_protocol::reconcile`), how it happens on a disk
@@ -25,6 +25,7 @@ use smd_server::link::{Inbox, Outbox, Reader, Writer};
 mod agree;
 mod batch;
 mod greet;
+mod idle;
 mod known;
 mod open;
 mod pair;
@@ -95,7 +96,7 @@ impl<F: Fs> Open<F> {
     ) -> Result<ServerHello, SessionError> {
         let after_cut = pairs.iter().any(Pair::comes_after_cut);
         let features = [(stays, wire::WATCH), (after_cut, wire::CUT)];
-        let features = features.into_iter().filter(|(has, _)| *has).map(|(_, feature)| feature.to_owned()).collect();
+        let features = features.into_iter().chain(idle::features(pairs)).filter(|(has, _)| *has).map(|(_, feature)| feature.to_owned()).collect();
         self.begins();
         self.peer.say(&FromClient::Hello(ClientHello {
             features,
@@ -151,6 +152,7 @@ fn converse<F: Fs>(
         pair.report.notes.push(format!("{why}; this run unites both hosts by content"));
     }
     let Open { peer, endpoint, rests, .. } = open;
+    idle::hear(pairs, &hello.features);
     *rests = hello.features.iter().any(|feature| feature == wire::WATCH);
     for (pair, answer) in pairs.iter_mut().zip(hello.roots) {
         if pair.meet(answer)? == Met::Parted {
@@ -198,6 +200,7 @@ fn converse<F: Fs>(
             pair.carry_out(peer, progress)?;
         }
     }
+    let idle_patterns = idle::tell(pairs);
     let mut report = Report {
         endpoint: endpoint.name.clone(),
         client: endpoint.client.clone(),
@@ -205,6 +208,7 @@ fn converse<F: Fs>(
         direction: options.direction,
         dry_run: options.dry_run,
         traffic,
+        idle_patterns,
         ..Report::default()
     };
     for pair in pairs.iter_mut() {

@@ -15,6 +15,7 @@ use smd_protocol::{Digest, Folder, Name, Snapshot};
 
 use super::SessionError;
 use super::greet::pair_label;
+use super::idle::Idle;
 use super::peer::{Peer, trouble, unexpected};
 use crate::endpoint::{Endpoint, RootPair};
 use crate::options::{Direction, MaxDelete, RunOptions};
@@ -68,6 +69,8 @@ pub(super) struct Pair<F: Fs> {
     offered: Option<Excludes>,
     /// Folders that the server told of and that are left alone by their names on this host.
     left_out: BTreeSet<Folder>,
+    /// Which exclude patterns match nothing.
+    pub(super) idle: Idle,
     /// The highest counter of a base that either host used.
     pub(super) counter: u64,
     pub(super) base: Arc<Snapshot>,
@@ -122,6 +125,10 @@ impl<F: Fs> Pair<F> {
         if after_cut {
             local.comes_after_cut();
         }
+        let idle = Idle::begin(&local);
+        if idle.wants_all_dirs() {
+            local.walks_all();
+        }
         let exclude_pairs = with_left_out(&root.exclude_pairs, &local.left_out()?);
         // What was remembered makes no pattern that cannot be compiled; should it, the server says so.
         let offered = root.naming.as_ref().and_then(|_| Excludes::new(&exclude_pairs).ok());
@@ -136,6 +143,7 @@ impl<F: Fs> Pair<F> {
             exclude_pairs,
             offered,
             left_out: BTreeSet::new(),
+            idle,
             counter: 0,
             base: Arc::default(),
             ours: HostView::default(),
@@ -249,6 +257,7 @@ impl<F: Fs> Pair<F> {
                     }
                 }
                 FromServer::PutBack { root, folders } if root == self.index => put_back.extend(folders),
+                FromServer::Met { root, patterns } if root == self.index => self.idle.met_there(patterns),
                 FromServer::Looked { root, looked } if root == self.index => {
                     let mut delta =
                         unpacker.finish().map_err(|error| SessionError::Protocol { text: error.to_string() })?;

@@ -55,6 +55,8 @@ pub struct BothFolders {
     pub roots: Vec<BothSides>,
     /// The version of the program at the server, if it says.
     pub server_version: Option<String>,
+    /// An earlier run left a base of some root, so that a dry run need not read all messages.
+    pub has_base: bool,
 }
 
 /// Lists both hosts' folders and changes nothing on either. Nothing is translated or left alone.
@@ -74,10 +76,10 @@ pub fn both_folders<F: Fs>(
         (root.naming, root.exclude_pairs) = (None, Vec::new());
         (root.excludes, root.local_excludes) = Default::default();
     }
-    let (mut pairs, features) = look_at_both(fs, &endpoint, options, Depth::Folders, line, progress, stop)?;
+    let (mut pairs, features, has_base) = look_at_both(fs, &endpoint, options, Depth::Folders, line, progress, stop)?;
     let roots = pairs.iter_mut().map(Pair::sides).collect();
     let version = features.iter().find_map(|feature| feature.strip_prefix("version="));
-    Ok(BothFolders { roots, server_version: version.map(str::to_owned) })
+    Ok(BothFolders { roots, server_version: version.map(str::to_owned), has_base })
 }
 
 /// Reads both hosts' roots and changes nothing on either.
@@ -92,11 +94,11 @@ pub fn both_sides<F: Fs>(
     progress: &mut Progress,
     stop: Arc<AtomicBool>,
 ) -> Result<Vec<BothSides>, SessionError> {
-    let (mut pairs, _) = look_at_both(fs, endpoint, options, Depth::Full, line, progress, stop)?;
+    let (mut pairs, ..) = look_at_both(fs, endpoint, options, Depth::Full, line, progress, stop)?;
     pairs.iter_mut().map(|pair| pair.both_sides(endpoint)).collect()
 }
 
-/// Looks without a base. Gives the roots and what the server says of itself.
+/// Looks without a base. Gives the roots, what the server says of itself, and whether there are bases here all the same.
 fn look_at_both<F: Fs>(
     fs: &Arc<F>,
     endpoint: &Endpoint,
@@ -105,7 +107,7 @@ fn look_at_both<F: Fs>(
     line: Line,
     progress: &mut Progress,
     stop: Arc<AtomicBool>,
-) -> Result<(Vec<Pair<F>>, Vec<String>), SessionError> {
+) -> Result<(Vec<Pair<F>>, Vec<String>, bool), SessionError> {
     let local = line.local;
     let options = RunOptions { dry_run: true, ..options.clone() };
     let mut peer = Peer::new(line, stop);
@@ -134,7 +136,9 @@ fn look_at_both<F: Fs>(
         };
         Ok(hello)
     })?;
+    let mut has_base = false;
     for pair in &mut pairs {
+        has_base |= pair.local.ids() != Ids::default();
         pair.give_up_base()?;
         pair.depth = Some(depth);
     }
@@ -149,7 +153,7 @@ fn look_at_both<F: Fs>(
     progress.phase(Phase::Compare, None);
     peer.say(&FromClient::Bye)?;
     peer.drain(&mut || {})?;
-    Ok((pairs, hello.features))
+    Ok((pairs, hello.features, has_base))
 }
 
 impl<F: Fs> Pair<F> {

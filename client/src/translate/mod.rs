@@ -23,6 +23,7 @@ pub mod external;
 pub mod lines;
 pub mod modes;
 
+use crate::config::quote;
 use external::External;
 use modes::{Mode, Way};
 
@@ -184,8 +185,8 @@ impl RootNaming {
             // The root itself cannot be left alone.
             true => "Choose another translator".to_owned(),
             false => {
-                let pattern = printable(&path).replace(' ', "%20");
-                format!("Rename the folder, leave it alone with {key}={pattern}, or choose another translator")
+                let line = quote::assignment(key, &quote::pattern_of(&path));
+                format!("Rename the folder, leave it alone with {line}, or choose another translator")
             }
         };
         format!(

@@ -231,6 +231,11 @@ impl<F: Fs> Cache<F> {
         &self.index.dirs
     }
 
+    /// The next look lists every directory, as under other excludes.
+    pub(crate) fn forget_walk(&mut self) {
+        self.index.whole.excludes = b"\0".to_vec();
+    }
+
     /// Makes the stamps of a folder newer than any, so that it counts as put back; also where a crash took its record.
     pub(crate) fn expect_newer(&mut self, folder: &Folder) {
         let record = self.index.dirs.entry(folder.clone()).or_default();

@@ -71,6 +71,9 @@ impl<F: Fs> RootRun<F> {
             on_read,
         };
         let mut cache = std::mem::replace(&mut self.cache, crate::cache::Cache::none(self.fs.clone()));
+        if self.walks_all {
+            cache.forget_walk();
+        }
         let key = crate::home::stem(&shown);
         let notes = super::restored::read(&self.home, &key)?;
         self.restored = notes.len() as u64;

@@ -40,6 +40,7 @@ mod left_out;
 mod looked;
 mod making;
 mod naming;
+mod patterns;
 mod restored;
 mod rights;
 #[cfg(test)]
@@ -131,6 +132,8 @@ pub struct RootRun<F: Fs> {
     after_cut: bool,
     /// Where messages of the endpoint's other roots were.
     siblings: Arc<[DirStamp]>,
+    /// Whether every directory is to be listed.
+    walks_all: bool,
     /// Whether somebody wants to know which files change.
     tells: bool,
     swept: BTreeSet<Folder>,
@@ -214,6 +217,7 @@ impl<F: Fs> RootRun<F> {
             applier: None,
             after_cut: false,
             siblings: Arc::default(),
+            walks_all: false,
             tells: false,
             swept: BTreeSet::new(),
             renamed: Vec::new(),

@@ -47,6 +47,7 @@ pub use names::{File, FolderNames, Names};
 pub use settle::Committed;
 pub use smd_protocol::wire::Depth;
 pub use twins::Twin;
+pub use walk::SYMLINK;
 
 use crate::root::{Identity, Mount};
 use walk::DirSeen;

@@ -18,6 +18,9 @@ use crate::error::{Context, Error, Trouble};
 use crate::fs::{Fs, Kind};
 use crate::root::if_there;
 
+/// What is said of a symlink beside the folders.
+pub const SYMLINK: &str = "is a symlink, which is not followed";
+
 /// Directories that are known: their own stamps, where these still prove something.
 pub(super) type Known = BTreeMap<Folder, Option<DirStamp>>;
 
@@ -147,9 +150,8 @@ impl<F: Fs> Walk<'_, '_, F> {
     fn dir(&mut self, dir: &F::Dir, folder: &Folder, own: DirStamp, moment: Mtime, trusted: bool) -> io::Result<()> {
         let fs = &*self.scanner.root.fs;
         let mut seen = DirSeen { own, settled: stamps::proves([&own], moment), cur: None, new: None, trusted, moment };
-        // One that is left alone by its other name is no folder to us, but those below it may be.
-        let places =
-            if self.scanner.excludes.excludes_by_other_name(folder) { &[][..] } else { &[Place::New, Place::Cur] };
+        // One that is left alone without what is below it is no folder to us.
+        let places = if self.scanner.excludes.excludes_alone(folder) { &[][..] } else { &[Place::New, Place::Cur] };
         for &place in places {
             let Some(stat) = if_there(fs.stat(dir, place.dir()))? else { continue };
             match (stat.kind, place) {
@@ -212,7 +214,7 @@ impl<F: Fs> Walk<'_, '_, F> {
         if self.scanner.depth == Depth::Folders {
             for name in links {
                 let path = self.scanner.root.shown(folder, &name);
-                self.found.troubles.push(Trouble { path, text: "is a symlink, which is not followed".to_owned() });
+                self.found.troubles.push(Trouble { path, text: SYMLINK.to_owned() });
             }
         }
         for name in unclear {

@@ -24,12 +24,12 @@ use crate::home::{Access, Pair, read_file, stem};
 use crate::root::if_there;
 pub use crate::root::{Identity, Mount};
 
+mod advice;
 mod begun;
 mod dealt;
 pub mod earlier;
 mod endpoints;
 mod header;
-mod left_out;
 mod tail;
 pub(crate) mod text;
 mod write;

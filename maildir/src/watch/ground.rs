@@ -117,7 +117,8 @@ impl<F: Fs> Cover<'_, F> {
         }
         // Watched before it is listed: what comes in between is met twice rather than never.
         self.watch(dir, Watched::Own)?;
-        for place in [&b"new"[..], b"cur"] {
+        let left_alone = self.ground.excludes.excludes_alone(folder);
+        for place in [&b"new"[..], b"cur"].into_iter().filter(|_| !left_alone) {
             match fs.open_dir(dir, place) {
                 Ok(place) => self.watch(&place, Watched::Place)?,
                 // No directory is no place; a look tells of it.

@@ -85,7 +85,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         RootRun::introduce(self.roots.iter_mut().map(|active| &mut active.run));
         for (index, (offer, answer)) in (0u16..).zip(hello.roots.iter().zip(&answers)) {
             self.active(index)?.run.agree(offer.ids.common(answer.ids), &offer.damaged)?;
-            self.look(index, hello.depth)?;
+            self.look(index, &hello)?;
         }
         self.hello = Some(hello);
         Ok(())
@@ -133,8 +133,11 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             lock_wait_ms: LOCK_WAIT_MS,
         };
         let mut run = RootRun::open(home, Side::Server, &peer, settings, &|| false)?;
-        if hello.features.iter().any(|feature| feature == wire::CUT) {
+        if has(hello, wire::CUT) {
             run.comes_after_cut();
+        }
+        if has(hello, wire::ALL_DIRS) {
+            run.walks_all();
         }
         let answer = RootAnswer {
             root: root.to_string(),
@@ -188,25 +191,30 @@ impl<F: Fs, O: Outbox> Session<F, O> {
 
     /// The client's features that this session has too.
     fn features(&mut self, hello: &ClientHello) -> Vec<String> {
-        if let (None, Some(ringer), true) = (&self.rest, &self.ringer, hello.features.iter().any(|f| f == wire::WATCH))
-        {
+        if let (None, Some(ringer), true) = (&self.rest, &self.ringer, has(hello, wire::WATCH)) {
             self.rest = Some(Rest::new(self.fs.clone(), ringer.clone()));
         }
         let watches = self.rest.iter().map(|_| wire::WATCH.to_owned());
-        std::iter::once(VERSION.to_owned()).chain(watches).collect()
+        let patterns = has(hello, wire::PATTERNS).then(|| wire::PATTERNS.to_owned());
+        std::iter::once(VERSION.to_owned()).chain(watches).chain(patterns).collect()
     }
 
     /// Looks at a root and tells what changed in it.
-    fn look(&mut self, root: u16, depth: Depth) -> Result<(), ServeError> {
+    fn look(&mut self, root: u16, hello: &ClientHello) -> Result<(), ServeError> {
         let Self { roots, outbox, .. } = self;
         let active = roots.get_mut(usize::from(root)).ok_or_else(never_offered)?;
-        let looked = match active.run.look(depth, &|_| true) {
+        let looked = match active.run.look(hello.depth, &|_| true) {
             Ok(found) => {
                 for parts in pack::groups(active.run.pack_delta()?) {
                     send(outbox, &FromServer::Delta { root, parts })?;
                 }
                 for folders in found.put_back.chunks(wire::ITEMS_IN_FRAME) {
                     send(outbox, &FromServer::PutBack { root, folders: folders.to_vec() })?;
+                }
+                let met = (0..).zip(active.run.excludes().met()).filter(|(_, (_, met))| *met);
+                let patterns: Vec<u32> = met.map(|(index, _)| index).collect();
+                if has(hello, wire::PATTERNS) && !patterns.is_empty() {
+                    send(outbox, &FromServer::Met { root, patterns })?;
                 }
                 told(found)
             }
@@ -218,12 +226,17 @@ impl<F: Fs, O: Outbox> Session<F, O> {
 
     /// The client does without a base: looks anew as if there had been none.
     pub(super) fn handle_adopt(&mut self, root: u16) -> Result<(), ServeError> {
-        let depth = self.hello.as_ref().map_or(Depth::Quick, |hello| hello.depth);
+        let hello = self.hello.clone().ok_or_else(|| protocol("something before a Hello"))?;
         let active = self.active(root)?;
         if active.begun.is_some() || !active.steps.is_empty() {
             return Err(protocol("a base is given up within a batch"));
         }
         active.run.agree(None, &[])?;
-        self.look(root, depth)
+        self.look(root, &hello)
     }
+}
+
+/// Whether the client named this feature.
+fn has(hello: &ClientHello, feature: &str) -> bool {
+    hello.features.iter().any(|named| named == feature)
 }

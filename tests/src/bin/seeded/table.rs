@@ -268,6 +268,10 @@ pub(super) const TABLE: &[Seed] = &[
     // Configs.
     seed("server-options-are-dropped", 13, "a backup that the predecessor's config keeps whole loses what is deleted here",
         whole("config", "a_backup_that_the_predecessors_config_keeps_whole_keeps_what_is_deleted_here")),
+    seed("mail-directories-exclude-nothing", 14, "mail that the predecessor's config kept out for years is sent in the first run",
+        unit(MAILDIR, "exclude::tests::a_pattern_may_name_the_directories_that_hold_mail")),
+    seed("idle-patterns-are-not-said", 14, "a folder that was to be left alone is sent, since its name has brackets, and nobody hears of it",
+        whole("config", "a_pattern_that_matches_no_folder_is_said_by_the_first_run_and_after_a_change")),
 
     // Wire and roots.
     seed("new-bytes-are-not-told", 11, "an edited message never gets to the other host",
