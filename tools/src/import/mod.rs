@@ -53,6 +53,8 @@ pub struct Account {
     pub name: String,
     /// The IMAP server; empty when it is not told.
     pub server: String,
+    /// What is to run instead of ssh, as words; none when ssh alone will do.
+    pub ssh: Vec<String>,
     /// The Maildir on this host, as written.
     pub local: String,
     /// The mode of `smd-translate` that gives folders the names that they have; none where they need none.

@@ -4,7 +4,7 @@
 
 use super::Account;
 use super::ini::Ini;
-use super::rc::{all_but, pattern};
+use super::rc::{INBOX, all_but, pattern};
 
 /// The pairs of an IMAP server and a Maildir, and in a sentence each what was left out.
 ///
@@ -70,8 +70,14 @@ fn account(ini: &Ini, name: &str) -> Result<Account, String> {
     for (side, value) in [("remote", there("folderfilter")), ("local", here("folderfilter"))] {
         let Some(python) = value else { continue };
         match folder_list(python) {
-            Some((false, names)) => account.exclude.extend(names.iter().filter_map(|name| pattern(name))),
-            Some((true, names)) => account.exclude.extend(all_but(names.iter().filter_map(|name| pattern(name)))),
+            Some((false, names)) => {
+                account.exclude.extend(names.iter().map(|name| pattern(name).unwrap_or_else(|| INBOX.to_owned())));
+            }
+            Some((true, names)) => {
+                account.exclude.extend(all_but(names.iter().filter_map(|name| pattern(name))));
+                let has_inbox = names.iter().any(|name| pattern(name).is_none());
+                account.exclude.extend((!has_inbox).then(|| INBOX.to_owned()));
+            }
             None => untold.push(format!("folderfilter of the {side} repository is Python: {}", one_line(python))),
         }
     }
@@ -154,6 +160,14 @@ mod tests {
         let starts = ["the server is Gmail", "nametrans of the local", "postsynchook", "the server is readonly"];
         assert_eq!(work.untold.len(), starts.len(), "{:?}", work.untold);
         work.untold.iter().zip(starts).for_each(|(text, start)| assert!(text.starts_with(start), "{text}"));
+    }
+
+    #[test]
+    fn an_inbox_that_is_left_out_is_left_out() {
+        for (filter, exclude) in [("not in ['INBOX', 'a']", &["cur", ".a"][..]), ("in ['a']", &["*", "!.a", "cur"])] {
+            let (accounts, _) = accounts(&RC.replace("in ('INBOX', '[Gmail]/Sent')", filter)).expect("it parses");
+            assert_eq!(accounts[1].exclude, exclude, "{filter}");
+        }
     }
 
     #[test]

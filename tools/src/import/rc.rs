@@ -3,6 +3,9 @@
 //! Deliberately not here: whether the server's Maildir has those names. It is taken for Maildir++, as Dovecot and Courier
 //! keep it, which a person must check.
 
+/// The pattern for the mail of the server's Maildir itself, which IMAP calls so.
+pub(super) const INBOX: &str = "cur";
+
 /// The pattern for the folder that IMAP calls so, below the server's Maildir; none for INBOX, which is the root itself.
 pub(super) fn pattern(imap: &str) -> Option<String> {
     let mut pattern = String::from(".");

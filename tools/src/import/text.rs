@@ -4,6 +4,8 @@
 
 use std::path::Path;
 
+use smd_client::config::quote;
+
 use super::{Account, Kind};
 
 /// Where Dovecot and Courier keep a user's mail unless told otherwise.
@@ -34,7 +36,13 @@ pub fn config(kind: Kind, shown: &str, account: &Account, endpoint: &str, user: 
     }
     out.set("SERVERNAME", &account.server);
     out.blank();
-    out.set("MAILBOX_LOCAL", &word(&path(&account.local, user)));
+    if !account.ssh.is_empty() {
+        // As words of a shell, which the value of the key is split into again; without NUL that is always possible.
+        let words = account.ssh.iter().map(|word| shlex::try_quote(word).unwrap_or_default());
+        out.set("SSH", &words.collect::<Vec<_>>().join(" "));
+        out.blank();
+    }
+    out.set("MAILBOX_LOCAL", &quote::word(path(&account.local, user).as_bytes()));
     out.check(&format!("where your mail lies on {host}: IMAP does not say, this is the usual place"));
     out.set("MAILBOX_REMOTE", REMOTE);
     if let Some(mode) = account.mode {
@@ -48,8 +56,8 @@ pub fn config(kind: Kind, shown: &str, account: &Account, endpoint: &str, user: 
         out.blank();
         out.check("the folders' names on the server are taken for those of Maildir++ (.Folder.Sub)");
         let below = |pattern: &String| match pattern.strip_prefix('!') {
-            Some(pattern) => word(&format!("!{REMOTE}/{pattern}")),
-            None => word(&format!("{REMOTE}/{pattern}")),
+            Some(pattern) => quote::word(format!("!{REMOTE}/{pattern}").as_bytes()),
+            None => quote::word(format!("{REMOTE}/{pattern}").as_bytes()),
         };
         out.set("EXCLUDE_REMOTE", &account.exclude.iter().map(below).collect::<Vec<_>>().join(" "));
     }
@@ -83,21 +91,7 @@ impl Writer {
     }
 
     fn set(&mut self, key: &str, value: &str) {
-        let plain = |letter: char| letter.is_ascii_alphanumeric() || "._-/@%+,:".contains(letter);
-        if value.chars().all(plain) {
-            self.text.push_str(&format!("{key}={value}\n"));
-        } else if !value.contains('\'') {
-            self.text.push_str(&format!("{key}='{value}'\n"));
-        } else {
-            let mut quoted = String::new();
-            for letter in value.chars() {
-                if matches!(letter, '"' | '\\' | '$' | '`') {
-                    quoted.push('\\');
-                }
-                quoted.push(letter);
-            }
-            self.text.push_str(&format!("{key}=\"{quoted}\"\n"));
-        }
+        self.text.push_str(&format!("{}\n", quote::assignment(key, value)));
     }
 }
 
@@ -110,11 +104,6 @@ fn path(written: &str, user: &Path) -> String {
     if path.is_empty() { ".".to_owned() } else { path.to_owned() }
 }
 
-/// One word of a value: `%20` stands for a blank.
-fn word(text: &str) -> String {
-    text.replace(' ', "%20")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +113,7 @@ mod tests {
         Account {
             name: "my mail".to_owned(),
             server: "mail.example.org".to_owned(),
+            ssh: Vec::new(),
             local: "/home/me/My Mail/".to_owned(),
             mode: Some("inbox"),
             exclude: vec!["*".to_owned(), r"!.\[x\] it's $HOME `y`".to_owned()],
