@@ -305,6 +305,56 @@ fn a_pattern_that_matches_no_folder_is_said_by_the_first_run_and_after_a_change(
 }
 
 #[test]
+fn a_check_of_the_config_ends_as_the_run_then_does() {
+    type Change = fn(&World);
+    let here: Change = |world| spoil(&world.client().maildir());
+    let there: Change = |world| spoil(&world.server().maildir());
+    let nothing: Change = |_| {};
+    let emptied: Change = |world| {
+        let mut us = User::new(&world.client().maildir(), "us", Rng::from_env_or(3));
+        us.list().iter().for_each(|found| us.delete(found));
+    };
+    let nowhere: Change = |world| {
+        for host in [world.client(), world.server()] {
+            fs::remove_dir_all(host.maildir()).expect("removes");
+        }
+    };
+    let gone: Change = |world| fs::remove_dir_all(world.server().maildir()).expect("removes");
+    for (what, after_a_run, change, lines, code, says) in [
+        ("nothing", true, nothing, "", 0, "A run would work.\n"),
+        ("before the first run", false, nothing, "", 0, "A run would work, as far as folders tell"),
+        ("a symlink here", true, here, "", 1, "odd/cur is a symlink"),
+        ("a symlink there", true, there, "", 1, "odd/cur is a symlink"),
+        ("a symlink there, first", false, there, "", 1, "odd/cur is a symlink"),
+        ("a symlink that is excluded", true, there, "EXCLUDE=Maildir/odd", 0, "A run would work"),
+        ("a symlink that is excluded, first", false, there, "EXCLUDE=Maildir/odd", 0, "A run would work"),
+        ("all deleted", true, emptied, "", 3, "--allow-bulk-delete"),
+        ("all deleted, a backup", true, emptied, "SMDSERVEROPTS=-n", 0, "A run would work"),
+        ("no root there", true, gone, "", 3, "is missing"),
+        ("no root anywhere", false, nowhere, "", 78, "neither host has Maildir"),
+    ] {
+        let world = configured(&format!("MAILBOX=Maildir\n{lines}"));
+        if after_a_run {
+            sync(&world, &[]).ok();
+        }
+        change(&world);
+        let checked = finish(&mut world.command("smd-check-conf", world.client()));
+        let quiet = finish(world.command("smd-check-conf", world.client()).arg("-q"));
+        let run = sync(&world, &[]);
+        assert_eq!((checked.code, quiet.code, run.code), (code, code, code), "{what}\n{checked}\n{run}");
+        let text = checked.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(says.trim()), "{what}: {says}\n{checked}");
+    }
+}
+
+/// A folder in which a symlink stands where mail should be.
+fn spoil(root: &Path) {
+    populate::make_folder(root, Path::new("odd"));
+    fs::remove_dir(root.join("odd/cur")).expect("removes");
+    std::os::unix::fs::symlink("/etc", root.join("odd/cur")).expect("a symlink");
+}
+
+#[test]
 fn where_the_predecessor_ran_the_config_is_read_its_files_are_left_alone_and_the_first_run_adopts() {
     let world =
         configured("MAILBOX=\"Maildir\"\nEXCLUDE=\"\"\nDEBUG=false\nTRANSLATOR_RL=\"cat\"\nTRANSLATOR_LR=\"cat\"");

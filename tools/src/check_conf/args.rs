@@ -57,11 +57,13 @@ pub fn command() -> clap::Command {
 The config is read, the host is reached, and the folders of both hosts are
 listed with their names on the other one: what both have, what only one has,
 what is left alone and by which pattern, and what has no name there. Then it
-says what to change. No message is read.
+says what to change. Before the first run no message is read; after it, a dry
+run says how the next one would end.
 
-Exit codes: 0 a run would work, 2 usage, 69 network (try again), 70 bug,
-74 input/output, 75 locked (try again), 76 protocol, 77 refused, 78 config
-(change what is named), 130 interrupted, 143 terminated.",
+Exit codes: 0 a run would work, 1 and 3 a run would end so, 2 usage,
+69 network (try again), 70 bug, 74 input/output, 75 locked (try again),
+76 protocol, 77 refused, 78 config (change what is named), 130 interrupted,
+143 terminated.",
         )
 }
 

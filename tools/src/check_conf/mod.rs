@@ -1,7 +1,8 @@
 //! `smd-check-conf`: shows what a config means on both hosts, and says what to change.
 //!
-//! Both hosts list their folders in a dry run that reads no message; translation and excludes are played here. The rooms:
-//! [`args`] (what was typed), [`mod@compare`] (both lists), [`text`] (what is said of them).
+//! Both hosts list their folders in a dry run that reads no message; translation and excludes are played here. Whether a run would
+//! work is for the run itself to say, in an ordinary dry run; before the first one, which would read every message, by what
+//! the lists met. The rooms: [`args`] (what was typed), [`mod@compare`] (both lists), [`text`] (what is said of them).
 //!
 //! Deliberately not here: anything that a run would do, and what configs of other programs say ([`crate::import`]).
 
@@ -21,8 +22,10 @@ use smd_client::exit::Exit;
 use smd_client::home::SmdHome;
 use smd_client::options::Direction;
 use smd_client::output::Output;
+use smd_client::report::Report;
 use smd_client::run::{connected, served};
 use smd_client::session::{self, BothFolders};
+use smd_protocol::seeded;
 
 use crate::import::{self, ImportError};
 use crate::undo::{failure, io_failure};
@@ -57,7 +60,7 @@ pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok((resolved, both))
     });
     match result {
-        Ok((resolved, both)) => report(&resolved, &output, &both).into(),
+        Ok((resolved, both)) => report(&args, &resolved, &output, &both).into(),
         Err(failure) => output.failure(&failure).into(),
     }
 }
@@ -81,28 +84,44 @@ fn imported(import: &Import, output: &Output, quiet: bool) -> Result<(), Box<Fai
 }
 
 fn resolve(args: &Args) -> Result<Resolved, Box<Failure>> {
-    let failed = |error| Box::new(Failure::endpoint(&args.target, Command::Sync, error));
-    let home = SmdHome::from_env().map_err(|error| failed(error.into()))?;
-    let mut resolved = endpoint::resolve(args, Direction::Sync, home).map_err(failed)?;
+    let mut resolved = as_a_run(args)?;
     // Habits from the config are for runs that change something.
-    resolved.options.dry_run = true;
     resolved.options.verbose = args.typed.verbose;
     resolved.voice.tags = false;
     resolved.voice.quiet = args.typed.quiet;
     Ok(resolved)
 }
 
-fn report(resolved: &Resolved, output: &Output, both: &BothFolders) -> Exit {
+/// What a run would be told, but that it changes nothing.
+fn as_a_run(args: &Args) -> Result<Resolved, Box<Failure>> {
+    let failed = |error| Box::new(Failure::endpoint(&args.target, Command::Sync, error));
+    let home = SmdHome::from_env().map_err(|error| failed(error.into()))?;
+    let mut resolved = endpoint::resolve(args, Direction::Sync, home).map_err(failed)?;
+    resolved.options.dry_run = true;
+    Ok(resolved)
+}
+
+/// How a run would end, as the run itself says. None where only a look at every message could tell.
+fn rehearsed(args: &Args, output: &Output, both: &BothFolders) -> Option<Result<Report, Box<Failure>>> {
+    let run = || connected(&as_a_run(args)?, output, session::run);
+    (both.has_base && !seeded::is("a-check-is-its-own-judge")).then(run)
+}
+
+fn report(args: &Args, resolved: &Resolved, output: &Output, both: &BothFolders) -> Exit {
     let endpoint = &resolved.endpoint;
     let roots: Vec<RootCheck> =
         endpoint.roots.iter().zip(&both.roots).map(|(root, sides)| check(root, sides)).collect();
-    let check = Check {
+    let mut check = Check {
         endpoint: &endpoint.name,
         client: &endpoint.client,
         server: &endpoint.server,
         server_version: both.server_version.as_deref(),
         roots: &roots,
+        rehearsed: None,
     };
+    if check.exit() == Exit::Ok || both.has_base {
+        check.rehearsed = rehearsed(args, output, both);
+    }
     let exit = check.exit();
     match (resolved.voice.json, resolved.voice.quiet) {
         (true, _) => output.say(&format!("{}\n", check.json())),

@@ -1,14 +1,17 @@
 //! What is said of a config: a table and sentences for a person, or one JSON object.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
+use smd_client::error::Failure;
 use smd_client::exit::Exit;
-use smd_client::report::Host;
 use smd_client::report::json::{VERSION, object};
+use smd_client::report::{Host, Report, warnings};
 use smd_client::wrap;
 use smd_protocol::Folder;
 use smd_protocol::names::printable;
 
-use super::compare::{RootCheck, Row, State, idle_everywhere};
+use super::compare::{Met, RootCheck, Row, State, idle_everywhere};
 
 /// Letters in a line.
 const WIDTH: usize = 80;
@@ -29,12 +32,20 @@ pub struct Check<'a> {
     pub server_version: Option<&'a str>,
     /// Its roots.
     pub roots: &'a [RootCheck],
+    /// What a dry run came to, where one was made.
+    pub rehearsed: Option<Result<Report, Box<Failure>>>,
 }
 
 impl Check<'_> {
-    /// The code: whether a run would work.
+    /// The code: whether a run would work. Where the run was asked, it is the judge.
     pub fn exit(&self) -> Exit {
-        if self.roots.iter().all(RootCheck::would_work) { Exit::Ok } else { Exit::Config }
+        match &self.rehearsed {
+            Some(Ok(report)) => report.exit(),
+            Some(Err(failure)) => failure.exit,
+            None if !self.roots.iter().all(RootCheck::would_work) => Exit::Config,
+            None if self.roots.iter().any(|root| root.met_in_a_run().next().is_some()) => Exit::Partly,
+            None => Exit::Ok,
+        }
     }
 
     /// Everything, for a person.
@@ -99,18 +110,50 @@ impl Check<'_> {
                 format!("neither host has {}; make one of them, or correct MAILBOX{blank}", printable(&root.here));
             text.push_str(&wrapped("Change: ", &both));
         }
-        for trouble in self.roots.iter().flat_map(RootCheck::in_the_way) {
-            let called = if trouble.host == Host::Client { self.client } else { self.server };
-            text.push_str(&wrapped("Change: ", &format!("at {called}: {}", told(&trouble.path, &trouble.text))));
+        match &self.rehearsed {
+            Some(outcome) => self.change(outcome, &mut text),
+            None => {
+                for trouble in self.roots.iter().flat_map(RootCheck::met_in_a_run) {
+                    let called = if trouble.host == Host::Client { self.client } else { self.server };
+                    text.push_str(&wrapped(
+                        "Change: ",
+                        &format!("at {called}: {}", told(&trouble.path, &trouble.text)),
+                    ));
+                }
+            }
         }
-        for pattern in idle_everywhere(self.roots) {
-            text.push_str(&wrapped("Note: ", &format!("no folder matches the exclude pattern {pattern}")));
+        for (pattern, instead) in idle_everywhere(self.roots) {
+            let instead = instead.map(|instead| format!("; if the folder of that name was meant, write {instead}"));
+            let note = format!("no folder matches the exclude pattern {pattern}{}", instead.unwrap_or_default());
+            text.push_str(&wrapped("Note: ", &note));
         }
-        match self.exit() {
-            Exit::Ok => text.push_str("A run would work.\n"),
-            _ => text.push_str("A run would end with an error before it changes anything.\n"),
-        }
+        text.push_str(&match (self.exit(), &self.rehearsed) {
+            (Exit::Ok, Some(_)) => "A run would work.\n".to_owned(),
+            (Exit::Ok, None) => {
+                wrapped("", "A run would work, as far as folders tell; smd-sync -d reads the mail as well.")
+            }
+            (exit @ (Exit::Partly | Exit::Guard), _) => format!("A run would end with exit code {}.\n", exit.code()),
+            _ => "A run would end with an error before it changes anything.\n".to_owned(),
+        });
         text
+    }
+
+    /// What a dry run says that is not merely worth knowing.
+    fn change(&self, outcome: &Result<Report, Box<Failure>>, text: &mut String) {
+        match outcome {
+            Ok(report) => {
+                for warning in warnings::of(report).iter().filter(|warning| !warning.mild) {
+                    let hint = warning.hint.as_ref().map(|hint| format!(" {hint}"));
+                    text.push_str(&wrapped("Change: ", &format!("{}{}", warning.text, hint.unwrap_or_default())));
+                }
+            }
+            // What has no name, or no root, is told of every folder already.
+            Err(failure) if failure.exit == Exit::Config && !self.roots.iter().all(RootCheck::would_work) => {}
+            Err(failure) => {
+                let parts = std::iter::once(&failure.heading).chain(&failure.causes).chain(&failure.hint);
+                text.push_str(&wrapped("Change: ", &parts.cloned().collect::<Vec<_>>().join(" ")));
+            }
+        }
     }
 
     /// The object.
@@ -124,7 +167,8 @@ impl Check<'_> {
             "server_version": self.server_version,
             "exit": self.exit().code(),
             "roots": self.roots.iter().map(root_object).collect::<Vec<_>>(),
-            "idle_patterns": idle_everywhere(self.roots),
+            "idle_patterns": idle_everywhere(self.roots).into_keys().collect::<Vec<_>>(),
+            "instead": idle_everywhere(self.roots).into_iter().filter(|(_, instead)| instead.is_some()).collect::<BTreeMap<_, _>>(),
         })
     }
 }
@@ -174,7 +218,7 @@ fn root_object(root: &RootCheck) -> Value {
         let names = names.into_iter().filter_map(|(key, folder)| Some((key, folder.as_ref()?.as_bytes())));
         object(json!({ "state": state, "because": by }), names)
     };
-    let troubles = root.troubles.iter().map(|trouble| {
+    let troubles = root.met.iter().map(|Met { trouble, .. }| {
         object(json!({ "host": trouble.host, "text": trouble.text }), [("path", trouble.path.as_slice())])
     });
     object(
@@ -212,13 +256,23 @@ mod tests {
                 row(folder(long), folder(&format!(".{long}")), State::Both),
                 row(None, folder("odd\n"), State::NoName("the folder Maildir/odd of the server has no name on this host by TRANSLATOR_RL, line 7 (smd-translate): it does not begin with a dot. Rename the folder".to_owned())),
             ],
-            troubles: vec![Trouble::new(Host::Client, b"/home/me/Mail/.notmuch", "is a symlink, which is not followed")],
-            idle_patterns: vec!["Mail/Spam".to_owned()],
+            met: vec![Met {
+                trouble: Trouble::new(Host::Client, b"/home/me/Mail/.notmuch", "is a symlink, which is not followed"),
+                passed_by: true,
+            }],
+            idle_patterns: BTreeMap::from([("Mail/[Spam]".to_owned(), Some("Mail/%5BSpam%5D".to_owned()))]),
         }
     }
 
     fn check(roots: &[RootCheck]) -> Check<'_> {
-        Check { endpoint: "work", client: "laptop", server: "office", server_version: Some("0.2.0"), roots }
+        Check {
+            endpoint: "work",
+            client: "laptop",
+            server: "office",
+            server_version: Some("0.2.0"),
+            roots,
+            rehearsed: None,
+        }
     }
 
     #[test]
@@ -233,7 +287,7 @@ mod tests {
             (Host::Server, "/srv/mail/Maildir/.Work"),
         ] {
             let mut root = fine.clone();
-            root.troubles.push(Trouble::new(host, path, "is a file"));
+            root.met.push(Met { trouble: Trouble::new(host, path, "is a file"), passed_by: false });
             let roots = [root];
             let check = check(&roots);
             assert_eq!(check.exit(), Exit::Config, "{path}");
@@ -241,7 +295,7 @@ mod tests {
         }
         for (host, path) in [(Host::Server, "/home/me/Mail/Lists.a b"), (Host::Client, "/home/me/Mail/Work/x")] {
             let mut root = fine.clone();
-            root.troubles.push(Trouble::new(host, path, "is a file"));
+            root.met.push(Met { trouble: Trouble::new(host, path, "is a file"), passed_by: false });
             assert!(root.would_work(), "{path}");
         }
     }
@@ -267,7 +321,8 @@ mod tests {
         Change: the folder Maildir/odd of the server has no name on this host by
             TRANSLATOR_RL, line 7 (smd-translate): it does not begin with a dot. Rename
             the folder
-        Note: no folder matches the exclude pattern Mail/Spam
+        Note: no folder matches the exclude pattern Mail/[Spam]; if the folder of that
+            name was meant, write Mail/%5BSpam%5D
         A run would end with an error before it changes anything.
         ");
         assert_eq!(check(&roots).exit(), Exit::Config);
@@ -288,7 +343,7 @@ mod tests {
     fn a_pattern_for_another_root_is_not_idle() {
         let (one, mut two) = (root(), root());
         two.idle_patterns.clear();
-        assert_eq!(idle_everywhere(&[one.clone(), one.clone()]), ["Mail/Spam"]);
+        assert!(idle_everywhere(&[one.clone(), one.clone()]).contains_key("Mail/[Spam]"));
         assert!(idle_everywhere(&[one, two]).is_empty());
     }
 }

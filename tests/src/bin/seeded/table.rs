@@ -272,6 +272,8 @@ pub(super) const TABLE: &[Seed] = &[
         unit(MAILDIR, "exclude::tests::a_pattern_may_name_the_directories_that_hold_mail")),
     seed("idle-patterns-are-not-said", 14, "a folder that was to be left alone is sent, since its name has brackets, and nobody hears of it",
         whole("config", "a_pattern_that_matches_no_folder_is_said_by_the_first_run_and_after_a_change")),
+    seed("a-check-is-its-own-judge", 14, "a check of the config says that a run would work which a guard then stops",
+        whole("config", "a_check_of_the_config_ends_as_the_run_then_does")),
 
     // Wire and roots.
     seed("new-bytes-are-not-told", 11, "an edited message never gets to the other host",
