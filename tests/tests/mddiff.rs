@@ -35,6 +35,22 @@ fn only(word: &str, count: usize) -> BTreeMap<String, usize> {
 }
 
 #[test]
+fn the_folders_of_a_directory_are_listed_and_nothing_is_written() {
+    let world = World::new(Link::Local);
+    let maildir = world.client().maildir();
+    for folder in ["", ".Work", "Lists/a b", ".Spam"] {
+        populate::make_folder(&maildir, std::path::Path::new(folder));
+    }
+    let before = Stamps::below(&world.client().home);
+    let listed = mddiff(&world, &["-l", "Maildir", "--exclude", "Maildir/.Spam/*"]).ok();
+    assert_eq!(listed.stdout, "Maildir\nMaildir/.Work\nMaildir/Lists/a%20b\n");
+    let json = mddiff(&world, &["-l", "--json", "Maildir/Lists"]).ok();
+    assert_eq!(json.stdout, "{\"folder\":\"Maildir/Lists/a b\"}\n");
+    mddiff(&world, &["-l", "nowhere"]).exits(1).says("ERROR cannot open nowhere");
+    before.assert_unchanged(&world.client().home);
+}
+
+#[test]
 fn changes_since_the_last_snapshot_are_told_once() {
     let world = World::new(Link::Local);
     let rng = Rng::from_env_or(44);

@@ -8,6 +8,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -72,7 +73,7 @@ impl External {
         if let State::Idle = *state {
             *state = match self.start() {
                 Ok(running) => State::Running(running),
-                Err(error) => State::Broken(format!("cannot be started: {error}")),
+                Err(error) => State::Broken(format!("cannot be started: {error}{}", self.looked_up())),
             };
         }
         let result = match &mut *state {
@@ -87,6 +88,24 @@ impl External {
                 why
             }
         })
+    }
+
+    /// From where a program is looked up whose path does not tell.
+    fn looked_up(&self) -> String {
+        let Some(program) = self.words.first().map(Path::new).filter(|program| !program.is_absolute()) else {
+            return String::new();
+        };
+        if program.components().count() == 1 && !program.as_os_str().as_encoded_bytes().contains(&b'/') {
+            return "; it was looked for in the PATH".to_owned();
+        }
+        let dir = std::env::current_dir().map_or_else(
+            |error| format!("a directory that is gone ({error})"),
+            |dir| printable(dir.as_os_str().as_encoded_bytes()),
+        );
+        format!(
+            "; it was looked for from {dir}: write the path from /, such as $HOME/{}",
+            printable(program.as_os_str().as_encoded_bytes())
+        )
     }
 
     fn start(&self) -> std::io::Result<Running> {
@@ -200,6 +219,14 @@ mod tests {
         refused(&once, "b", "before it had answered");
         refused(&External::new(vec!["/nonexistent/program".into()], PATIENCE), "a", "cannot be started");
         refused(&External::new(Vec::new(), PATIENCE), "a", "cannot be started");
+        let here = std::env::current_dir().expect("it exists").display().to_string();
+        let relative = External::new(vec!["bin/no-such-program".into()], PATIENCE);
+        refused(
+            &relative,
+            "a",
+            &format!("looked for from {here}: write the path from /, such as $HOME/bin/no-such-program"),
+        );
+        refused(&External::new(vec!["no-such-program".into()], PATIENCE), "a", "looked for in the PATH");
     }
 
     #[test]

@@ -24,8 +24,8 @@ struct Options {
     /// Write no FILE.new
     #[arg(short = 'd', long)]
     dry_run: bool,
-    /// Print what FILE holds, and end
-    #[arg(short = 'l', long, conflicts_with_all = ["dirs", "between", "dry_run"])]
+    /// Print the folders of DIR, or without DIR what FILE holds
+    #[arg(short = 'l', long, conflicts_with_all = ["between", "dry_run"])]
     list: bool,
     /// Leave these folders alone; as EXCLUDE in a config
     #[arg(long, value_name = "PATTERN")]
@@ -60,6 +60,8 @@ pub enum Job {
     Scan(Vec<PathBuf>),
     /// Print the snapshot.
     List,
+    /// Print the folders of these directories.
+    Folders(Vec<PathBuf>),
     /// Compare two snapshots.
     Between(PathBuf, PathBuf),
 }
@@ -88,7 +90,7 @@ pub fn command() -> clap::Command {
         .bin_name(NAME)
         .about("Print what changed in Maildirs since a snapshot.")
         .override_usage(format!(
-            "{NAME} [OPTIONS] DIR...\n       {NAME} [OPTIONS] --list\n       {NAME} [OPTIONS] --between A B"
+            "{NAME} [OPTIONS] DIR...\n       {NAME} [OPTIONS] --list [DIR...]\n       {NAME} [OPTIONS] --between A B"
         ))
         .after_help(
             "One command on each line; blanks in names are %20 (docs/FORMAT-mddiff.md):
@@ -116,7 +118,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, clap::
     let matches = command.try_get_matches_from_mut(std::iter::once(OsString::from(NAME)).chain(args))?;
     let options = Options::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
     let job = match (options.list, &options.between[..]) {
-        (true, _) => Job::List,
+        (true, _) if options.dirs.is_empty() => Job::List,
+        (true, _) => Job::Folders(options.dirs),
         (false, [a, b]) => Job::Between(a.clone(), b.clone()),
         _ if options.dirs.is_empty() => {
             return Err(command.error(ErrorKind::MissingRequiredArgument, "a directory is needed"));
@@ -138,12 +141,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_three_things_to_ask_for() {
+    fn there_are_four_things_to_ask_for() {
         let parsed = |line: &str| parse(line.split_whitespace().map(OsString::from));
         assert_eq!(parsed("-dn a b --max-mailno 500000").expect("good").job, Job::Scan(vec!["a".into(), "b".into()]));
         assert_eq!(parsed("--between a b --no-move").expect("good").job, Job::Between("a".into(), "b".into()));
         assert_eq!(parsed("-l --db-file x").expect("good").job, Job::List);
-        for line in ["", "-l a", "--between a", "--between a b c", "--frob a", "--max-mailno x a"] {
+        assert_eq!(parsed("-l a b").expect("good").job, Job::Folders(vec!["a".into(), "b".into()]));
+        for line in ["", "-l -d", "-l --between a b", "--between a", "--between a b c", "--frob a", "--max-mailno x a"]
+        {
             assert_eq!(parsed(line).expect_err(line).exit_code(), 2, "{line}");
         }
     }

@@ -47,6 +47,37 @@ struct Job<'n> {
     name: Vec<u8>,
 }
 
+/// The folders of `dir`, each beginning with `prefix`, and what could not be looked at. No message is read.
+pub fn folders(dir: &Path, prefix: &[u8], excludes: &Excludes) -> (Vec<Vec<u8>>, Vec<String>) {
+    let root = match Root::open(Arc::new(Disk), dir) {
+        Ok(root) => root,
+        Err(error) => return (Vec::new(), vec![cannot_open(dir, &error)]),
+    };
+    match scanner(&root, excludes).names() {
+        Ok(names) => {
+            let path = |folder: &Folder| {
+                let parts = [prefix, folder.as_bytes()].into_iter().filter(|part| !part.is_empty());
+                parts.collect::<Vec<_>>().join(&b'/')
+            };
+            (names.folders.iter().map(|one| path(&one.folder)).collect(), troubles(&names))
+        }
+        Err(error) => (Vec::new(), vec![error.to_string()]),
+    }
+}
+
+fn scanner<'a>(root: &'a Root<Disk>, excludes: &'a Excludes) -> Scanner<'a, Disk> {
+    let on_read = &|_| true;
+    Scanner { root, excludes, skip_dirs: &[], depth: Depth::Full, siblings: &[], after_cut: false, dry_run: true, on_read }
+}
+
+fn cannot_open(dir: &Path, error: &impl std::fmt::Display) -> String {
+    format!("cannot open {}: {error}", printable(dir.as_os_str().as_encoded_bytes()))
+}
+
+fn troubles(names: &Names) -> Vec<String> {
+    names.troubles.iter().map(|one| format!("{}: {}", printable(&one.path), one.text)).collect()
+}
+
 /// Looks at `dir`, whose names begin with `prefix`. What `known` has of it and nothing can be said about is found as known.
 pub fn look(dir: &Path, prefix: &[u8], excludes: &Excludes, known: &Records, stop: &AtomicBool) -> Look {
     let mut look = Look::default();
@@ -55,21 +86,12 @@ pub fn look(dir: &Path, prefix: &[u8], excludes: &Excludes, known: &Records, sto
     let root = match Root::open(Arc::new(Disk), dir) {
         Ok(root) => root,
         Err(error) => {
-            look.errors.push(format!("cannot open {}: {error}", printable(dir.as_os_str().as_encoded_bytes())));
+            look.errors.push(cannot_open(dir, &error));
             look.found = known;
             return look;
         }
     };
-    let scanner = Scanner {
-        root: &root,
-        excludes,
-        skip_dirs: &[],
-        depth: Depth::Full,
-        siblings: &[],
-        after_cut: false,
-        dry_run: true,
-        on_read: &|_| true,
-    };
+    let scanner = scanner(&root, excludes);
     let mut read = Records::new();
     let mut failed: BTreeSet<Vec<u8>> = BTreeSet::new();
     for round in 1..=ROUNDS {
@@ -81,7 +103,7 @@ pub fn look(dir: &Path, prefix: &[u8], excludes: &Excludes, known: &Records, sto
                 return look;
             }
         };
-        look.errors = names.troubles.iter().map(|one| format!("{}: {}", printable(&one.path), one.text)).collect();
+        look.errors = troubles(&names);
         let jobs = jobs(&names, prefix);
         let todo: Vec<&Job<'_>> = jobs.iter().filter(|job| !read.contains_key(&job.name)).collect();
         let some: Vec<&[&Job<'_>]> = todo.chunks(AT_ONCE).collect();

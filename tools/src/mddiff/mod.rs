@@ -21,6 +21,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::json;
 use smd_client::exit::Exit;
+use smd_client::report::json::object;
 use smd_client::signals::Signals;
 use smd_maildir::exclude::Excludes;
 use smd_protocol::Folder;
@@ -61,6 +62,7 @@ pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 #[derive(Default)]
 struct Done {
     commands: Vec<Command>,
+    folders: Vec<Vec<u8>>,
     errors: Vec<String>,
     /// A snapshot to write.
     write: Option<(PathBuf, Records)>,
@@ -77,6 +79,15 @@ fn do_it(request: &Request, done: &mut Done) -> Result<(), Exit> {
             Ok(None) => done.errors.push(format!("there is no {}", request.db_file.display())),
             Err(error) => done.errors.push(error.to_string()),
         },
+        Job::Folders(dirs) => {
+            for dir in dirs {
+                let prefix = prefix(dir);
+                let Some(excludes) = excludes(request, &prefix, &mut done.errors) else { break };
+                let (mut folders, mut errors) = look::folders(dir, &prefix, &excludes);
+                done.folders.append(&mut folders);
+                done.errors.append(&mut errors);
+            }
+        }
         Job::Between(a, b) => {
             let mut snapshot = |path: &Path| {
                 if !path.is_dir() {
@@ -188,6 +199,17 @@ fn print(request: &Request, done: &Done) -> io::Result<()> {
         match request.json {
             true => writeln!(out, "{}", text::json(command))?,
             false => out.write_all(&text::line(command))?,
+        }
+    }
+    for folder in &done.folders {
+        match request.json {
+            true => writeln!(out, "{}", object(json!({}), [("folder", &folder[..])]))?,
+            false => {
+                let mut line = Vec::new();
+                names::escape(folder, &mut line);
+                line.push(b'\n');
+                out.write_all(&line)?;
+            }
         }
     }
     for error in &done.errors {
