@@ -96,7 +96,12 @@ impl<F: Fs> Open<F> {
     ) -> Result<ServerHello, SessionError> {
         let after_cut = pairs.iter().any(Pair::comes_after_cut);
         let features = [(stays, wire::WATCH), (after_cut, wire::CUT)];
-        let features = features.into_iter().chain(idle::features(pairs)).filter(|(has, _)| *has).map(|(_, feature)| feature.to_owned()).collect();
+        let features = features
+            .into_iter()
+            .chain(idle::features(pairs))
+            .filter(|(has, _)| *has)
+            .map(|(_, feature)| feature.to_owned())
+            .collect();
         self.begins();
         self.peer.say(&FromClient::Hello(ClientHello {
             features,

@@ -67,7 +67,16 @@ pub fn folders(dir: &Path, prefix: &[u8], excludes: &Excludes) -> (Vec<Vec<u8>>,
 
 fn scanner<'a>(root: &'a Root<Disk>, excludes: &'a Excludes) -> Scanner<'a, Disk> {
     let on_read = &|_| true;
-    Scanner { root, excludes, skip_dirs: &[], depth: Depth::Full, siblings: &[], after_cut: false, dry_run: true, on_read }
+    Scanner {
+        root,
+        excludes,
+        skip_dirs: &[],
+        depth: Depth::Full,
+        siblings: &[],
+        after_cut: false,
+        dry_run: true,
+        on_read,
+    }
 }
 
 fn cannot_open(dir: &Path, error: &impl std::fmt::Display) -> String {
