@@ -166,10 +166,21 @@ impl Check<'_> {
             "client_version": env!("CARGO_PKG_VERSION"),
             "server_version": self.server_version,
             "exit": self.exit().code(),
+            "dry_run": self.rehearsed.as_ref().map(rehearsed_object),
             "roots": self.roots.iter().map(root_object).collect::<Vec<_>>(),
             "idle_patterns": idle_everywhere(self.roots).into_keys().collect::<Vec<_>>(),
             "instead": idle_everywhere(self.roots).into_iter().filter(|(_, instead)| instead.is_some()).collect::<BTreeMap<_, _>>(),
         })
+    }
+}
+
+fn rehearsed_object(outcome: &Result<Report, Box<Failure>>) -> Value {
+    match outcome {
+        Ok(report) => {
+            let warnings = warnings::of(report).into_iter().filter(|warning| !warning.mild);
+            json!({ "exit": report.exit().code(), "warnings": warnings.map(|warning| warning.text).collect::<Vec<_>>() })
+        }
+        Err(failure) => json!({ "exit": failure.exit.code(), "error": failure.heading, "causes": failure.causes }),
     }
 }
 
