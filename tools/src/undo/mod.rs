@@ -52,8 +52,8 @@ pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let output = Output::new(&request.typed);
     match undo(&request, &output) {
-        Ok(exit) => exit.into(),
-        Err(failure) => output.failure(&failure).into(),
+        Ok(exit) => output.end(exit),
+        Err(failure) => output.end(output.failure(&failure)),
     }
 }
 
