@@ -155,7 +155,7 @@ impl Cause {
     pub(super) fn is_found(self) -> bool {
         matches!(
             self,
-            Self::Closed | Self::Unsuited | Self::KilledThere(_) | Self::Older | Self::Stranger | Self::Silent(_)
+            Self::Closed | Self::Unsuited | Self::KilledThere(_) | Self::Older | Self::Noise(true) | Self::Silent(_)
         )
     }
 
