@@ -208,7 +208,7 @@ pub fn command(which: Command) -> clap::Command {
         .override_usage(format!("{name} [OPTIONS] [ENDPOINT]\n       {name} [OPTIONS] LOCAL REMOTE"))
         .after_help(format!(
             "ENDPOINT names a file ~/.smd/config.ENDPOINT; none is `default`. REMOTE is
-[USER@]HOST:PATH, or a directory of this host.
+[USER@]HOST:PATH, ssh://[USER@]HOST[:PORT]/PATH, or a directory of this host.
 
 Examples:
   {name} ~/Maildir me@host:Maildir   without a config file

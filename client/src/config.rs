@@ -217,6 +217,13 @@ impl<'a> Reader<'a> {
         let Some(line) = self.set("SERVERNAME") else {
             return Err(self.missing("SERVERNAME is not set: the host that ssh is to connect to"));
         };
+        if line.value.trim_ascii().starts_with(b"ssh://") {
+            let text = format!(
+                "SERVERNAME: `{}` is more than the host: a path is for MAILBOX, and a port for SSH=\"ssh -p 2222\"",
+                printable(line.value.trim_ascii())
+            );
+            return Err(self.wrong(line, text));
+        }
         let destination = Destination::parse(line.value.trim_ascii())
             .map_err(|error| self.wrong(line, format!("SERVERNAME: {error}; what ssh HOST takes is meant")))?;
         // An address of IPv6 has two colons at least. ssh would look for a host of this very name.

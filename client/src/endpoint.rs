@@ -104,6 +104,8 @@ pub struct Resolved {
     pub options: RunOptions,
     /// How to talk.
     pub voice: Voice,
+    /// What a person should know of the home before anything is looked at.
+    pub warnings: Vec<String>,
 }
 
 /// Why there is no usable endpoint.
@@ -143,6 +145,13 @@ pub enum EndpointError {
 
 /// Resolves what was typed.
 pub fn resolve(args: &Args, direction: Direction, home: SmdHome) -> Result<Resolved, EndpointError> {
+    let foreign = home.of_another_user();
+    let mut resolved = resolved(args, direction, home)?;
+    resolved.warnings.extend(foreign);
+    Ok(resolved)
+}
+
+fn resolved(args: &Args, direction: Direction, home: SmdHome) -> Result<Resolved, EndpointError> {
     match &args.target {
         Target::Endpoint(name) => {
             let config = Config::load(&home, name)?;
@@ -174,10 +183,13 @@ fn there(
     home: SmdHome,
 ) -> Result<Resolved, EndpointError> {
     let local_path = overlap::resolved(local)?;
-    let rsh = match &typed.rsh {
+    let mut rsh = match &typed.rsh {
         Some(text) => rsh_words(text)?,
         None => vec![OsString::from(DEFAULT_RSH)],
     };
+    if let Some(port) = remote.port {
+        rsh.extend([OsString::from("-p"), port.to_string().into()]);
+    }
     let command = remote_command(typed.remote_command.clone())?;
     let endpoint = Endpoint {
         name: derived_name(OsStr::new(remote.destination.host()), &local_path, text.as_bytes()),
@@ -239,11 +251,11 @@ fn configured(
     options.grave_days = config.grave_days;
     options.grave_max = config.grave_max;
     options.max_delete = config.max_delete;
-    Ok(Resolved { endpoint, options, voice: Voice { debug: config.debug, ..voice(&typed) } })
+    Ok(Resolved { endpoint, options, voice: Voice { debug: config.debug, ..voice(&typed) }, warnings: Vec::new() })
 }
 
 fn unconfigured(endpoint: Endpoint, typed: &Typed, direction: Direction) -> Resolved {
-    Resolved { endpoint, options: run_options(typed, direction), voice: voice(typed) }
+    Resolved { endpoint, options: run_options(typed, direction), voice: voice(typed), warnings: Vec::new() }
 }
 
 fn run_options(typed: &Typed, direction: Direction) -> RunOptions {
@@ -411,6 +423,10 @@ mod tests {
                 .expect("it resolves");
         assert!(resolved.endpoint.name.starts_with("host-"), "{}", resolved.endpoint.name);
         assert_eq!(resolved.endpoint.roots[0].remote, b"Mail");
+        let with_port = run(dir.path(), &[&local, "ssh://me@host:2222/~/Mail"]).expect("it resolves").endpoint;
+        assert_eq!((with_port.server.as_str(), with_port.roots[0].remote.as_slice()), ("host", &b"Mail"[..]));
+        let Transport::Rsh { rsh, destination, .. } = with_port.transport else { panic!("it is elsewhere") };
+        assert_eq!((rsh, destination.as_str()), (["ssh", "-p", "2222"].map(OsString::from).to_vec(), "me@host"));
         assert!(run(dir.path(), &["-e", "'x", &local, "host:Mail"]).is_err());
         assert!(run(dir.path(), &["--remote-command=-x", &local, "host:Mail"]).is_err());
     }

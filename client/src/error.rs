@@ -15,6 +15,7 @@ use crate::connect::explain::{self, Explanation};
 use crate::connect::{Ending, StartError};
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::exit::Exit;
+use crate::home::SmdHome;
 use crate::hooks::Failed;
 use crate::looping::file::configured;
 use crate::session::SessionError;
@@ -56,7 +57,7 @@ impl Failure {
             Target::Endpoint(name) if name != "default" => format!(" {name}"),
             _ => String::new(),
         };
-        match &error {
+        let failure = match &error {
             EndpointError::NoHome(_) => Self::new(Exit::Config, "Your home directory is not known.")
                 .cause(&error)
                 .hint("set HOME, or SMD_HOME for config and state"),
@@ -94,7 +95,17 @@ impl Failure {
                     .cause(&error)
                     .hint(format!("{program} --help"))
             }
+        };
+        match &error {
+            EndpointError::Config(ConfigError::Missing(_) | ConfigError::Io(..)) => failure.of_another_user(),
+            _ => failure,
         }
+    }
+
+    /// Adds, as a cause, that the home is that of another user, if so.
+    fn of_another_user(mut self) -> Self {
+        self.causes.extend(SmdHome::from_env().ok().and_then(|home| home.of_another_user()));
+        self
     }
 
     /// ssh, or the server on this host, cannot be started.
@@ -150,20 +161,23 @@ impl Failure {
         let server = printable(endpoint.server.as_bytes());
         match &error {
             SessionError::Lost { met, source } => {
-                let failure = Self::explained(explain::explain(endpoint, ending, *met));
-                said(match source {
-                    Some(source) if *met => failure.cause(source),
-                    _ => failure,
-                })
+                let explanation = explain::explain(endpoint, ending, *met);
+                let words = explanation.words;
+                let failure = match (Self::explained(explanation), source) {
+                    (failure, Some(source)) if *met => failure.cause(source),
+                    (failure, _) => failure,
+                };
+                if words { said(failure) } else { failure }
             }
             SessionError::Noise { first_bytes } => said(Self::explained(explain::noise(endpoint, first_bytes))),
             SessionError::Locked { .. } => Self::new(Exit::Locked, "Another run is at work on this mail.")
                 .cause(&error)
                 .hint("try again when it is done; nothing needs to be removed"),
             SessionError::Version { .. } => {
+                let look = explain::look(endpoint, ending).map(|look| format!("; what is there: {look}"));
                 Self::new(Exit::Protocol, format!("{server} has another version of these programs."))
                     .cause(&error)
-                    .hint("install the same version on both hosts")
+                    .hint(format!("install the same version on both hosts{}", look.unwrap_or_default()))
             }
             SessionError::Protocol { .. } => {
                 said(Self::new(Exit::Protocol, format!("{server} broke the rules of the conversation.")).cause(&error))

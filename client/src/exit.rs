@@ -20,11 +20,12 @@ pub enum Exit {
     Network = 69,
     /// A fault of these programs. Please report it.
     Bug = 70,
-    /// Reading or writing failed on this host: a mailbox root, the state, or a program to start.
+    /// Reading or writing failed on this host: a mailbox root, the state, or a program to start or keep running.
     Io = 74,
     /// Another run holds the lock. Try again later.
     Locked = 75,
-    /// The other end does not speak our language: another program, another version, or noise.
+    /// The other end does not speak our language: another program, another version, noise, silence, or a server that ends
+    /// by itself before it speaks.
     Protocol = 76,
     /// Refused: ssh authentication, a host key, the server's policy, or a pre hook.
     Refused = 77,

@@ -4,6 +4,8 @@
 //! [`crate::endpoint`] look at the environment for paths.
 
 use std::env;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// The directory of config and state, and the home directory that relative roots start from.
@@ -17,6 +19,15 @@ pub struct SmdHome {
 #[derive(Debug, thiserror::Error)]
 #[error("the home directory is not known: HOME is not an absolute path")]
 pub struct NoHome;
+
+fn foreign(place: &Path, owner: u32, user: u32) -> Option<String> {
+    (owner != user).then(|| {
+        let place = place.display();
+        format!(
+            "{place} belongs to another user (id {owner}; this is {user}): is HOME, or SMD_HOME, that of another user?"
+        )
+    })
+}
 
 impl SmdHome {
     /// Takes `SMD_HOME` and `HOME` from the environment. A relative `SMD_HOME` starts from the
@@ -45,6 +56,14 @@ impl SmdHome {
         &self.user
     }
 
+    /// Says so when config and state would lie in the home of another user: `sudo` and `su` may leave `HOME` as it was.
+    pub fn of_another_user(&self) -> Option<String> {
+        let owner = |path: &Path| fs::metadata(path).ok().map(|meta| meta.uid());
+        // What is not there yet is made in the nearest directory that is.
+        let (place, owner) = self.path.ancestors().find_map(|place| Some((place, owner(place)?)))?;
+        foreign(place, owner, rustix::process::geteuid().as_raw())
+    }
+
     /// The config file of an endpoint.
     pub fn config_file(&self, endpoint: &str) -> PathBuf {
         self.path.join(format!("config.{endpoint}"))
@@ -53,5 +72,20 @@ impl SmdHome {
     /// Whether an endpoint of this name is configured.
     pub fn has_endpoint(&self, endpoint: &str) -> bool {
         self.config_file(endpoint).is_file()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_home_of_another_user_is_said_as_such() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = SmdHome::new(dir.path().join("a/.smd"), dir.path());
+        assert_eq!(home.of_another_user(), None);
+        let text = foreign(Path::new("/home/me"), 1000, 0).expect("it is another's");
+        assert!(text.starts_with("/home/me belongs to another user (id 1000; this is 0)"), "{text}");
+        assert_eq!(foreign(Path::new("/home/me"), 1000, 1000), None);
     }
 }

@@ -1,15 +1,19 @@
 //! What reaches the terminal or a pipe: results on stdout, everything else on stderr.
 //!
 //! Deliberately not here: the wording ([`crate::report`], [`crate::error`]). A closed stdout or
-//! stderr is nobody's fault and changes no exit code: the mail is where it should be.
+//! stderr is nobody's fault and changes no exit code: the mail is where it should be. A result that the
+//! other end would have read, and that could not be written (a full disk), does: whoever reads it must know ([`Output::end`]).
 
 use std::env;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
 
 use jiff::tz::TimeZone;
 
 use crate::args::{Color, Command, Typed};
+use crate::connect::{Note, Told};
 use crate::endpoint::{Resolved, Voice};
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -28,6 +32,8 @@ pub struct Output {
     verbose: u8,
     watched: bool,
     colored: bool,
+    /// Why a result could not be written; clones share it.
+    unsaid: Arc<OnceLock<String>>,
 }
 
 impl Output {
@@ -41,14 +47,18 @@ impl Output {
                 io::stderr().is_terminal() && !unwanted && env::var_os("TERM").is_none_or(|term| term != "dumb")
             }
         };
-        Self { voice: typed.into(), verbose: typed.verbose, watched: io::stdout().is_terminal(), colored }
+        let (watched, unsaid) = (io::stdout().is_terminal(), Arc::default());
+        Self { voice: typed.into(), verbose: typed.verbose, watched, colored, unsaid }
     }
 
-    /// Adds what the config says, and starts the log.
+    /// Adds what the config says, warns of what a person should know first, and starts the log.
     pub fn adjust(&mut self, resolved: &Resolved) {
         self.voice = resolved.voice.clone();
         self.verbose = resolved.options.verbose;
         self.log(self.voice.debug);
+        if !self.voice.quiet {
+            resolved.warnings.iter().for_each(|warning| self.warn(warning, None));
+        }
     }
 
     /// Starts the log on stderr when the environment asks for it, and the frames in the endpoint's log with `debug`.
@@ -147,6 +157,16 @@ impl Output {
         }
     }
 
+    /// Says what a person may want to know while a connection is made: always what is waited for, and where the server was
+    /// found with `found`. No bar is drawn before the server has spoken.
+    pub fn notes_while_connecting(self, found: bool) -> Told {
+        Box::new(move |note| match note {
+            Note::Waiting(text) => self.note(text),
+            Note::Found(text) if found => self.note(text),
+            Note::Found(_) => {}
+        })
+    }
+
     /// Prints a warning, and what to do about it.
     pub fn warn(&self, text: &str, hint: Option<&str>) {
         let mut block = format!("{} {text}\n", self.paint("1;33", "Warning:"));
@@ -162,7 +182,33 @@ impl Output {
 
     /// Prints a result to stdout.
     pub fn say(&self, text: &str) {
-        let _ = io::stdout().lock().write_all(text.as_bytes());
+        self.say_bytes(text.as_bytes());
+    }
+
+    /// Prints a result that is not of UTF-8 alone to stdout.
+    pub fn say_bytes(&self, bytes: &[u8]) {
+        self.said(&mut io::stdout().lock(), bytes);
+    }
+
+    fn said(&self, out: &mut impl Write, bytes: &[u8]) {
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                // The first one is told.
+                let _ = self.unsaid.set(error.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    /// The exit code of a program whose results went through this output, or a clone of it: success is none when a result
+    /// could not be written, and that is said.
+    pub fn end(&self, exit: Exit) -> ExitCode {
+        let Some(why) = self.unsaid.get() else { return exit.into() };
+        self.warn(&format!("the result cannot be written to stdout: {why}."), None);
+        match exit {
+            Exit::Ok => Exit::Io.into(),
+            exit => exit.into(),
+        }
     }
 
     fn complain(&self, text: &str) {
@@ -177,7 +223,8 @@ mod tests {
     use crate::report::{Counts, Host, Item, Kind, RootReport};
 
     fn output(change: impl FnOnce(&mut Output)) -> Output {
-        let mut output = Output { voice: Voice::default(), verbose: 0, watched: false, colored: false };
+        let voice = Voice::default();
+        let mut output = Output { voice, verbose: 0, watched: false, colored: false, unsaid: Arc::default() };
         change(&mut output);
         output
     }
@@ -207,6 +254,27 @@ mod tests {
         let brief = output(|_| ()).results(&report(true));
         assert_eq!(brief, "at this host, here:\n  M: 1 new\nwould pull 1 new from host in 0.00 s (0 B)\n");
         assert!(output(|output| output.verbose = 1).results(&report(true)).starts_with("pull new            M 1\n"));
+    }
+
+    #[test]
+    fn a_result_that_cannot_be_written_is_no_success_and_a_closed_pipe_is() {
+        struct Broken(io::ErrorKind);
+        impl Write for Broken {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(self.0.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let shown = |code: ExitCode| format!("{code:?}");
+        let (output, clone) = (output(|_| ()), output(|_| ()));
+        output.said(&mut Broken(io::ErrorKind::BrokenPipe), b"{}");
+        assert_eq!(shown(output.end(Exit::Ok)), shown(Exit::Ok.into()));
+        let clone = Output { unsaid: Arc::clone(&output.unsaid), ..clone };
+        clone.said(&mut Broken(io::ErrorKind::StorageFull), b"{}");
+        assert_eq!(shown(output.end(Exit::Ok)), shown(Exit::Io.into()));
+        assert_eq!(shown(output.end(Exit::Guard)), shown(Exit::Guard.into()));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use smd_protocol::seeded;
 
 use crate::args::{self, Args, Command, Target, Typed};
 use crate::config::template;
-use crate::connect::{Connection, DEFAULT_COMMAND};
+use crate::connect::{Connection, DEFAULT_COMMAND, Told};
 use crate::endpoint::{self, Endpoint, Resolved};
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -56,9 +56,9 @@ pub fn main_impl(which: Command, args: impl IntoIterator<Item = OsString>) -> Ex
         }
     };
     let output = Output::new(&args.typed);
-    match run(which, &args, output) {
-        Ok(exit) => exit.into(),
-        Err((failure, output)) => output.failure(&failure).into(),
+    match run(which, &args, output.clone()) {
+        Ok(exit) => output.end(exit),
+        Err((failure, output)) => output.end(output.failure(&failure)),
     }
 }
 
@@ -101,7 +101,8 @@ fn run(which: Command, args: &Args, mut output: Output) -> Result<Exit, (Box<Fai
         Err(error) => return Err((Box::new(Failure::signals(&error)), output)),
     };
     let run = perform(&resolved, &output, &signals.stop(), &|_| {}, |progress| {
-        over_connection(&resolved, &signals, progress, session::run)
+        let told = output.clone().notes_while_connecting(resolved.options.verbose > 0);
+        over_connection(&resolved, &signals, progress, told, session::run)
     });
     match run {
         Ok(report) => Ok(output.report(&report)),
@@ -266,13 +267,15 @@ pub fn connected<T>(
     ) -> Result<T, SessionError>,
 ) -> Result<T, Box<Failure>> {
     let signals = Signals::catch().map_err(|error| Box::new(Failure::signals(&error)))?;
-    over_connection(resolved, &signals, &mut Progress::new(output.progress()), converse)
+    let told = output.clone().notes_while_connecting(true);
+    over_connection(resolved, &signals, &mut Progress::new(output.progress()), told, converse)
 }
 
 fn over_connection<T>(
     resolved: &Resolved,
     signals: &Signals,
     progress: &mut Progress,
+    told: Told,
     converse: impl FnOnce(
         &Arc<Disk>,
         &Endpoint,
@@ -283,8 +286,8 @@ fn over_connection<T>(
     ) -> Result<T, SessionError>,
 ) -> Result<T, Box<Failure>> {
     let Resolved { endpoint, options, .. } = resolved;
-    let (connection, link) =
-        Connection::open(endpoint, options.verbose > 0).map_err(|error| Box::new(Failure::start(&error)))?;
+    let (connection, link) = Connection::open_telling(endpoint, options.verbose > 0, told)
+        .map_err(|error| Box::new(Failure::start(&error)))?;
     let killer = connection.killer();
     signals.cut_after_grace(move || killer.kill());
     let result = converse(&Arc::new(Disk), endpoint, options, Line::over(link), progress, signals.stop());

@@ -24,7 +24,7 @@ _mddiff() {
     case "${cmd}" in
         mddiff)
             opts="-d -l -n -v -V -h --db-file --dry-run --list --exclude --no-delete --no-move --between --json --max-mailno --verbose --version --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+            if [[ ${cur} == -* ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -49,7 +49,6 @@ _mddiff() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
     esac

@@ -5,3 +5,7 @@ complete -c smd-loop -l status -d 'Say how the running loop fares, and end'
 complete -c smd-loop -l json -d 'With --status: one JSON object'
 complete -c smd-loop -s V -l version -d 'Print the version'
 complete -c smd-loop -s h -l help -d 'Print help'
+function __smd_loop_words
+    sh -c 'for file in "${SMD_HOME:-$HOME/.smd}"/config.*; do name=${file##*/config.}; case $name in *[!A-Za-z0-9._-]* | -* | .*) ;; *) test -f "$file" && echo "$name" ;; esac; done'
+end
+complete -c smd-loop -f -a '(__smd_loop_words)'

@@ -19,3 +19,7 @@ complete -c smd-pull -l status -d 'Show the last runs of ENDPOINT, and end'
 complete -c smd-pull -s t -l template-only -d 'Write a config file to edit, and end'
 complete -c smd-pull -s V -l version -d 'Print the version'
 complete -c smd-pull -s h -l help -d 'Print help'
+function __smd_pull_words
+    sh -c 'for file in "${SMD_HOME:-$HOME/.smd}"/config.*; do name=${file##*/config.}; case $name in *[!A-Za-z0-9._-]* | -* | .*) ;; *) test -f "$file" && echo "$name" ;; esac; done; { sed -n "s/^ *[Hh]ost[ =]\{1,\}//p" ~/.ssh/config | tr " " "\n"; cut -d " " -f 1 ~/.ssh/known_hosts | tr "," "\n"; } 2> /dev/null | grep -x "[A-Za-z0-9][A-Za-z0-9._-]*" | sort -u | sed "s/$/:/"'
+end
+complete -c smd-pull -a '(__smd_pull_words)'

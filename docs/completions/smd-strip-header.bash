@@ -24,7 +24,7 @@ _smd__strip__header() {
     case "${cmd}" in
         smd__strip__header)
             opts="-H -d -v -q -V -h --header --dry-run --verbose --quiet --json --color --version --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+            if [[ ${cur} == -* ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -45,7 +45,6 @@ _smd__strip__header() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
     esac

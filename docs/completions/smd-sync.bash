@@ -1,3 +1,15 @@
+_smd__sync_words() {
+    # A path of another host follows a colon.
+    if [[ $1 == : || ${COMP_WORDS[COMP_CWORD - 1]} == : ]] ; then
+        return 0
+    fi
+    COMPREPLY=( $(compgen -W "$(sh -c 'for file in "${SMD_HOME:-$HOME/.smd}"/config.*; do name=${file##*/config.}; case $name in *[!A-Za-z0-9._-]* | -* | .*) ;; *) test -f "$file" && echo "$name" ;; esac; done; { sed -n "s/^ *[Hh]ost[ =]\{1,\}//p" ~/.ssh/config | tr " " "\n"; cut -d " " -f 1 ~/.ssh/known_hosts | tr "," "\n"; } 2> /dev/null | grep -x "[A-Za-z0-9][A-Za-z0-9._-]*" | sort -u | sed "s/$/:/"')" -- "$1") )
+    if [[ ${COMPREPLY[0]} == *: ]] ; then
+        compopt -o nospace 2> /dev/null
+    fi
+    return 0
+}
+
 _smd__sync() {
     local i cur prev opts cmd
     COMPREPLY=()
@@ -24,7 +36,7 @@ _smd__sync() {
     case "${cmd}" in
         smd__sync)
             opts="-d -n -v -q -s -e -t -V -h --dry-run --no-delete --verbose --quiet --show-tags --json --scan --allow-bulk-delete --adopt --adopt-other-headers --rsh --remote-command --status --template-only --color --version --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+            if [[ ${cur} == -* ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -53,7 +65,7 @@ _smd__sync() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _smd__sync_words "${cur}"
             return 0
             ;;
     esac

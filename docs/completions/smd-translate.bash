@@ -1,3 +1,15 @@
+_smd__translate_words() {
+    # A path of another host follows a colon.
+    if [[ $1 == : || ${COMP_WORDS[COMP_CWORD - 1]} == : ]] ; then
+        return 0
+    fi
+    COMPREPLY=( $(compgen -W "$(sh -c 'for file in "${SMD_HOME:-$HOME/.smd}"/config.*; do name=${file##*/config.}; case $name in *[!A-Za-z0-9._-]* | -* | .*) ;; *) test -f "$file" && echo "$name" ;; esac; done')" -- "$1") )
+    if [[ ${COMPREPLY[0]} == *: ]] ; then
+        compopt -o nospace 2> /dev/null
+    fi
+    return 0
+}
+
 _smd__translate() {
     local i cur prev opts cmd
     COMPREPLY=()
@@ -24,7 +36,7 @@ _smd__translate() {
     case "${cmd}" in
         smd__translate)
             opts="-m -d -V -h --mode --direction --version --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+            if [[ ${cur} == -* ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -49,7 +61,7 @@ _smd__translate() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _smd__translate_words "${cur}"
             return 0
             ;;
     esac

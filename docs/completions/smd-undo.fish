@@ -9,3 +9,7 @@ complete -c smd-undo -s q -l quiet -d 'Print errors only'
 complete -c smd-undo -l json -d 'Print one JSON object'
 complete -c smd-undo -s V -l version -d 'Print the version'
 complete -c smd-undo -s h -l help -d 'Print help'
+function __smd_undo_words
+    sh -c 'for file in "${SMD_HOME:-$HOME/.smd}"/config.*; do name=${file##*/config.}; case $name in *[!A-Za-z0-9._-]* | -* | .*) ;; *) test -f "$file" && echo "$name" ;; esac; done; smd-undo 2> /dev/null | sed -n "s/^\([0-9]\{3,\}\)  .*/\1/p"'
+end
+complete -c smd-undo -a '(__smd_undo_words)'

@@ -8,3 +8,7 @@ complete -c smd-verify -s q -l quiet -d 'Print errors only; the exit code says t
 complete -c smd-verify -l json -d 'Print the comparison as one JSON object'
 complete -c smd-verify -s V -l version -d 'Print the version'
 complete -c smd-verify -s h -l help -d 'Print help'
+function __smd_verify_words
+    sh -c 'for file in "${SMD_HOME:-$HOME/.smd}"/config.*; do name=${file##*/config.}; case $name in *[!A-Za-z0-9._-]* | -* | .*) ;; *) test -f "$file" && echo "$name" ;; esac; done; { sed -n "s/^ *[Hh]ost[ =]\{1,\}//p" ~/.ssh/config | tr " " "\n"; cut -d " " -f 1 ~/.ssh/known_hosts | tr "," "\n"; } 2> /dev/null | grep -x "[A-Za-z0-9][A-Za-z0-9._-]*" | sort -u | sed "s/$/:/"'
+end
+complete -c smd-verify -a '(__smd_verify_words)'

@@ -1,8 +1,8 @@
 //! The state directory (`~/.smd`, or what the person put in its place), held open: the directories in it,
 //! the labels and file names by which peers and roots are found there, and this machine's client id.
 //!
-//! Everything below it is reached by names relative to the held directory, and no symlink below it is
-//! followed. What is made is mode 0700 (directories) or 0600 (files). With [`Access::ReadOnly`] nothing is
+//! Everything below it is reached by names relative to the held directory. A directory in it may be a symlink (`state` or `grave` on
+//! a larger disk); below those none is followed. What is made is mode 0700 (directories) or 0600 (files). With [`Access::ReadOnly`] nothing is
 //! made at all: what is missing is simply not there.
 //!
 //! Deliberately not here: where the directory lies (the caller knows the environment), and the format of
@@ -174,15 +174,16 @@ impl<F: Fs> Home<F> {
         Ok(Pair { fs: self.fs.clone(), dir, home: self.clone(), side, path, access: self.access })
     }
 
-    /// Opens a directory below this one, component by component, making what is missing when it may.
+    /// Opens a directory below this one, component by component, making what is missing when it may. The first may be a symlink.
     ///
     /// # Errors
-    /// When a component cannot be opened or made, or is a symlink.
+    /// When a component cannot be opened or made, or is a symlink that is not followed or leads nowhere.
     pub fn below(&self, names: &[&[u8]]) -> Result<Option<F::Dir>, Error> {
         let Some(mut dir) = self.dir.clone() else { return Ok(None) };
         for (depth, name) in names.iter().enumerate() {
             let path = || shown(&self.path, &names[..=depth].join(&b'/'));
-            dir = match if_there(self.fs.open_dir(&dir, name)).context("open", path())? {
+            let opened = if depth == 0 { self.fs.open_moved(&dir, name) } else { self.fs.open_dir(&dir, name) };
+            dir = match if_there(opened).context("open", path())? {
                 Some(dir) => dir,
                 None if self.access == Access::ReadOnly => return Ok(None),
                 None => make(&*self.fs, &dir, name).context("make", path())?,
@@ -245,9 +246,26 @@ mod tests {
     }
 
     #[test]
-    fn a_symlink_below_the_state_directory_is_not_followed() {
+    fn a_directory_of_state_may_be_a_symlink_and_nothing_below_it() {
+        let (temp, disk) = (tempfile::tempdir().expect("temp"), tempfile::tempdir().expect("another disk"));
+        let link = |to: &Path, name: &str| std::os::unix::fs::symlink(to, temp.path().join(name)).expect("links");
+        let pair = |access, side| home(temp.path(), access).pair(side, &Label::derive(b"x"));
+        link(disk.path(), "state");
+        assert!(pair(Access::ReadWrite, Side::Client).expect("opens").dir.is_some());
+        assert!(disk.path().join("x").is_dir());
+        std::fs::create_dir(temp.path().join("served")).expect("makes");
+        link(disk.path(), "served/x");
+        assert!(pair(Access::ReadWrite, Side::Server).is_err());
+    }
+
+    #[test]
+    fn a_symlink_to_a_disk_that_is_not_mounted_is_an_error_and_not_a_state_that_was_lost() {
         let temp = tempfile::tempdir().expect("temp");
-        std::os::unix::fs::symlink("/etc", temp.path().join("state")).expect("links");
-        assert!(home(temp.path(), Access::ReadWrite).pair(Side::Client, &Label::derive(b"x")).is_err());
+        std::os::unix::fs::symlink(temp.path().join("not/mounted"), temp.path().join("state")).expect("links");
+        for access in [Access::ReadOnly, Access::ReadWrite] {
+            let opened = home(temp.path(), access).pair(Side::Client, &Label::derive(b"x"));
+            let text = opened.err().expect("it leads nowhere").cause.to_string();
+            assert!(text.contains("is a symlink to a directory that is not there"), "{text}");
+        }
     }
 }

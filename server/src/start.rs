@@ -1,9 +1,9 @@
 //! The program: stdin and stdout become the wire, and the serve loop runs until the client says goodbye.
 //!
-//! Deliberately not here: arguments. A server that took any could be told things by whoever may choose the
+//! Deliberately not here: arguments, but for a person's `--help` and `--version`. A server that took any could be told things by whoever may choose the
 //! command that ssh runs.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,19 +14,40 @@ use crate::error::ServeError;
 use crate::roots::Places;
 use crate::serve::serve;
 
+const HELP: &str = "\
+The far end of smd-sync: ssh starts it on the other host, and it speaks to
+smd-pull, smd-push and smd-sync over stdin and stdout. People do not run it.
+
+Usage: smd-server
+
+Options:
+  -V, --version  Print the version
+  -h, --help     Print help
+
+State lies in ~/.smd, or in $SMD_HOME. A key that can do nothing else has
+restrict,command=\"smd-server\" before it in ~/.ssh/authorized_keys.
+";
+
 /// What `smd-server` does.
 pub fn main_impl() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     if let Some(arg) = args.next() {
-        if arg == "--version" || arg == "-V" {
-            // Nothing was said on the wire yet, and a person asked.
-            let mut out = std::io::stdout();
-            let said =
-                std::io::Write::write_all(&mut out, concat!("smd-server ", env!("CARGO_PKG_VERSION"), "\n").as_bytes());
-            return if said.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-        }
-        eprintln!("smd-server takes no arguments; it is started by smd-pull, smd-push and smd-sync");
-        return ExitCode::from(2);
+        // Nothing was said on the wire yet, and a person asked.
+        let text = match arg.to_str() {
+            Some("--version" | "-V") => concat!("smd-server ", env!("CARGO_PKG_VERSION"), "\n"),
+            Some("--help" | "-h") => HELP,
+            _ => {
+                eprintln!(
+                    "smd-server takes no arguments but --help and --version; smd-pull, smd-push and smd-sync start it"
+                );
+                return ExitCode::from(2);
+            }
+        };
+        let mut out = std::io::stdout();
+        return match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
     }
     if std::io::stdin().is_terminal() {
         eprintln!("smd-server speaks to a program, not to a person; run smd-sync on the other host");

@@ -8,6 +8,7 @@ use std::path::Path;
 
 mod busy;
 mod config;
+mod connect;
 mod converge;
 mod cut;
 mod durability;

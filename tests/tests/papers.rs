@@ -108,3 +108,76 @@ fn the_changelog_has_a_place_for_what_is_not_released() {
     let text = fs::read_to_string(root().join("CHANGELOG.md")).expect("CHANGELOG.md");
     assert!(text.contains("## [Unreleased]"));
 }
+
+/// What bash would offer after these words.
+#[track_caller]
+fn offered(home: &Path, words: &[&str]) -> Vec<String> {
+    let name = words[0];
+    let file = root().join(format!("docs/completions/{name}.bash"));
+    let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+    let [.., before, current] = &quoted[..] else { panic!("two words at least") };
+    let text = format!(
+        "source '{}'; COMP_WORDS=({}); COMP_CWORD={}; _{} {name} {current} {before}; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        file.display(),
+        quoted.join(" "),
+        words.len() - 1,
+        name.replace('-', "__")
+    );
+    let mut command = Command::new("bash");
+    command.args(["--norc", "-c", &text]).env_clear().env("HOME", home);
+    command.env("PATH", format!("{}:/usr/bin:/bin", programs::dir().display()));
+    let output = command.output().expect("bash can be started");
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout)
+        .expect("words")
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn completions_know_endpoints_hosts_and_runs_and_offer_options_only_after_a_dash() {
+    let home = tempfile::tempdir().expect("a home");
+    assert_eq!(offered(home.path(), &["smd-sync", "-d", ""]), [""; 0], "a dash would be inserted");
+    assert_eq!(offered(home.path(), &["smd-sync", ""]), [""; 0]);
+    let write = |file: &str, text: &str| {
+        let file = home.path().join(file);
+        fs::create_dir_all(file.parent().expect("a directory")).expect("a directory");
+        fs::write(file, text).expect("a file");
+    };
+    write(".smd/config.work", "");
+    write(".smd/config.work~", "");
+    write(".smd/config.home", "");
+    write(".ssh/config", "Host office *.example.org $(id)\n  User me\n");
+    write(
+        ".ssh/known_hosts",
+        "attic.example.org,1.2.3.4 ssh-ed25519 AAAA\n|1|x=|y= ssh-ed25519 AAAA\n[far]:22 ssh-rsa A\n",
+    );
+    let all = ["home", "work", "1.2.3.4:", "attic.example.org:", "office:"];
+    assert_eq!(offered(home.path(), &["smd-sync", "-d", ""]), all);
+    assert_eq!(offered(home.path(), &["smd-verify", ""]), all);
+    assert_eq!(offered(home.path(), &["smd-sync", "wo"]), ["work"]);
+    assert_eq!(offered(home.path(), &["smd-sync", "Maildir", "off"]), ["office:"]);
+    assert_eq!(offered(home.path(), &["smd-sync", "Maildir", "office", ":", ""]), [""; 0]);
+    assert_eq!(offered(home.path(), &["smd-loop", ""]), ["home", "work"]);
+    assert_eq!(offered(home.path(), &["smd-translate", "-m", "x", "h"]), ["home"]);
+    assert!(offered(home.path(), &["smd-sync", "--st"]).contains(&"--status".to_owned()));
+    assert_eq!(offered(home.path(), &["smd-sync", "--scan", "f"]), ["full"]);
+    assert_eq!(offered(home.path(), &["smd-strip-header", ""]), [""; 0]);
+    // A run that deleted a message here.
+    let run = |words: &[&str]| {
+        let mut command = Command::new(programs::path("smd-sync"));
+        command.args(words).env_clear().env("HOME", home.path());
+        assert!(command.status().expect("it starts").success());
+    };
+    write("A/cur/1.a:2,S", "Subject: 1\n\n1\n");
+    write("A/cur/2.a:2,S", "Subject: 2\n\n2\n");
+    fs::create_dir_all(home.path().join("B/cur")).expect("a root");
+    let roots = ["A", "B"].map(|root| home.path().join(root).display().to_string());
+    run(&["-q", &roots[0], &roots[1]]);
+    fs::remove_file(home.path().join("A/cur/1.a:2,S")).expect("a message");
+    run(&["-q", &roots[0], &roots[1]]);
+    let runs = offered(home.path(), &["smd-undo", "-l", ""]);
+    assert!(runs.len() == 3 && runs[2].parse::<u64>().is_ok(), "{runs:?}");
+}

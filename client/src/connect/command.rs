@@ -14,14 +14,26 @@ use super::DEFAULT_COMMAND;
 use crate::endpoint::{Endpoint, Transport};
 
 /// What ssh itself is given: no terminal, no forwarding of agent or display (the far end has no use
-/// for them), no escape character, and a dead connection is noticed within a minute. They stand
-/// behind the options of `--rsh`, because ssh keeps the first value that it sees. `--` ends the
+/// for them), no escape character, and a host that is dead or cannot be reached is noticed within a
+/// minute, by ssh before we lose our patience with it ([`super::patience`]). They stand behind the options of `--rsh`, because ssh keeps the first value that it sees. `--` ends the
 /// options, so that nothing after it can become one.
-const SSH_OPTIONS: [&str; 10] =
-    ["-T", "-a", "-x", "-e", "none", "-o", "ServerAliveInterval=20", "-o", "ServerAliveCountMax=3", "--"];
+const SSH_OPTIONS: [&str; 12] = [
+    "-T",
+    "-a",
+    "-x",
+    "-e",
+    "none",
+    "-o",
+    "ServerAliveInterval=20",
+    "-o",
+    "ServerAliveCountMax=3",
+    "-o",
+    "ConnectTimeout=60",
+    "--",
+];
 
-/// The command for an endpoint; stdin, stdout and stderr are not set yet.
-pub fn of(endpoint: &Endpoint) -> io::Result<Command> {
+/// The command for an endpoint whose server's program is `server`; stdin, stdout and stderr are not set yet.
+pub fn of(endpoint: &Endpoint, server: &OsStr) -> io::Result<Command> {
     let command = match &endpoint.transport {
         Transport::Local => {
             let mut command = Command::new(std::env::current_exe()?);
@@ -31,7 +43,7 @@ pub fn of(endpoint: &Endpoint) -> io::Result<Command> {
             command.arg0(DEFAULT_COMMAND).process_group(0).env("SMD_HOME", endpoint.home.path());
             command
         }
-        Transport::Rsh { rsh, destination, command: server } => {
+        Transport::Rsh { rsh, destination, .. } => {
             let program = rsh.first().map_or(OsStr::new(crate::endpoint::DEFAULT_RSH), OsString::as_os_str);
             let mut command = Command::new(program);
             command.args(rsh.iter().skip(1));
@@ -39,7 +51,7 @@ pub fn of(endpoint: &Endpoint) -> io::Result<Command> {
                 command.args(SSH_OPTIONS);
             }
             command.arg(destination.as_str());
-            command.arg(server.as_deref().map_or_else(|| OsString::from(DEFAULT_COMMAND), for_remote_shell));
+            command.arg(for_remote_shell(server));
             command
         }
     };
@@ -47,7 +59,7 @@ pub fn of(endpoint: &Endpoint) -> io::Result<Command> {
 }
 
 /// Quotes a path for the shell at the other end; a `~/` in front keeps its meaning.
-fn for_remote_shell(path: &OsStr) -> OsString {
+pub(super) fn for_remote_shell(path: &OsStr) -> OsString {
     let bytes = path.as_bytes();
     let (home, rest) = match bytes.strip_prefix(b"~/") {
         Some(rest) => (b"~/".as_slice(), rest),
@@ -78,7 +90,7 @@ mod tests {
     use crate::address::Destination;
     use crate::home::SmdHome;
 
-    fn line(transport: Transport) -> Vec<String> {
+    fn line(transport: Transport, server: &str) -> Vec<String> {
         let endpoint = Endpoint {
             name: "x".into(),
             client: "here".into(),
@@ -87,31 +99,32 @@ mod tests {
             transport,
             home: SmdHome::new("/smd", "/home/me"),
         };
-        let command = of(&endpoint).expect("a command");
+        let command = of(&endpoint, OsStr::new(server)).expect("a command");
         std::iter::once(command.get_program())
             .chain(command.get_args())
             .map(|word| word.display().to_string())
             .collect()
     }
 
-    fn rsh(words: &[&str], command: Option<&str>) -> Vec<String> {
-        line(Transport::Rsh {
+    fn rsh(words: &[&str], server: &str) -> Vec<String> {
+        let transport = Transport::Rsh {
             rsh: words.iter().map(OsString::from).collect(),
             destination: Destination::parse(b"me@host").expect("a host"),
-            command: command.map(OsString::from),
-        })
+            command: None,
+        };
+        line(transport, server)
     }
 
     #[test]
     fn ssh_gets_our_options_after_its_own_and_a_double_dash() {
-        let words = rsh(&["/usr/bin/ssh", "-p", "22"], None);
+        let words = rsh(&["/usr/bin/ssh", "-p", "22"], DEFAULT_COMMAND);
         assert_eq!(words[..5], ["/usr/bin/ssh", "-p", "22", "-T", "-a"]);
-        assert_eq!(words[words.len() - 3..], ["--", "me@host", "smd-server"]);
+        assert_eq!(words[words.len() - 4..], ["ConnectTimeout=60", "--", "me@host", "smd-server"]);
     }
 
     #[test]
     fn another_program_gets_host_and_command_alone() {
-        assert_eq!(rsh(&["my-rsh", "-x"], Some("/opt/smd-server")), ["my-rsh", "-x", "me@host", "/opt/smd-server"]);
+        assert_eq!(rsh(&["my-rsh", "-x"], "/opt/smd-server"), ["my-rsh", "-x", "me@host", "/opt/smd-server"]);
     }
 
     #[test]
@@ -125,7 +138,7 @@ mod tests {
 
     #[test]
     fn the_server_of_a_local_pair_is_this_very_program() {
-        let words = line(Transport::Local);
+        let words = line(Transport::Local, DEFAULT_COMMAND);
         assert_eq!(words, [std::env::current_exe().expect("a path").display().to_string()]);
     }
 }

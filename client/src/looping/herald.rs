@@ -101,8 +101,13 @@ impl Herald {
 
     /// Tells, when asked to tell more, that from now on both hosts are watched.
     pub(super) fn watching(&self, endpoint: &str) {
+        self.aside(endpoint, "watching both hosts");
+    }
+
+    /// Says what is only of use to who asked to be told more.
+    pub(super) fn aside(&self, endpoint: &str, text: &str) {
         if self.verbose > 0 {
-            self.remark(endpoint, "watching both hosts");
+            self.remark(endpoint, text);
         }
     }
 

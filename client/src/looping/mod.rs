@@ -77,8 +77,8 @@ pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let output = Output::new(&Typed { json: args.typed.json, ..Typed::default() });
     output.log(false);
     match run(&args, &output) {
-        Ok(exit) => exit.into(),
-        Err(failure) => output.failure(&failure).into(),
+        Ok(exit) => output.end(exit),
+        Err(failure) => output.end(output.failure(&failure)),
     }
 }
 

@@ -64,6 +64,9 @@ pub struct EndpointStatus {
     /// The hook that it waits for.
     #[serde(default)]
     pub hook: Option<String>,
+    /// What it waits for while it connects, once that takes long.
+    #[serde(default)]
+    pub waits: Option<String>,
     /// Why both hosts are not watched; empty when they are, or when nobody looked yet.
     pub unwatched: Vec<String>,
     /// When a run last did all that it had to, in seconds since 1970.
@@ -158,9 +161,10 @@ impl EndpointStatus {
     fn words(&self, now: u64) -> String {
         let due = self.next.map(|next| format!(" in {}", span(next.saturating_sub(now)))).unwrap_or_default();
         match self.doing {
-            Doing::Working => match &self.hook {
-                Some(hook) => format!("waiting for the hook {hook}"),
-                None => "at work".to_owned(),
+            Doing::Working => match (&self.hook, &self.waits) {
+                (Some(hook), _) => format!("waiting for the hook {hook}"),
+                (None, Some(waits)) => waits.clone(),
+                (None, None) => "at work".to_owned(),
             },
             Doing::Watching => "watching both hosts".to_owned(),
             Doing::Waiting if self.next.is_none() => "waiting to be asked".to_owned(),

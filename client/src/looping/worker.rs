@@ -19,7 +19,7 @@ use super::schedule::{Passing, Rhythm, Schedule, Sight};
 use super::status::{self, Doing};
 use super::words::Answer;
 use crate::args::{Args, Command, Target, Typed};
-use crate::connect::Connection;
+use crate::connect::{Connection, Note};
 use crate::endpoint::{self, Resolved};
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -215,7 +215,9 @@ impl Worker {
             Some(session) => session,
             None => self.connect(resolved)?,
         };
-        match session.open.run(&resolved.options, progress) {
+        let result = session.open.run(&resolved.options, progress);
+        self.place.board.note(&self.place.name, |one| one.waits = None);
+        match result {
             Ok(report) => {
                 self.session = Some(session);
                 self.rested = false;
@@ -226,7 +228,13 @@ impl Worker {
     }
 
     fn connect(&self, resolved: &Resolved) -> Result<Session, Box<Failure>> {
-        let (connection, link) = Connection::open(&resolved.endpoint, self.place.verbose > 1)
+        let (board, herald, name) =
+            (Arc::clone(&self.place.board), Arc::clone(&self.place.herald), self.place.name.clone());
+        let told = Box::new(move |note: &Note| match note {
+            Note::Waiting(text) => board.note(&name, |one| one.waits = Some(text.clone())),
+            Note::Found(text) => herald.aside(&name, text),
+        });
+        let (connection, link) = Connection::open_telling(&resolved.endpoint, self.place.verbose > 1, told)
             .map_err(|error| Box::new(Failure::start(&error)))?;
         self.place.desk.connected(Some(connection.killer()));
         let line = Line::over(link);

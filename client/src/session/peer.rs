@@ -150,6 +150,7 @@ impl Peer {
     /// Waits for what the server says next. Signs of life, troubles and the end are dealt with here.
     pub(super) fn hear(&mut self) -> Result<Heard, SessionError> {
         let mut since = Instant::now();
+        let mut begun = self.met || self.inbox.bytes() > 0;
         loop {
             if self.stopped() {
                 return Err(SessionError::Interrupted);
@@ -175,8 +176,13 @@ impl Peer {
                 }
                 Some(Event::End) => return Err(SessionError::Lost { met: self.met, source: None }),
                 Some(Event::Broken(error)) => return Err(self.broken(error)),
-                // Before the Hello ssh may be asking for a passphrase; afterwards there are signs of life.
-                None if self.met && since.elapsed() > Duration::from_secs(wire::SILENCE_SECONDS) => {
+                // Before its first word ssh may be asking for a passphrase, and the connection has bounds of its own for it
+                // (`connect`); afterwards there are signs of life.
+                None if !begun => {
+                    begun = self.inbox.bytes() > 0;
+                    since = Instant::now();
+                }
+                None if since.elapsed() > Duration::from_secs(wire::SILENCE_SECONDS) => {
                     return Err(self.silent());
                 }
                 Some(Event::Rung) | None => {}

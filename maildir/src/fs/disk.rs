@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use smd_protocol::delta::Mtime;
+use smd_protocol::seeded;
 
 use super::{Fs, Habits, Kind, Rename, Stat};
 
@@ -90,6 +91,19 @@ impl Fs for Disk {
 
     fn open_dir(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Self::Dir> {
         Ok(Arc::new(fs::openat(at, name, DIR | OFlags::NOFOLLOW, Mode::empty())?))
+    }
+
+    fn open_moved(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Self::Dir> {
+        let opened = fs::openat(at, name, DIR, Mode::empty());
+        match opened {
+            Err(rustix::io::Errno::NOENT)
+                if self.stat(at, name).is_ok_and(|stat| stat.kind == Kind::Symlink)
+                    && !seeded::is("dead-link-is-no-state") =>
+            {
+                Err(io::Error::other("is a symlink to a directory that is not there; is its disk mounted?"))
+            }
+            opened => Ok(Arc::new(opened?)),
+        }
     }
 
     fn make_dir(&self, at: &Self::Dir, name: &[u8]) -> io::Result<()> {

@@ -87,6 +87,11 @@ pub trait Fs: Send + Sync + 'static {
     fn open_root(&self, path: &Path) -> io::Result<Self::Dir>;
     /// Opens a directory below a held one; a symlink is `ELOOP` or `ENOTDIR`.
     fn open_dir(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Self::Dir>;
+    /// Opens a directory below a held one which the operator may have moved elsewhere: a symlink of this name is followed. One
+    /// that leads nowhere (to a disk that is not mounted) is an error, and never `NotFound`.
+    fn open_moved(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Self::Dir> {
+        self.open_dir(at, name)
+    }
     /// Makes a directory (mode 0700).
     fn make_dir(&self, at: &Self::Dir, name: &[u8]) -> io::Result<()>;
     /// Removes an empty directory.

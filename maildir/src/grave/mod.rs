@@ -185,24 +185,27 @@ impl<F: Fs> Grave<F> {
         Ok(dir)
     }
 
-    /// The grave below `~/.smd`, if a rename between it and the root is possible.
+    /// The grave below `~/.smd`, if a rename between it and the root is possible. The person may have moved it to another
+    /// disk by a symlink, so it is asked itself where it is there already.
     fn home_dir(&self, make: bool) -> io::Result<Option<F::Dir>> {
         let (fs, root) = (self.fs(), &self.shared.root.dir);
         let Some((home, stem)) = &self.shared.home else { return Ok(None) };
-        if fs.stat_dir(home)?.dev != fs.stat_dir(root)?.dev {
+        let graves = if_there(fs.open_moved(home, b"grave"))?;
+        let near = graves.as_ref().unwrap_or(home);
+        if fs.stat_dir(near)?.dev != fs.stat_dir(root)?.dev {
             return Ok(None);
         }
         // One device may be mounted twice, and no rename crosses mounts. Asked with a name that nobody has,
         // the kernel says ENOENT within one mount and EXDEV between two, and changes nothing.
-        match fs.rename(home, PROBE, root, PROBE, Rename::NoReplace) {
+        match fs.rename(near, PROBE, root, PROBE, Rename::NoReplace) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             _ => return Ok(None),
         }
         if make {
-            let graves = self.ensure(home, b"grave")?;
+            let graves = graves.map_or_else(|| self.ensure(home, b"grave"), Ok)?;
             return self.ensure(&graves, stem).map(Some);
         }
-        let Some(graves) = if_there(fs.open_dir(home, b"grave"))? else { return Ok(None) };
+        let Some(graves) = graves else { return Ok(None) };
         if_there(fs.open_dir(&graves, stem))
     }
 

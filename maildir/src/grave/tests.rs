@@ -204,3 +204,26 @@ fn what_was_brought_back_is_noted_and_looked_at_once() {
     std::fs::write(&index, long_ago).expect("writes");
     assert_eq!(grave.resting(&mut std::collections::HashSet::new()).expect("lists").len(), 2);
 }
+
+#[test]
+fn it_follows_a_symlink_of_the_person_where_a_rename_does() {
+    let yard = Yard::new();
+    std::fs::create_dir(yard.path("larger")).expect("makes");
+    std::os::unix::fs::symlink("../larger", yard.path("home/grave")).expect("links");
+    let grave = yard.grave(true);
+    let ticket = yard.bury(&grave, "a:2,", "x");
+    grave.keep(&ticket).expect("keeps");
+    assert_eq!((count(&yard.path("larger/Mail%2Fx")), grave.entries().expect("lists").len()), (2, 1));
+    // On a file system to which no message can be renamed, the root has a grave of its own.
+    std::fs::remove_file(yard.path("home/grave")).expect("removes");
+    std::os::unix::fs::symlink("/proc", yard.path("home/grave")).expect("links");
+    let grave = yard.grave(true);
+    let ticket = yard.bury(&grave, "b:2,", "y");
+    grave.keep(&ticket).expect("keeps");
+    assert_eq!(count(&yard.path("mail/..smd-grave")), 2);
+    // What rests on a disk that is not mounted is not taken for nothing.
+    std::fs::remove_file(yard.path("home/grave")).expect("removes");
+    std::os::unix::fs::symlink("not/mounted", yard.path("home/grave")).expect("links");
+    let error = yard.grave(true).entries().expect_err("it leads nowhere");
+    assert!(error.to_string().contains("is its disk mounted?"), "{error}");
+}

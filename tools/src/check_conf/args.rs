@@ -52,7 +52,7 @@ pub fn command() -> clap::Command {
         .override_usage(format!("{NAME} [OPTIONS] [ENDPOINT]\n       {NAME} [OPTIONS] LOCAL REMOTE"))
         .after_help(
             "ENDPOINT names a file ~/.smd/config.ENDPOINT; none is `default`. REMOTE is
-[USER@]HOST:PATH, or a directory of this host.
+[USER@]HOST:PATH, ssh://[USER@]HOST[:PORT]/PATH, or a directory of this host.
 
 The config is read, the host is reached, and the folders of both hosts are
 listed with their names on the other one: what both have, what only one has,

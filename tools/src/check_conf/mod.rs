@@ -50,8 +50,8 @@ pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut output = Output::new(&args.typed);
     if let Some(import) = import {
         return match imported(&import, &output, args.typed.quiet) {
-            Ok(()) => Exit::Ok.into(),
-            Err(failure) => output.failure(&failure).into(),
+            Ok(()) => output.end(Exit::Ok),
+            Err(failure) => output.end(output.failure(&failure)),
         };
     }
     let result = resolve(&args).and_then(|resolved| {
@@ -60,8 +60,8 @@ pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok((resolved, both))
     });
     match result {
-        Ok((resolved, both)) => report(&args, &resolved, &output, &both).into(),
-        Err(failure) => output.failure(&failure).into(),
+        Ok((resolved, both)) => output.end(report(&args, &resolved, &output, &both)),
+        Err(failure) => output.end(output.failure(&failure)),
     }
 }
 

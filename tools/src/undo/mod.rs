@@ -52,8 +52,8 @@ pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let output = Output::new(&request.typed);
     match undo(&request, &output) {
-        Ok(exit) => exit.into(),
-        Err(failure) => output.failure(&failure).into(),
+        Ok(exit) => output.end(exit),
+        Err(failure) => output.end(output.failure(&failure)),
     }
 }
 
@@ -86,7 +86,7 @@ fn undo(request: &Request, output: &Output) -> Result<Exit, Box<Failure>> {
     }
     wanted.extend(typed.iter().cloned());
     let mut candidates = Candidates::open(known.union(&wanted).cloned().collect::<BTreeSet<PathBuf>>());
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<String> = smd_home.of_another_user().into_iter().collect();
     let mut unseen = false;
     for path in wanted.iter().filter(|path| !candidates.has(path)) {
         warnings.push(format!("{} cannot be looked at", path.display()));

@@ -66,7 +66,7 @@ pub fn lost(home: &Home<Disk>, lost: &[(PathBuf, io::Error)]) -> Vec<String> {
     let holds = |path: &PathBuf| {
         let stem = stem(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()));
         let dir = home.dir()?;
-        let dir = Disk.open_dir(&Disk.open_dir(dir, b"grave").ok()?, stem.as_bytes()).ok()?;
+        let dir = Disk.open_dir(&Disk.open_moved(dir, b"grave").ok()?, stem.as_bytes()).ok()?;
         let mut any = false;
         Disk.list(&dir, &mut |name, _, _| any |= name.ends_with(b".k")).ok()?;
         any.then_some(())

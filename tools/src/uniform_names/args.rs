@@ -53,7 +53,7 @@ pub fn command() -> clap::Command {
         .override_usage(format!("{NAME} [OPTIONS] [ENDPOINT]\n       {NAME} [OPTIONS] LOCAL REMOTE"))
         .after_help(
             "ENDPOINT names a file ~/.smd/config.ENDPOINT; none is `default`. REMOTE is
-[USER@]HOST:PATH, or a directory of this host.
+[USER@]HOST:PATH, ssh://[USER@]HOST[:PORT]/PATH, or a directory of this host.
 
 Every message is read on both hosts; equals are found by their bytes. Columns:
 SAME the server has it under this name, RENAME under another, HEADER with another

@@ -12,7 +12,6 @@ pub mod text;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -68,8 +67,8 @@ pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let mut output = Output::new(&args.typed);
     match run(&args, then, &mut output) {
-        Ok(exit) => exit.into(),
-        Err(failure) => output.failure(&failure).into(),
+        Ok(exit) => output.end(exit),
+        Err(failure) => output.end(output.failure(&failure)),
     }
 }
 
@@ -95,7 +94,7 @@ fn run(args: &Args, then: Then, output: &mut Output) -> Result<Exit, Box<Failure
             "#!/bin/sh\n# Gives {count} messages of this host the names that they have at {}.\n# Made by smd-uniform-names; read it before you run it.\n",
             resolved.endpoint.server
         );
-        let _ = io::stdout().write_all(&[head.into_bytes(), script].concat());
+        output.say_bytes(&[head.into_bytes(), script].concat());
     } else if resolved.voice.json {
         output.say(&format!("{}\n", text::json(&resolved.endpoint.name, &roots, exit)));
     } else if !resolved.voice.quiet {

@@ -47,8 +47,8 @@ pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok((resolved, both.iter().map(compare).collect::<Vec<_>>()))
     });
     match result {
-        Ok((resolved, roots)) => report(&resolved, &output, &roots).into(),
-        Err(failure) => output.failure(&failure).into(),
+        Ok((resolved, roots)) => output.end(report(&resolved, &output, &roots)),
+        Err(failure) => output.end(output.failure(&failure)),
     }
 }
 

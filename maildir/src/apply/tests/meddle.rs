@@ -94,6 +94,9 @@ impl Fs for Meddling {
     fn open_dir(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Self::Dir> {
         Disk.open_dir(at, name)
     }
+    fn open_moved(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Self::Dir> {
+        Disk.open_moved(at, name)
+    }
     fn make_dir(&self, at: &Self::Dir, name: &[u8]) -> io::Result<()> {
         Disk.make_dir(at, name)
     }

@@ -1,7 +1,7 @@
 //! Writes the man pages and the shell completions, `docs/man` and `docs/completions`, from the one definition of each
 //! command line and the texts beside this file; with `--check` says which of them are out of date.
 //!
-//! Rooms: `pages` (the table of all of them), `markup` (the texts as roff).
+//! Rooms: `pages` (the table of all of them), `markup` (the texts as roff), `completions` (with the words that only a machine knows).
 //!
 //! Deliberately not here: what a command does. Its options and exit codes come from its own crate.
 
@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use clap_complete::Shell;
 
+mod completions;
 mod markup;
 mod pages;
 
@@ -55,8 +56,7 @@ fn all() -> BTreeMap<PathBuf, Vec<u8>> {
                 (Shell::Zsh, format!("_{name}")),
                 (Shell::Fish, format!("{name}.fish")),
             ] {
-                let mut text = Vec::new();
-                clap_complete::generate(shell, &mut command, name, &mut text);
+                let text = completions::text(shell, name, &mut command, page.words);
                 papers.insert(Path::new("completions").join(file), text);
             }
         }

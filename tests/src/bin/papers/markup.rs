@@ -11,7 +11,7 @@ use crate::pages::{self, Page};
 
 /// The whole page.
 pub(crate) fn page(page: Page) -> String {
-    let Page { name, section, about, command, text } = page;
+    let Page { name, section, about, command, text, .. } = page;
     let version = env!("CARGO_PKG_VERSION");
     let mut out = format!(
         ".TH {} {section} \"\" \"smd {version}\" \"smd\"\n.nh\n.ad l\n",
