@@ -37,6 +37,9 @@ pub struct Report {
     pub roots: Vec<RootReport>,
     /// What could not be looked at or done; each leaves something as it was.
     pub troubles: Vec<Trouble>,
+    /// What was left out by design, such as symlinks: no trouble, and no part of what is in sync.
+    #[serde(default)]
+    pub left_out: Vec<Trouble>,
     /// The files that came, moved or went on this host, in order, as post hooks were told; empty when there are no such hooks.
     #[serde(skip)]
     pub changed_here: Vec<Change>,

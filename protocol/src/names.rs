@@ -17,10 +17,9 @@ use crate::seeded;
 
 /// Longest name of one directory entry, in bytes (POSIX `NAME_MAX` on every file system we know).
 pub const NAME_MAX: usize = 255;
-/// Longest folder name in bytes, components and separators together (Linux `PATH_MAX`).
+/// Longest folder name in bytes, components and separators together (Linux `PATH_MAX`): no program can name a longer one in
+/// one piece. It bounds the depth as well, to half as many components.
 pub const FOLDER_MAX: usize = 4096;
-/// Deepest folder, in components.
-pub const DEPTH_MAX: usize = 64;
 /// Directory in a root that holds the grave when `~/.smd` is on another file system. Never a folder.
 pub const GRAVE_DIR: &[u8] = b"..smd-grave";
 
@@ -87,9 +86,6 @@ impl Folder {
             }
             if component == GRAVE_DIR {
                 return Err(refuse("folder", component, "is where deleted messages rest"));
-            }
-            if depth >= DEPTH_MAX {
-                return Err(refuse("folder", component, "is nested too deeply"));
             }
             if depth > 0 {
                 joined.push(b'/');
@@ -346,7 +342,8 @@ mod tests {
         }
         assert!(Folder::parse(&[b'a'; 256]).is_err());
         assert!(Folder::parse(&[b'a'; 255]).is_ok());
-        assert!(Folder::parse(&b"a/".repeat(70)[..139]).is_err());
+        assert!(Folder::parse(&b"a/".repeat(2049)[..4097]).is_err());
+        assert!(Folder::parse(&b"a/".repeat(2048)[..4095]).is_ok());
         assert!(Folder::from_components([&b"a/b"[..]]).is_err());
     }
 

@@ -51,6 +51,9 @@ pub const WATCH: &str = "watch";
 /// one look may miss what is moved meanwhile and not know it.
 pub const CUT: &str = "cut";
 
+/// The feature by which a client says that it takes [`FromServer::LeftOut`].
+pub const LEFT_OUT: &str = "left-out";
+
 /// How closely to look.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub enum Depth {
@@ -362,6 +365,13 @@ pub enum FromServer {
     },
     /// Something changed here since the last look; said once in a rest. May cross a Hello of the client.
     Changed,
+    /// What a look left out by design ([`LEFT_OUT`]); before its end, and only when there is any.
+    LeftOut {
+        /// Which root.
+        root: u16,
+        /// Path and reason.
+        left_out: Vec<PeerTrouble>,
+    },
 }
 
 /// Why the server ends a session.

@@ -94,7 +94,7 @@ impl<F: Fs> Open<F> {
         roots: Vec<RootOffer>,
     ) -> Result<ServerHello, SessionError> {
         let after_cut = pairs.iter().any(Pair::comes_after_cut);
-        let features = [(stays, wire::WATCH), (after_cut, wire::CUT)];
+        let features = [(stays, wire::WATCH), (after_cut, wire::CUT), (true, wire::LEFT_OUT)];
         let features = features.into_iter().filter(|(has, _)| *has).map(|(_, feature)| feature.to_owned()).collect();
         self.begins();
         self.peer.say(&FromClient::Hello(ClientHello {
@@ -239,7 +239,7 @@ impl From<RunError> for SessionError {
             RunError::Lock(LockError::Io(error)) | RunError::Io(error) | RunError::Store(StoreError::Io(error)) => {
                 io(error)
             }
-            RunError::Naming(text) => SessionError::Config { text },
+            RunError::Naming(text) | RunError::Part(text) => SessionError::Config { text },
             RunError::Store(error) => {
                 let text = error.to_string();
                 SessionError::Io { host: Host::Client, path: "the state".into(), source: std::io::Error::other(text) }

@@ -90,6 +90,8 @@ pub(super) struct Pair<F: Fs> {
     pub(super) plan: Plan,
     pub(super) report: RootReport,
     pub(super) troubles: Vec<Trouble>,
+    /// What either host leaves out by design.
+    pub(super) left_out_by_design: Vec<Trouble>,
 }
 
 impl<F: Fs> Pair<F> {
@@ -151,6 +153,7 @@ impl<F: Fs> Pair<F> {
             plan: Plan::default(),
             report: RootReport::default(),
             troubles: Vec::new(),
+            left_out_by_design: Vec::new(),
         })
     }
 
@@ -192,6 +195,8 @@ impl<F: Fs> Pair<F> {
     /// Gives up the base on this host; the server was told to. Both do so in memory alone.
     pub(super) fn give_up_base(&mut self) -> Result<(), SessionError> {
         self.gives_up_base = true;
+        // Both look anew, and say so again.
+        self.left_out_by_design.clear();
         Ok(self.local.agree(None, &[])?)
     }
 
@@ -217,6 +222,7 @@ impl<F: Fs> Pair<F> {
         self.ours_absent = looked.absent;
         let troubles = looked.troubles.into_iter();
         self.troubles.extend(troubles.map(|t| Trouble::new(Host::Client, t.path, t.text)));
+        self.left_out_by_design.extend(looked.left_out.into_iter().map(|t| Trouble::new(Host::Client, t.path, t.text)));
         self.ours = HostView {
             delta: (**self.local.delta()).clone(),
             incomplete: looked.incomplete,
@@ -249,6 +255,9 @@ impl<F: Fs> Pair<F> {
                     }
                 }
                 FromServer::PutBack { root, folders } if root == self.index => put_back.extend(folders),
+                FromServer::LeftOut { root, left_out } if root == self.index => {
+                    self.left_out_by_design.extend(left_out.into_iter().map(trouble));
+                }
                 FromServer::Looked { root, looked } if root == self.index => {
                     let mut delta =
                         unpacker.finish().map_err(|error| SessionError::Protocol { text: error.to_string() })?;

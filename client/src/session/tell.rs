@@ -139,6 +139,7 @@ impl<F: Fs> Pair<F> {
         let put_back = self.ours.put_back.iter().chain(&self.theirs.put_back);
         self.report.restored = put_back.map(|folder| folder.as_bytes().to_vec()).collect();
         report.troubles.append(&mut self.troubles);
+        report.left_out.append(&mut self.left_out_by_design);
         report.roots.push(std::mem::take(&mut self.report));
     }
 

@@ -147,10 +147,13 @@ impl<F: Fs> Applier<F> {
             }
         }
         self.batch = Batch { steps, states, by_target, sync_each: brings <= FEW, ..Batch::default() };
-        for at in 0..self.batch.steps.len() {
-            if let Step::MakeFolder(folder) = &self.batch.steps[at] {
-                self.batch.states[at] = State::Settled(outcome(self.work.make_folder(folder)));
-            }
+        let making = |(at, step): (usize, &Step)| match step {
+            Step::MakeFolder(folder) => Some((at, folder.clone())),
+            _ => None,
+        };
+        let (at, folders): (Vec<usize>, Vec<Folder>) = self.batch.steps.iter().enumerate().filter_map(making).unzip();
+        for (at, made) in at.into_iter().zip(self.work.make_folders(&folders)) {
+            self.batch.states[at] = State::Settled(outcome(made));
         }
     }
 

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use smd_protocol::names::printable;
-use smd_protocol::{Delta, Folder, FolderDelta, Presence};
+use smd_protocol::{Delta, Folder, FolderDelta, Presence, seeded};
 
 use super::{RootRun, RunError, naming, skipped};
 use crate::error::{Context, Trouble};
 use crate::fs::Fs;
 use crate::home::Access;
 use crate::lock::{self, LockError, Wait};
-use crate::root::{Root, if_there};
+use crate::root::{Identity, Mount, Root, if_there};
 use crate::scan::{Depth, Look, Scanner};
 
 /// What a look found beside the delta.
@@ -26,6 +26,8 @@ pub struct Looked {
     pub suspicious: Option<String>,
     /// What a person should hear of.
     pub troubles: Vec<Trouble>,
+    /// What is left out by design, to be said all the same.
+    pub left_out: Vec<Trouble>,
     /// Messages seen.
     pub messages: u64,
 }
@@ -39,6 +41,7 @@ impl<F: Fs> RootRun<F> {
         use std::os::unix::ffi::OsStrExt;
         let shown = self.path.as_os_str().as_bytes().to_vec();
         let Some(root) = if_there(Root::open(self.fs.clone(), &self.path)).context("open", &shown)? else {
+            self.refuse_part(None)?;
             // With a base this is a root that went missing. Everything in it is gone, as far as can be seen, and
             // `suspicious` keeps that from being believed unless the person says so.
             if self.chosen.is_none() {
@@ -50,6 +53,7 @@ impl<F: Fs> RootRun<F> {
             self.delta = Arc::new(Delta { folders });
             return Ok(Looked { suspicious: Some("is missing".to_owned()), ..Looked::default() });
         };
+        self.refuse_part(Some(&root.dir))?;
         let root = root.named(self.naming.clone());
         self.root = Some(root.clone());
         let disk = root.on_disk();
@@ -93,6 +97,7 @@ impl<F: Fs> RootRun<F> {
             self.note_dealt(self.restored);
         }
         if depth == Depth::Folders {
+            look.troubles.append(&mut look.left_out);
             look.troubles.extend(self.unwritable(&root, &look.delta));
         }
         if !dry_run {
@@ -123,6 +128,7 @@ impl<F: Fs> RootRun<F> {
             put_back,
             suspicious,
             troubles: std::mem::take(&mut look.troubles),
+            left_out: std::mem::take(&mut look.left_out),
             messages: look.messages_seen,
         })
     }
@@ -145,12 +151,30 @@ impl<F: Fs> RootRun<F> {
             return Some("is another directory than before".to_owned());
         }
         meta.mounts.iter().find_map(|was| {
-            let folder = printable(was.folder.as_bytes());
-            let Some(now) = look.mounts.iter().find(|now| now.folder == was.folder) else {
-                return Some(format!("had a mounted disk at {folder} that is not there"));
+            if self.holds_still(was) {
+                return None;
+            }
+            let at = match was.folder.is_root() {
+                true => "on it".to_owned(),
+                false => format!("at {}", printable(was.folder.as_bytes())),
             };
-            let other = was.identity.zip(now.identity).is_some_and(|(was, now)| !now.may_be(&was));
-            other.then(|| format!("has another disk mounted at {folder} than before"))
+            let mounted = look.mounts.iter().find(|now| now.folder == was.folder);
+            match (mounted, was.identity) {
+                (None, _) => Some(format!("had a disk mounted {at} that is not there")),
+                (Some(_), Some(_)) => Some(format!("has another disk mounted {at} than before")),
+                (Some(_), None) => None,
+            }
         })
+    }
+
+    /// Whether the directory that was mounted in a folder is there, be it mounted or not: it may be reached by another mount,
+    /// or by none. What cannot be looked at is not known to be there.
+    fn holds_still(&self, was: &Mount) -> bool {
+        let (Some(identity), Some(root)) = (was.identity, &self.root) else { return false };
+        let Ok(held) = root.on_disk().folder(&was.folder) else { return false };
+        let dirs = [Some(held.dir), held.cur, held.new];
+        let found = dirs.iter().flatten().filter_map(|dir| self.fs.stat_dir(dir).ok());
+        seeded::is("what-was-mounted-is-there")
+            || found.into_iter().any(|stat| Identity { ino: stat.ino, btime: stat.btime }.may_be(&identity))
     }
 }

@@ -40,6 +40,7 @@ mod left_out;
 mod looked;
 mod making;
 mod naming;
+mod part;
 mod restored;
 mod rights;
 #[cfg(test)]
@@ -60,6 +61,9 @@ pub enum RunError {
     /// A folder has no name at the other host, or none here: a sentence for the person. Nothing was changed.
     #[error("{0}")]
     Naming(String),
+    /// The root is a part of a Maildir: a sentence for the person. Nothing was changed.
+    #[error("{0}")]
+    Part(String),
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] Error),

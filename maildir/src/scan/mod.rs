@@ -80,6 +80,8 @@ pub struct Look {
     pub delta: Delta,
     /// What could not be looked at, or is left alone, and why.
     pub troubles: Vec<Trouble>,
+    /// What is left out by design, as symlinks are: no trouble, and yet to be said.
+    pub left_out: Vec<Trouble>,
     /// Folders that were put back from a backup: `cur` or `new` changed earlier than was recorded.
     pub put_back: Vec<Folder>,
     /// Folders of the base that could not be looked at; the delta does not name them.

@@ -10,7 +10,7 @@ use smd_protocol::wire::{self, ContentEnd, ContentStart, Fetch, FromServer};
 use smd_protocol::{Entry, Name, Outcome, Step, seeded};
 
 use super::Session;
-use super::words::few;
+use super::words::{NOT_LISTED, few};
 use crate::error::{ServeError, protocol};
 use crate::link::{Job, Outbox, send};
 
@@ -66,7 +66,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if troubles.is_empty() {
             return Ok(());
         }
-        Ok(send(&self.outbox, &FromServer::Troubles(few(troubles)))?)
+        Ok(send(&self.outbox, &FromServer::Troubles(few(troubles, NOT_LISTED)))?)
     }
 
     /// The applier of the one root in which a batch is open.

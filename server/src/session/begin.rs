@@ -14,7 +14,7 @@ use smd_protocol::wire::{
 };
 use smd_protocol::{pack, seeded};
 
-use super::words::told;
+use super::words::{few, told};
 use super::{Active, Session};
 use crate::error::{ServeError, never_offered, protocol};
 use crate::link::{Outbox, send};
@@ -67,6 +67,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             self.roots.push(active);
             answers.push(answer);
         }
+        self.hears_of_left_out = hello.features.iter().any(|feature| feature == wire::LEFT_OUT);
         let features = self.features(&hello);
         send(&self.outbox, &FromServer::Hello(ServerHello { features, roots: answers.clone() }))?;
         if hello.compress && !self.compressed {
@@ -198,12 +199,16 @@ impl<F: Fs, O: Outbox> Session<F, O> {
 
     /// Looks at a root and tells what changed in it.
     fn look(&mut self, root: u16, depth: Depth) -> Result<(), ServeError> {
-        let Self { roots, outbox, .. } = self;
+        let Self { roots, outbox, hears_of_left_out, .. } = self;
         let active = roots.get_mut(usize::from(root)).ok_or_else(never_offered)?;
         let looked = match active.run.look(depth, &|_| true) {
             Ok(found) => {
                 for parts in pack::groups(active.run.pack_delta()?) {
                     send(outbox, &FromServer::Delta { root, parts })?;
+                }
+                if *hears_of_left_out && !found.left_out.is_empty() {
+                    let left_out = few(found.left_out.clone(), "names are left out and not listed");
+                    send(outbox, &FromServer::LeftOut { root, left_out })?;
                 }
                 for folders in found.put_back.chunks(wire::ITEMS_IN_FRAME) {
                     send(outbox, &FromServer::PutBack { root, folders: folders.to_vec() })?;

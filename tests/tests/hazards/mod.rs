@@ -78,7 +78,13 @@
 //!   `maildir/src/scan/tests/changes.rs::names_are_bytes`,
 //!   `protocol/src/names.rs::printable_escapes_what_a_terminal_would_obey`.
 //! * *Symlinks*, also in a ring:
-//!   `tests/tests/hazards/names.rs::symlinks_in_a_ring_are_not_followed_and_nothing_goes_through_them`.
+//!   `tests/tests/hazards/names.rs::symlinks_in_a_ring_are_not_followed_and_nothing_goes_through_them`; nor left out in silence,
+//!   `tests/tests/hazards/names.rs::symlinks_are_said_once_by_every_run_and_what_is_equal_is_so_but_for_them`.
+//! * *What lies too deep, or has too long a path, is passed over*:
+//!   `tests/tests/hazards/names.rs::a_tree_is_synchronised_however_deep_and_wide_it_is_with_few_descriptors`,
+//!   `tests/tests/hazards/names.rs::a_path_that_no_program_can_name_is_said_and_what_went_there_is_not_gone`.
+//! * *A wrong path finds nothing, and all is well*:
+//!   `tests/tests/hazards/names.rs::a_root_that_is_a_part_of_a_maildir_is_refused_with_the_right_path`.
 //! * *Empty mail, CRLF, no blank line, no header, one byte*:
 //!   `tests/tests/hazards/messages.rs::crlf_mail_and_mail_without_a_blank_line_arrive_identical`,
 //!   `tests/tests/hazards/messages.rs::a_message_that_loses_its_blank_line_stays_and_its_new_bytes_arrive`,
