@@ -54,6 +54,9 @@ pub const CUT: &str = "cut";
 /// The feature by which a client says that it takes [`FromServer::LeftOut`].
 pub const LEFT_OUT: &str = "left-out";
 
+/// The feature by which both ends say that they know [`Spelled`].
+pub const SPELLING: &str = "spelling";
+
 /// How closely to look.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub enum Depth {
@@ -276,6 +279,25 @@ pub enum FromClient {
     /// The run is over and the session stays ([`WATCH`]): let go of everything, watch, and tell of the first change.
     /// Another Hello begins the next run.
     Rest,
+    /// How the client's message for a step is spelled ([`SPELLING`]).
+    Spelled(Spelled),
+    /// Steps of the batch whose bytes the client has, and wants to know how the server's message is spelled ([`SPELLING`]).
+    Spell {
+        /// Which root.
+        root: u16,
+        /// Step of the client's batch, and message at the server.
+        wanted: Vec<(u32, Name)>,
+    },
+}
+
+/// How a message's file is called behind its uniq at the host that has it. It is no part of entry or base: whoever installs the
+/// message may call it so too.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Spelled {
+    /// Which step of the batch.
+    pub step: u32,
+    /// What follows the uniq; none when that is what both ends would write by themselves.
+    pub suffix: Option<Vec<u8>>,
 }
 
 /// Bytes for a step begin.
@@ -372,6 +394,8 @@ pub enum FromServer {
         /// Path and reason.
         left_out: Vec<PeerTrouble>,
     },
+    /// How the server's message for a step is spelled ([`SPELLING`]): before its bytes, or alone where that was asked for.
+    Spelled(Spelled),
 }
 
 /// Why the server ends a session.

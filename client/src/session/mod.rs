@@ -94,7 +94,12 @@ impl<F: Fs> Open<F> {
         roots: Vec<RootOffer>,
     ) -> Result<ServerHello, SessionError> {
         let after_cut = pairs.iter().any(Pair::comes_after_cut);
-        let features = [(stays, wire::WATCH), (after_cut, wire::CUT), (true, wire::LEFT_OUT)];
+        let features = [
+            (stays, wire::WATCH),
+            (after_cut, wire::CUT),
+            (true, wire::LEFT_OUT),
+            (true, wire::SPELLING),
+        ];
         let features = features.into_iter().filter(|(has, _)| *has).map(|(_, feature)| feature.to_owned()).collect();
         self.begins();
         self.peer.say(&FromClient::Hello(ClientHello {
@@ -152,7 +157,9 @@ fn converse<F: Fs>(
     }
     let Open { peer, endpoint, rests, .. } = open;
     *rests = hello.features.iter().any(|feature| feature == wire::WATCH);
+    let spells = hello.features.iter().any(|feature| feature == wire::SPELLING);
     for (pair, answer) in pairs.iter_mut().zip(hello.roots) {
+        pair.spells = spells;
         if pair.meet(answer)? == Met::Parted {
             let (server, id) = (&endpoint.server, endpoint.home.path().join("client-id"));
             let text = format!(

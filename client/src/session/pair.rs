@@ -85,6 +85,8 @@ pub(super) struct Pair<F: Fs> {
     pub(super) unmade: BTreeSet<Folder>,
     pub(super) ours_absent: bool,
     pub(super) theirs_absent: bool,
+    /// The server knows of spellings.
+    pub(super) spells: bool,
     /// Nothing is done here, since a host cannot look at its root.
     pub(super) unusable: bool,
     pub(super) plan: Plan,
@@ -149,6 +151,7 @@ impl<F: Fs> Pair<F> {
             unmade: BTreeSet::new(),
             ours_absent: false,
             theirs_absent: false,
+            spells: false,
             unusable: false,
             plan: Plan::default(),
             report: RootReport::default(),

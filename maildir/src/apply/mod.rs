@@ -86,6 +86,8 @@ struct Batch {
     by_target: HashMap<Name, Vec<usize>>,
     /// Steps that copy what another step of the batch brings, by that step.
     followers: HashMap<usize, Vec<usize>>,
+    /// What messages that arrive anew are called, where that is not as we spell it.
+    spelled: HashMap<usize, Vec<u8>>,
     /// Whether each staged file is synced by itself.
     sync_each: bool,
     /// Why nothing of this batch may be installed: a sync failed.
@@ -275,7 +277,9 @@ impl<F: Fs> Applier<F> {
                 });
                 return;
             }
-            (Step::Put { to, dress, bytes }, State::Staged(staged)) => work.put(at, to, dress, &bytes.content, staged),
+            (Step::Put { to, dress, bytes }, State::Staged(staged)) => {
+                work.put(at, to, dress, &bytes.content, staged, self.batch.spelled.remove(&at))
+            }
             (Step::Replace { at: name, dress, bytes }, State::Staged(staged)) => {
                 work.replace(name, dress, &bytes.content, staged, tickets.remove(&at))
             }

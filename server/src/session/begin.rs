@@ -144,7 +144,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             counter: run.counter(),
             damaged: run.damaged().to_vec(),
         };
-        Ok((Active { run, steps: Vec::new(), fetch: Vec::new(), begun: None, parts: Vec::new() }, answer))
+        let (steps, fetch, spell, parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Ok((Active { run, steps, fetch, spell, begun: None, parts }, answer))
     }
 
     /// Where the base lies that this host is to have with the client: under its right name, or under that which it gets now,
@@ -194,7 +195,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             self.rest = Some(Rest::new(self.fs.clone(), ringer.clone()));
         }
         let watches = self.rest.iter().map(|_| wire::WATCH.to_owned());
-        std::iter::once(VERSION.to_owned()).chain(watches).collect()
+        [VERSION, wire::SPELLING].into_iter().map(str::to_owned).chain(watches).collect()
     }
 
     /// Looks at a root and tells what changed in it.

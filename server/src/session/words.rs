@@ -1,10 +1,10 @@
 //! What the server says of contents, troubles, and a look.
 
-use smd_protocol::wire::{self, ContentEnd, ContentStart, FromServer, Looked, PeerTrouble};
+use smd_protocol::wire::{self, ContentEnd, ContentStart, FromServer, Looked, PeerTrouble, Spelled};
 
 use crate::link::Wording;
 
-/// How the server says the two content messages.
+/// How the server says what is said of contents.
 #[derive(Debug)]
 pub struct Words;
 
@@ -15,6 +15,10 @@ impl Wording for Words {
 
     fn end(&self, end: ContentEnd) -> Vec<u8> {
         framed(&FromServer::ContentEnd(end))
+    }
+
+    fn spelled(&self, spelled: Spelled) -> Vec<u8> {
+        framed(&FromServer::Spelled(spelled))
     }
 
     fn ping(&self) -> Vec<u8> {

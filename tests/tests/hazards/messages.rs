@@ -218,3 +218,34 @@ fn one_name_in_two_folders_is_two_messages_also_when_they_change_places() {
     assert_eq!(them.bytes(&moved), b"Subject: that\n\nthat\n");
     assert_eq!(Tree::read(&root).len(), 1 + 2);
 }
+
+#[test]
+fn a_name_arrives_as_it_is_spelled_where_it_is_free() {
+    let world = World::new(Link::Rsh);
+    let roots = [world.client().maildir(), world.server().maildir()];
+    for (root, label) in roots.iter().zip(["us", "them"]) {
+        // The last two have the bytes of the first, so that only their names cross the wire.
+        for (dir, name, text) in [
+            ("cur", "plain", "a"),
+            ("cur", "empty:2,", "b"),
+            ("cur", "unordered:2,SF", "c"),
+            ("cur", "doubled:2,SS", "d"),
+            ("new", "marked:2,", "e"),
+            ("Copies/cur", "copy", "a"),
+            ("Copies/cur", "another:2,SF", "a"),
+        ] {
+            fs::create_dir_all(root.join(dir)).expect("a folder");
+            let path = root.join(dir).join(format!("{label}.{name}"));
+            fs::write(path, format!("Subject: {label} {text}\n\n{label} {text}\n")).expect("a message");
+        }
+    }
+    world.sync(&[]).ok();
+    let names = |root: &Path| tree::list(root).into_iter().map(|found| found.path(Path::new(""))).collect::<Vec<_>>();
+    assert_eq!(names(&roots[0]).len(), 14);
+    assert_eq!(names(&roots[0]), names(&roots[1]));
+    world.assert_equal();
+    // Another spelling is no reason for a step.
+    fs::rename(roots[0].join("cur/us.plain"), roots[0].join("cur/us.plain:2,")).expect("a mail program spells it so");
+    assert_rests(&world);
+    assert_ne!(names(&roots[0]), names(&roots[1]));
+}

@@ -98,6 +98,7 @@
 //! * *The same mail twice in a folder, one Message-ID*: no Message-ID is ever read.
 //!   `tests/tests/hazards/messages.rs::equal_messages_stay_as_many_as_they_are`,
 //!   `protocol/src/reconcile/tests/model.rs::equal_messages_are_not_multiplied`.
+//! * *Names change on their way*: `tests/tests/hazards/messages.rs::a_name_arrives_as_it_is_spelled_where_it_is_free`.
 //! * *A digest that is trusted too far*, a body taken from any copy:
 //!   `maildir/src/apply/tests/sources.rs::a_copy_whose_source_is_gone_or_differs_asks_for_the_bytes`,
 //!   `maildir/src/apply/tests/sources.rs::bytes_that_are_not_those_announced_are_not_installed`,

@@ -73,6 +73,8 @@ pub(super) const TABLE: &[Seed] = &[
     seed("any-directory-is-the-root", 13, "another, empty disk in the place of the mail's deletes all mail at the other host",
         whole("options", "a_root_that_is_missing_or_empty_or_another_directory_deletes_nothing")),
 
+    seed("any-spelling-is-taken", 15, "a hostile peer names a message otherwise than the plan says, or outside of its folder",
+        unit(PROTOCOL, "names::tests::a_spelling_is_taken_when_it_says_the_same_of_the_same_message")),
 
     // Apply.
     seed("renames-over", 4, "mail that is delivered under a name at the wrong moment is overwritten",
