@@ -182,6 +182,8 @@ pub enum Kind {
     Flags,
     /// Another folder or uniq.
     Moved,
+    /// Another uniq, since two messages of the host had one. Counted with those that moved.
+    Renamed,
     /// Other bytes under the same name.
     Replaced,
     /// Into the grave.
@@ -264,7 +266,7 @@ impl Counts {
             Kind::New => &mut self.new,
             Kind::Copied => &mut self.copied,
             Kind::Flags => &mut self.flags,
-            Kind::Moved => &mut self.moved,
+            Kind::Moved | Kind::Renamed => &mut self.moved,
             Kind::Replaced => &mut self.replaced,
             Kind::Deleted => &mut self.deleted,
             Kind::FolderMade => &mut self.folders_made,

@@ -17,7 +17,7 @@ use crate::pack::Part;
 use crate::reconcile::Direction;
 use crate::seeded;
 use crate::snapshot::BaseId;
-use crate::step::{Outcome, Step};
+use crate::step::{Outcome, Step, Twin};
 
 /// The first bytes of either direction. No text that a shell start-up file prints begins like this.
 pub const PREAMBLE: &[u8; 8] = b"\0smdwire";
@@ -56,6 +56,9 @@ pub const LEFT_OUT: &str = "left-out";
 
 /// The feature by which both ends say that they know [`Spelled`].
 pub const SPELLING: &str = "spelling";
+
+/// The feature by which a client says that it takes [`FromServer::Twins`] and plans [`Step::Part`].
+pub const TWINS: &str = "twins";
 
 /// How closely to look.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
@@ -393,6 +396,13 @@ pub enum FromServer {
         root: u16,
         /// Path and reason.
         left_out: Vec<PeerTrouble>,
+    },
+    /// Second messages of one uniq, which the delta tells of by the names that they are to get ([`TWINS`]); may come in several.
+    Twins {
+        /// Which root.
+        root: u16,
+        /// The messages.
+        twins: Vec<Twin>,
     },
     /// How the server's message for a step is spelled ([`SPELLING`]): before its bytes, or alone where that was asked for.
     Spelled(Spelled),

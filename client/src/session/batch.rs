@@ -63,7 +63,11 @@ impl<F: Fs> Pair<F> {
         let mut unhandled = BTreeSet::new();
         let mut steps_done = 0;
         loop {
-            let size = batch_size(rest, budget);
+            // A second message of one uniq has its own name before anything is sent by that.
+            let size = match rest.iter().take_while(|component| component.is_parting()).count() {
+                0 => batch_size(rest, budget),
+                partings => partings,
+            };
             let (now, later) = rest.split_at(size);
             let since = Instant::now();
             let before = peer.bytes();

@@ -99,6 +99,7 @@ impl<F: Fs> Open<F> {
             (after_cut, wire::CUT),
             (true, wire::LEFT_OUT),
             (true, wire::SPELLING),
+            (true, wire::TWINS),
         ];
         let features = features.into_iter().filter(|(has, _)| *has).map(|(_, feature)| feature.to_owned()).collect();
         self.begins();

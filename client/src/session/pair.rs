@@ -9,7 +9,7 @@ use smd_maildir::home::{Home, Label, Side as StateSide};
 use smd_maildir::run::{Attendance, RootRun, RunError, Settings};
 use smd_protocol::names::printable;
 use smd_protocol::pack::Unpacker;
-use smd_protocol::reconcile::{Begun, HostView, Input, Limit, Plan, Policy, Stop, reconcile};
+use smd_protocol::reconcile::{Begun, HostView, Input, Limit, Plan, Policy, Side, Stop, reconcile};
 use smd_protocol::wire::{Depth, FromServer, RootAnswer, RootOffer};
 use smd_protocol::{Digest, Folder, Name, Snapshot};
 
@@ -121,6 +121,9 @@ impl<F: Fs> Pair<F> {
         let mut local = RootRun::open(home, StateSide::Client, &place.peer, settings, stop)?;
         local.set_grave_max(options.grave_max);
         local.tell_changes();
+        if smd_protocol::reconcile::Direction::from(options.direction).changes(Side::Ours) {
+            local.may_rename();
+        }
         // Which bytes messages were to be given may be told of a base that is long agreed on.
         let after_cut = local.begun()?.entries().next().is_some();
         if after_cut {
@@ -231,6 +234,7 @@ impl<F: Fs> Pair<F> {
             incomplete: looked.incomplete,
             put_back: looked.put_back.into_iter().collect(),
             suspicious: looked.suspicious,
+            twins: looked.twins,
         };
         Ok(())
     }
@@ -239,7 +243,7 @@ impl<F: Fs> Pair<F> {
     pub(super) fn hear_look(&mut self, peer: &mut Peer) -> Result<(), SessionError> {
         let mut unpacker = Unpacker::default();
         let mut base = None;
-        let mut put_back = BTreeSet::new();
+        let (mut put_back, mut twins) = (BTreeSet::new(), Vec::new());
         loop {
             match peer.hear_message()? {
                 FromServer::Delta { root, parts } if root == self.index => {
@@ -258,6 +262,7 @@ impl<F: Fs> Pair<F> {
                     }
                 }
                 FromServer::PutBack { root, folders } if root == self.index => put_back.extend(folders),
+                FromServer::Twins { root, twins: more } if root == self.index => twins.extend(more),
                 FromServer::LeftOut { root, left_out } if root == self.index => {
                     self.left_out_by_design.extend(left_out.into_iter().map(trouble));
                 }
@@ -268,6 +273,7 @@ impl<F: Fs> Pair<F> {
                     self.left_out = told.filter(|folder| self.local.leaves_out(folder)).cloned().collect();
                     delta.folders.retain(|folder, _| !self.left_out.contains(folder));
                     put_back.retain(|folder| !self.left_out.contains(folder));
+                    twins.retain(|twin| !self.local.leaves_out(&twin.from.folder));
                     self.local.check_names(delta.folders.keys().chain(&put_back))?;
                     if let Some(text) = looked.unusable {
                         self.unusable = true;
@@ -275,8 +281,8 @@ impl<F: Fs> Pair<F> {
                     }
                     self.theirs_absent = looked.absent;
                     self.troubles.extend(looked.troubles.into_iter().map(trouble));
-                    self.theirs =
-                        HostView { delta, incomplete: looked.incomplete, put_back, suspicious: looked.suspicious };
+                    let (incomplete, suspicious) = (looked.incomplete, looked.suspicious);
+                    self.theirs = HostView { delta, incomplete, put_back, suspicious, twins };
                     return Ok(());
                 }
                 _ => return Err(unexpected("something else than its look")),
@@ -300,7 +306,7 @@ impl<F: Fs> Pair<F> {
     pub(super) fn plan(&mut self, endpoint: &Endpoint, options: &RunOptions) -> Result<(), SessionError> {
         self.plan = Plan::default();
         self.refuse_absent(endpoint, options)?;
-        let still = |view: &HostView| view.delta.is_empty() && view.put_back.is_empty();
+        let still = |view: &HostView| view.delta.is_empty() && view.put_back.is_empty() && view.twins.is_empty();
         let quiet = still(&self.ours) && still(&self.theirs);
         let after_cut = self.local.is_begun();
         if self.unusable || (quiet && !after_cut && !self.local.has_adopting()?) {

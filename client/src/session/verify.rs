@@ -119,7 +119,7 @@ fn look_at_both<F: Fs>(
     let mut compressed = local;
     let (mut pairs, hello) = host.meet(&mut |_, roots| {
         peer.say(&FromClient::Hello(ClientHello {
-            features: vec![wire::LEFT_OUT.to_owned()],
+            features: [wire::LEFT_OUT, wire::TWINS].map(str::to_owned).to_vec(),
             client: id.id.as_str().to_owned(),
             direction: options.direction.into(),
             dry_run: true,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use smd_protocol::names::printable;
-use smd_protocol::{Delta, Folder, FolderDelta, Presence, seeded};
+use smd_protocol::{Delta, Folder, FolderDelta, Name, Presence, seeded};
 
 use super::{RootRun, RunError, naming, skipped};
 use crate::error::{Context, Trouble};
@@ -28,6 +28,8 @@ pub struct Looked {
     pub troubles: Vec<Trouble>,
     /// What is left out by design, to be said all the same.
     pub left_out: Vec<Trouble>,
+    /// Second messages of one uniq, and the names that they are to get.
+    pub twins: Vec<smd_protocol::step::Twin>,
     /// Messages seen.
     pub messages: u64,
 }
@@ -62,7 +64,7 @@ impl<F: Fs> RootRun<F> {
         let base_id = self.chosen.filter(|_| self.dropped.is_empty());
         let dry_run = self.home.access() == Access::ReadOnly;
         let excludes = self.disk_excludes.clone();
-        let after_cut = self.after_cut;
+        let (after_cut, renames) = (self.after_cut, self.renames);
         let siblings = self.siblings.clone();
         let scanner = Scanner {
             root: &disk,
@@ -71,7 +73,7 @@ impl<F: Fs> RootRun<F> {
             siblings: &siblings,
             depth,
             after_cut,
-            dry_run,
+            renames,
             on_read,
         };
         let mut cache = std::mem::replace(&mut self.cache, crate::cache::Cache::none(self.fs.clone()));
@@ -121,8 +123,15 @@ impl<F: Fs> RootRun<F> {
             let found = put_back.into_iter().map(|folder| (folder, ()));
             put_back = naming::all_to_canonical(&**naming, found)?.into_iter().map(|(folder, ())| folder).collect();
         }
+        let mut twins = Vec::new();
+        for twin in std::mem::take(&mut look.twins) {
+            let (Some(to), Some(root)) = (twin.fresh, &self.root) else { continue };
+            let folder = root.canonical(&twin.name.folder).map_err(|error| RunError::Naming(error.to_string()))?;
+            twins.push(smd_protocol::step::Twin { from: Name { folder, ..twin.name }, content: twin.content, to });
+        }
         self.delta = Arc::new(delta);
         Ok(Looked {
+            twins,
             absent: false,
             incomplete: look.incomplete,
             put_back,

@@ -135,6 +135,8 @@ pub struct RootRun<F: Fs> {
     after_cut: bool,
     /// Where messages of the endpoint's other roots were.
     siblings: Arc<[DirStamp]>,
+    /// Whether this host may be changed: then second messages of one uniq are to get names of their own.
+    renames: bool,
     /// Whether somebody wants to know which files change.
     tells: bool,
     swept: BTreeSet<Folder>,
@@ -218,6 +220,7 @@ impl<F: Fs> RootRun<F> {
             applier: None,
             after_cut: false,
             siblings: Arc::default(),
+            renames: false,
             tells: false,
             swept: BTreeSet::new(),
             renamed: Vec::new(),
@@ -252,6 +255,11 @@ impl<F: Fs> RootRun<F> {
             let others = all.iter().enumerate().filter(|(other, _)| *other != at);
             root.siblings = others.flat_map(|(_, stamps)| stamps.iter().copied()).collect();
         }
+    }
+
+    /// Tells of second messages of one uniq by the names that a step will give them. Otherwise they are left out.
+    pub fn may_rename(&mut self) {
+        self.renames = true;
     }
 
     /// Lets the grave get as large as this, rather than as the default.

@@ -161,6 +161,7 @@ impl<F: Fs> Work<'_, F> {
             path: self.scanner.root.shown(folder, name),
             text: "is a symlink, which is not followed".to_owned(),
         }));
+        left_out.extend(self.listed.values().flat_map(|found| found.said.iter().cloned()));
         Look {
             delta,
             troubles,

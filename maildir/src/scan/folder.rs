@@ -56,6 +56,8 @@ pub(super) struct Messages {
     pub(super) left_out: Vec<Box<[u8]>>,
     /// A directory lies where only messages should: nothing is known of what is in it.
     pub(super) unentered: bool,
+    /// What is left out by this run alone.
+    pub(super) said: Vec<Trouble>,
     /// Something is said of the folder by every run, so that every run must look into it.
     pub(super) said_again: bool,
     /// Whether the names stood still while they were listed, and every file was met under its name.
@@ -323,6 +325,7 @@ pub(super) fn finish<F: Fs>(
     let moment = scanner.root.fs.now();
     let mut group: Vec<(Candidate, Record)> = Vec::new();
     let mut ready: Vec<(Candidate, Record)> = Vec::new();
+    let mut seconds: Vec<twins::Second> = Vec::new();
     let mut lists = candidates.into_iter().peekable();
     while let Some(mut candidate) = lists.next() {
         let uniq = candidate.name.uniq.clone();
@@ -356,13 +359,14 @@ pub(super) fn finish<F: Fs>(
         }
         if lists.peek().is_none_or(|next| next.name.uniq != uniq) {
             if group.len() > 1 && !messages.unknown.contains(&uniq) {
-                twins::settle(scanner, &folder, &dirs, base, std::mem::take(&mut group), &mut messages, noted);
+                seconds.extend(twins::settle(&folder, base, std::mem::take(&mut group), &mut messages, noted));
             }
             ready.append(&mut group);
         }
     }
+    messages.records.extend(ready.into_iter().map(|(_, record)| record));
+    twins::name(scanner, &folder, base, seconds, &mut messages, noted);
     let Messages { records, unknown, .. } = &mut messages;
-    records.extend(ready.into_iter().map(|(_, record)| record));
     // A uniq of which anything is unknown is unknown as a whole.
     records.retain(|r| !unknown.contains(&r.uniq));
     records.sort_by(|a, b| a.uniq.cmp(&b.uniq));

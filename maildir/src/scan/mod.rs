@@ -66,8 +66,9 @@ pub struct Scanner<'a, F: Fs> {
     pub depth: Depth,
     /// Whether an earlier run was cut, so that there may be messages of which no base tells.
     pub after_cut: bool,
-    /// Whether the disk must be left as it is: then second messages of one uniq are not renamed.
-    pub dry_run: bool,
+    /// Whether the run may change this host: then second messages of one uniq are told of by the names that a step will give
+    /// them, and are left out otherwise.
+    pub renames: bool,
     /// Hears the bytes of each file that was read, from several threads. The scan ends once it says no.
     pub on_read: &'a (dyn Fn(u64) -> bool + Sync),
 }

@@ -126,7 +126,7 @@ mod tests {
             depth: Depth::Full,
             siblings: &[],
             after_cut: false,
-            dry_run: true,
+            renames: false,
             on_read,
         };
         scanner.names().expect("looks")

@@ -9,6 +9,7 @@ use smd_maildir::home::{Access, Home, Label, Side, server_id};
 use smd_maildir::lock::Wait;
 use smd_maildir::run::{RootRun, RunError, Settings};
 use smd_maildir::store::earlier::{self, Earlier};
+use smd_protocol::reconcile::Side as HostSide;
 use smd_protocol::wire::{
     self, ClientHello, Depth, Failure, FromServer, Ids, Looked, RootAnswer, RootOffer, ServerHello,
 };
@@ -137,6 +138,10 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if hello.features.iter().any(|feature| feature == wire::CUT) {
             run.comes_after_cut();
         }
+        let plans_twins = hello.features.iter().any(|feature| feature == wire::TWINS);
+        if plans_twins && hello.direction.changes(HostSide::Theirs) {
+            run.may_rename();
+        }
         let answer = RootAnswer {
             root: root.to_string(),
             ids: run.ids(),
@@ -210,6 +215,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
                 if *hears_of_left_out && !found.left_out.is_empty() {
                     let left_out = few(found.left_out.clone(), "names are left out and not listed");
                     send(outbox, &FromServer::LeftOut { root, left_out })?;
+                }
+                for twins in found.twins.chunks(wire::ITEMS_IN_FRAME) {
+                    send(outbox, &FromServer::Twins { root, twins: twins.to_vec() })?;
                 }
                 for folders in found.put_back.chunks(wire::ITEMS_IN_FRAME) {
                     send(outbox, &FromServer::PutBack { root, folders: folders.to_vec() })?;

@@ -249,3 +249,49 @@ fn a_name_arrives_as_it_is_spelled_where_it_is_free() {
     assert_rests(&world);
     assert_ne!(names(&roots[0]), names(&roots[1]));
 }
+
+/// Two messages of one name in a folder of this root, with other bytes.
+fn put_twins(root: &Path) {
+    fs::write(root.join("cur/1.twin:2,S"), "Subject: one\n\none\n").expect("a message");
+    fs::write(root.join("new/1.twin"), "Subject: two\n\ntwo\n").expect("a message");
+}
+
+#[test]
+fn the_second_of_two_messages_of_one_name_gets_one_by_a_step_that_is_shown_and_logged() {
+    for at_server in [false, true] {
+        let (world, _, _) = agreed();
+        let root = if at_server { world.server().maildir() } else { world.client().maildir() };
+        put_twins(&root);
+        let planned = world.sync(&["--dry-run", "-v"]).ok();
+        assert!(planned.stdout.contains("1 moved"), "{planned}");
+        assert!(root.join("new/1.twin").exists(), "a dry run changes nothing");
+        world.sync(&["-v"]).ok().says("were called 1.twin; one is now ").says("renamed").says("(from 1.twin)");
+        world.assert_equal();
+        assert_eq!(Tree::read(&root).len(), 3);
+        assert!(root.join("cur/1.twin:2,S").exists() && !root.join("new/1.twin").exists());
+        assert_rests(&world);
+        let log = fs::read_dir(world.client().smd_home().join("log")).expect("a log");
+        let texts = log.map(|entry| fs::read_to_string(entry.expect("a file").path()).unwrap_or_default());
+        assert!(texts.collect::<String>().contains("1.twin"), "the log has the step");
+    }
+}
+
+#[test]
+fn a_run_that_may_not_change_a_host_leaves_out_its_second_message_of_one_name_and_says_so() {
+    for (at_server, program) in [(true, "smd-pull"), (false, "smd-push")] {
+        let (world, _, _) = agreed();
+        let root = if at_server { world.server().maildir() } else { world.client().maildir() };
+        put_twins(&root);
+        for _ in 0..3 {
+            let run = world.run(program, world.client(), &[]).ok();
+            run.says("has the name of another message beside it");
+        }
+        assert!(root.join("cur/1.twin:2,S").exists() && root.join("new/1.twin").exists());
+        let other = if at_server { world.client().maildir() } else { world.server().maildir() };
+        assert_eq!((Tree::read(&root).len(), Tree::read(&other).len()), (3, 2));
+        world.sync(&[]).ok();
+        world.assert_equal();
+        assert_eq!(Tree::read(&other).len(), 3);
+        assert_rests(&world);
+    }
+}

@@ -98,6 +98,9 @@
 //! * *The same mail twice in a folder, one Message-ID*: no Message-ID is ever read.
 //!   `tests/tests/hazards/messages.rs::equal_messages_stay_as_many_as_they_are`,
 //!   `protocol/src/reconcile/tests/model.rs::equal_messages_are_not_multiplied`.
+//! * *Two messages of one name in a folder*: the second gets another by a step, not by a look:
+//!   `tests/tests/hazards/messages.rs::the_second_of_two_messages_of_one_name_gets_one_by_a_step_that_is_shown_and_logged`,
+//!   `tests/tests/hazards/messages.rs::a_run_that_may_not_change_a_host_leaves_out_its_second_message_of_one_name_and_says_so`.
 //! * *Names change on their way*: `tests/tests/hazards/messages.rs::a_name_arrives_as_it_is_spelled_where_it_is_free`.
 //! * *A digest that is trusted too far*, a body taken from any copy:
 //!   `maildir/src/apply/tests/sources.rs::a_copy_whose_source_is_gone_or_differs_asks_for_the_bytes`,

@@ -67,7 +67,7 @@ pub fn look(dir: &Path, prefix: &[u8], excludes: &Excludes, known: &Records, sto
         depth: Depth::Full,
         siblings: &[],
         after_cut: false,
-        dry_run: true,
+        renames: false,
         on_read: &|_| true,
     };
     let mut read = Records::new();

@@ -50,6 +50,8 @@ pub(super) const TABLE: &[Seed] = &[
         unit(MAILDIR, "scan::tests::errors::a_folder_that_cannot_be_listed_may_hide_what_is_missing")),
     seed("what-is-not-entered-hides-nothing", 6, "mail that is moved to where no path leads is deleted at the other host",
         unit(MAILDIR, "scan::tests::errors::a_path_that_is_too_long_hides_what_is_missing_and_is_said_by_every_look")),
+    seed("twin-of-the-base-is-gone", 6, "a second message of one name, which both hosts have, is deleted there by a pull",
+        unit(MAILDIR, "scan::tests::changes::the_second_of_twins_is_left_out_and_said_where_the_run_may_not_rename_it")),
     seed("what-was-mounted-is-there", 13, "another disk in the place of a folder's deletes its mail at the other host",
         whole("guard", "another_disk_in_the_place_of_a_folders_stops_everything")),
     seed("backup-by-mtime-alone", 13, "a folder put back with the mtime it has now deletes what the backup did not have",
