@@ -228,6 +228,10 @@ impl Fs for Disk {
         Ok(fs::accessat(dir, c".", fs::Access::WRITE_OK | fs::Access::EXEC_OK, AtFlags::EACCESS)?)
     }
 
+    fn may_lack(&self, dir: &Self::Dir) -> bool {
+        self.habits(dir).is_ok_and(|habits| !habits.trusted)
+    }
+
     fn try_lock(&self, dir: &Self::Dir) -> io::Result<Option<Self::Dir>> {
         // flock belongs to the open file description, so the guard needs one of its own.
         let own = fs::openat(dir, c".", DIR, Mode::empty())?;

@@ -144,6 +144,10 @@ pub trait Fs: Send + Sync + 'static {
     fn may_write(&self, _dir: &Self::Dir) -> io::Result<()> {
         Ok(())
     }
+    /// Whether it is worth trying what a directory's file system can do, by files of our own in it.
+    fn may_lack(&self, _dir: &Self::Dir) -> bool {
+        false
+    }
     /// Takes an exclusive lock on a held directory that ends with the given guard or the process; gives none when another holds it.
     fn try_lock(&self, dir: &Self::Dir) -> io::Result<Option<Self::Dir>>;
     /// A path by which the system's own watches reach this very directory, as long as it is held; none where there are none.

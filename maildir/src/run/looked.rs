@@ -10,6 +10,7 @@ use crate::error::{Context, Trouble};
 use crate::fs::Fs;
 use crate::home::Access;
 use crate::lock::{self, LockError, Wait};
+use crate::rename::lacking;
 use crate::root::{Identity, Mount, Root, if_there};
 use crate::scan::{Depth, Look, Scanner};
 
@@ -56,6 +57,7 @@ impl<F: Fs> RootRun<F> {
             return Ok(Looked { suspicious: Some("is missing".to_owned()), ..Looked::default() });
         };
         self.refuse_part(Some(&root.dir))?;
+        self.refuse_lacking(&root, depth)?;
         let root = root.named(self.naming.clone());
         self.root = Some(root.clone());
         let disk = root.on_disk();
@@ -113,6 +115,19 @@ impl<F: Fs> RootRun<F> {
             self.note_restored_early(&root)?;
         }
         Ok(looked)
+    }
+
+    /// Refuses a file system on which no message could be installed, before a first run sends any. Later runs say so of each
+    /// step; a run that does not change this host, or that may not write, does not try.
+    fn refuse_lacking(&self, root: &Root<F>, depth: Depth) -> Result<(), RunError> {
+        let first = self.chosen.is_none() && self.renames && depth != Depth::Folders;
+        if !first || self.home.access() == Access::ReadOnly || !self.fs.may_lack(&root.dir) {
+            return Ok(());
+        }
+        match lacking(&*self.fs, &root.dir) {
+            Some(what) => Err(std::io::Error::other(what)).context("use", root.shown_root())?,
+            None => Ok(()),
+        }
     }
 
     /// Takes from a look what the other host is told, by the names that it knows.

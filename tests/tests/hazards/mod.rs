@@ -68,7 +68,8 @@
 //!   a file system without `flock` is told from one that fails,
 //!   `maildir/src/lock.rs::only_a_missing_flock_counts_as_unsupported`. No test mounts a real one.
 //! * *The colon in names* (exFAT, Windows, Android): one spelling alone is read and written, so two cannot coexist;
-//!   where a colon cannot be written the step fails and is reported, and a name that reads back otherwise is undone,
+//!   where a colon cannot be written a first run sends nothing, and a later step fails and is reported; a name that reads
+//!   back otherwise is undone,
 //!   `maildir/src/apply/tests/races.rs::a_name_that_reads_back_otherwise_is_undone`.
 //! * *Case and normalisation of names* (also macOS, on which these programs do not run):
 //!   `maildir/src/apply/tests/tree.rs::a_folder_under_another_spelling_is_not_made`.
