@@ -40,6 +40,9 @@ pub struct Report {
     pub idle_patterns: Option<IdlePatterns>,
     /// What could not be looked at or done; each leaves something as it was.
     pub troubles: Vec<Trouble>,
+    /// What was left out by design, such as symlinks: no trouble, and no part of what is in sync.
+    #[serde(default)]
+    pub left_out: Vec<Trouble>,
     /// The files that came, moved or went on this host, in order, as post hooks were told; empty when there are no such hooks.
     #[serde(skip)]
     pub changed_here: Vec<Change>,
@@ -200,6 +203,8 @@ pub enum Kind {
     Flags,
     /// Another folder or uniq.
     Moved,
+    /// Another uniq, since two messages of the host had one. Counted with those that moved.
+    Renamed,
     /// Other bytes under the same name.
     Replaced,
     /// Into the grave.
@@ -282,7 +287,7 @@ impl Counts {
             Kind::New => &mut self.new,
             Kind::Copied => &mut self.copied,
             Kind::Flags => &mut self.flags,
-            Kind::Moved => &mut self.moved,
+            Kind::Moved | Kind::Renamed => &mut self.moved,
             Kind::Replaced => &mut self.replaced,
             Kind::Deleted => &mut self.deleted,
             Kind::FolderMade => &mut self.folders_made,

@@ -8,9 +8,9 @@ use std::io::{self, Read};
 
 use smd_protocol::delta::Meta;
 use smd_protocol::wire::Fetch;
-use smd_protocol::{ContentHasher, Entry, Name};
+use smd_protocol::{ContentHasher, Entry, Name, Place};
 
-use crate::apply::Messages;
+use crate::apply::{Message, Messages};
 use crate::fs::Fs;
 use crate::hash::PIECE;
 use crate::root::Root;
@@ -30,11 +30,38 @@ pub trait ContentSink {
     /// # Errors
     /// When the link is gone.
     fn piece(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// How the message is spelled, before its bytes, or alone where that was asked for.
+    ///
+    /// # Errors
+    /// When the link is gone.
+    fn spelled(&mut self, step: u32, suffix: Option<&[u8]>) -> io::Result<()>;
     /// They are complete, or why not. May come without a beginning.
     ///
     /// # Errors
     /// When the link is gone.
     fn end(&mut self, step: u32, failed: Option<String>) -> io::Result<()>;
+}
+
+/// What the other host wants of messages.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Their bytes.
+    pub bytes: Vec<Fetch>,
+    /// How they are spelled: with all bytes, and alone for these steps. None to an end that does not know of spellings.
+    pub spellings: Option<Vec<(u32, Name)>>,
+}
+
+impl Wanted {
+    /// Whether nothing is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.spellings.as_ref().is_none_or(Vec::is_empty)
+    }
+
+    /// The messages that it is about, some more than once.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        let alone = self.spellings.iter().flatten().map(|(_, name)| name);
+        self.bytes.iter().map(|fetch| &fetch.name).chain(alone)
+    }
 }
 
 /// Sends what is wanted, in order.
@@ -43,15 +70,21 @@ pub trait ContentSink {
 /// Those of the sink. A message that cannot be read is ended as failed, and the next one follows.
 pub fn send_contents<F: Fs>(
     root: &Root<F>,
-    wanted: &[Fetch],
+    wanted: &Wanted,
     hints: &HashMap<Name, Entry>,
     sink: &mut dyn ContentSink,
 ) -> io::Result<()> {
     let mut messages = Messages::new(root.clone());
+    for (step, name) in wanted.spellings.iter().flatten() {
+        // What cannot be opened is spelled as both would by themselves; nothing rests on it.
+        let message = messages.open(name, hints.get(name)).ok();
+        sink.spelled(*step, message.as_ref().and_then(|message| spelling(message, name)))?;
+    }
     let mut buffer = vec![0; PIECE];
-    for fetch in wanted {
+    for fetch in &wanted.bytes {
         let mut sent = Sent::default();
-        match send_one(&mut messages, fetch, hints.get(&fetch.name), &mut buffer, sink, &mut sent) {
+        let (hint, told) = (hints.get(&fetch.name), wanted.spellings.is_some());
+        match send_one(&mut messages, fetch, hint, told, &mut buffer, sink, &mut sent) {
             Ok(()) => sink.end(fetch.step, None)?,
             Err(_) if sent.link_lost => return Err(io::ErrorKind::BrokenPipe.into()),
             Err(error) => {
@@ -76,16 +109,25 @@ impl Sent {
     }
 }
 
+/// What follows the uniq in a message's file name, where we would write something else.
+fn spelling<'a, F: Fs>(message: &'a Message<F>, name: &Name) -> Option<&'a [u8]> {
+    name.uniq.spelling(&message.name, message.place == Place::Cur, &message.flags)
+}
+
 fn send_one<F: Fs>(
     messages: &mut Messages<F>,
     fetch: &Fetch,
     hint: Option<&Entry>,
+    spells: bool,
     buffer: &mut [u8],
     sink: &mut dyn ContentSink,
     sent: &mut Sent,
 ) -> io::Result<()> {
     let mut message = messages.open(&fetch.name, hint)?;
     let meta = Meta { size: message.stat.size, mtime: message.stat.mtime };
+    if let (true, Some(suffix)) = (spells, spelling(&message, &fetch.name)) {
+        sent.noted(sink.spelled(fetch.step, Some(suffix)))?;
+    }
     if fetch.header_only {
         let header = read_header(&mut message.file, buffer)?;
         sent.noted(sink.start(fetch.step, Meta { size: header.len() as u64, ..meta }))?;

@@ -17,10 +17,9 @@ use crate::seeded;
 
 /// Longest name of one directory entry, in bytes (POSIX `NAME_MAX` on every file system we know).
 pub const NAME_MAX: usize = 255;
-/// Longest folder name in bytes, components and separators together (Linux `PATH_MAX`).
+/// Longest folder name in bytes, components and separators together (Linux `PATH_MAX`): no program can name a longer one in
+/// one piece. It bounds the depth as well, to half as many components.
 pub const FOLDER_MAX: usize = 4096;
-/// Deepest folder, in components.
-pub const DEPTH_MAX: usize = 64;
 /// Directory in a root that holds the grave when `~/.smd` is on another file system. Never a folder.
 pub const GRAVE_DIR: &[u8] = b"..smd-grave";
 
@@ -87,9 +86,6 @@ impl Folder {
             }
             if component == GRAVE_DIR {
                 return Err(refuse("folder", component, "is where deleted messages rest"));
-            }
-            if depth >= DEPTH_MAX {
-                return Err(refuse("folder", component, "is nested too deeply"));
             }
             if depth > 0 {
                 joined.push(b'/');
@@ -250,6 +246,22 @@ impl FileName {
     }
 }
 
+impl Uniq {
+    /// What a file name says behind this uniq, when we would spell the message otherwise.
+    pub fn spelling<'a>(&self, file: &'a [u8], in_cur: bool, flags: &Flags) -> Option<&'a [u8]> {
+        let suffix = file.strip_prefix(self.as_bytes())?;
+        (FileName::spell(self, in_cur, flags) != file).then_some(suffix)
+    }
+
+    /// The file name that says this behind the uniq; none when that would be another message, or one with other flags.
+    pub fn spelled(&self, suffix: &[u8], flags: &Flags) -> Option<Vec<u8>> {
+        let file = [self.as_bytes(), suffix].concat();
+        let fits = file.len() <= NAME_MAX && component_rule(&file).is_ok() && !seeded::is("any-spelling-is-taken");
+        let same = |name: FileName| name.uniq == *self && name.flags == *flags;
+        ((fits && FileName::parse(&file).is_ok_and(same)) || seeded::is("any-spelling-is-taken")).then_some(file)
+    }
+}
+
 /// Bytes for a person: UTF-8 kept, control bytes and everything else as `\xNN`, a backslash as `\\`.
 pub fn printable(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
@@ -346,7 +358,8 @@ mod tests {
         }
         assert!(Folder::parse(&[b'a'; 256]).is_err());
         assert!(Folder::parse(&[b'a'; 255]).is_ok());
-        assert!(Folder::parse(&b"a/".repeat(70)[..139]).is_err());
+        assert!(Folder::parse(&b"a/".repeat(2049)[..4097]).is_err());
+        assert!(Folder::parse(&b"a/".repeat(2048)[..4095]).is_ok());
         assert!(Folder::from_components([&b"a/b"[..]]).is_err());
     }
 
@@ -390,6 +403,31 @@ mod tests {
         assert_eq!(spell(&[b'x'; 252], true, b"2,").len(), 255);
         assert_eq!(spell(&[b'x'; 253], true, b"2,"), [b'x'; 253]);
         assert_eq!(spell(&[b'x'; 253], true, b"2,S").len(), 257);
+    }
+
+    #[test]
+    fn a_spelling_is_taken_when_it_says_the_same_of_the_same_message() {
+        let uniq = Uniq::parse(b"x").expect("uniq");
+        let flags = |info: &[u8]| Flags::from_info(info);
+        for (info, suffix) in [(&b""[..], &b""[..]), (b"2,", b""), (b"2,FS", b":2,SF"), (b"2,S", b":2,SS"), (b"", b":")]
+        {
+            let file = uniq.spelled(suffix, &flags(info)).expect("says the same");
+            assert_eq!(file, [b"x", suffix].concat());
+            assert_eq!(uniq.spelling(&file, true, &flags(info)), Some(suffix));
+        }
+        for (info, suffix) in [
+            (&b"2,S"[..], &b""[..]),
+            (b"", b"y"),
+            (b"", b":2,S"),
+            (b"2,S", b":2,S/../y"),
+            (b"2,S", b":2,S\0"),
+            (b"", b"y:2,"),
+        ] {
+            assert_eq!(uniq.spelled(suffix, &flags(info)), None, "{suffix:?}");
+        }
+        assert_eq!(uniq.spelled(&[&b":2,"[..], &[b'S'; 300]].concat(), &flags(b"2,S")), None);
+        assert_eq!(uniq.spelling(b"x:2,FS", true, &flags(b"2,FS")), None, "as we write it");
+        assert_eq!(uniq.spelling(b"other:2,", true, &flags(b"2,")), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::delta::Mtime;
 use crate::digest::Content;
 use crate::flags::Flags;
-use crate::names::{Folder, Name};
+use crate::names::{Folder, Name, Uniq};
 use crate::snapshot::Place;
 
 /// Where the bytes of a new or replaced message come from.
@@ -79,6 +79,27 @@ pub enum Step {
     },
     /// Put a message into the grave.
     Delete(Name),
+    /// Two messages of this host have one name: the one with other bytes than the first gets one of its own. Taken before all
+    /// others, as they know it by that already.
+    Part(Twin),
+}
+
+/// A second message under a name that another has.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Twin {
+    /// The name of both.
+    pub from: Name,
+    /// The bytes of the second.
+    pub content: Content,
+    /// The uniq that it gets, in the same folder.
+    pub to: Uniq,
+}
+
+impl Twin {
+    /// The second's own name.
+    pub fn name(&self) -> Name {
+        Name::new(&self.from.folder, &self.to)
+    }
 }
 
 impl Step {

@@ -17,7 +17,7 @@ use crate::pack::Part;
 use crate::reconcile::Direction;
 use crate::seeded;
 use crate::snapshot::BaseId;
-use crate::step::{Outcome, Step};
+use crate::step::{Outcome, Step, Twin};
 
 /// The first bytes of either direction. No text that a shell start-up file prints begins like this.
 pub const PREAMBLE: &[u8; 8] = b"\0smdwire";
@@ -56,6 +56,14 @@ pub const PATTERNS: &str = "patterns";
 
 /// The feature by which a client asks to list every directory in this run, so that the server knows of every pattern.
 pub const ALL_DIRS: &str = "all-dirs";
+/// The feature by which a client says that it takes [`FromServer::LeftOut`].
+pub const LEFT_OUT: &str = "left-out";
+
+/// The feature by which both ends say that they know [`Spelled`].
+pub const SPELLING: &str = "spelling";
+
+/// The feature by which a client says that it takes [`FromServer::Twins`] and plans [`Step::Part`].
+pub const TWINS: &str = "twins";
 
 /// How closely to look.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
@@ -279,6 +287,25 @@ pub enum FromClient {
     /// The run is over and the session stays ([`WATCH`]): let go of everything, watch, and tell of the first change.
     /// Another Hello begins the next run.
     Rest,
+    /// How the client's message for a step is spelled ([`SPELLING`]).
+    Spelled(Spelled),
+    /// Steps of the batch whose bytes the client has, and wants to know how the server's message is spelled ([`SPELLING`]).
+    Spell {
+        /// Which root.
+        root: u16,
+        /// Step of the client's batch, and message at the server.
+        wanted: Vec<(u32, Name)>,
+    },
+}
+
+/// How a message's file is called behind its uniq at the host that has it. It is no part of entry or base: whoever installs the
+/// message may call it so too.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Spelled {
+    /// Which step of the batch.
+    pub step: u32,
+    /// What follows the uniq; none when that is what both ends would write by themselves.
+    pub suffix: Option<Vec<u8>>,
 }
 
 /// Bytes for a step begin.
@@ -375,6 +402,22 @@ pub enum FromServer {
         /// By their place among all patterns that were offered for it.
         patterns: Vec<u32>,
     },
+    /// What a look left out by design ([`LEFT_OUT`]); before its end, and only when there is any.
+    LeftOut {
+        /// Which root.
+        root: u16,
+        /// Path and reason.
+        left_out: Vec<PeerTrouble>,
+    },
+    /// Second messages of one uniq, which the delta tells of by the names that they are to get ([`TWINS`]); may come in several.
+    Twins {
+        /// Which root.
+        root: u16,
+        /// The messages.
+        twins: Vec<Twin>,
+    },
+    /// How the server's message for a step is spelled ([`SPELLING`]): before its bytes, or alone where that was asked for.
+    Spelled(Spelled),
 }
 
 /// Why the server ends a session.

@@ -48,6 +48,13 @@ impl Disk {
         Self(at.to_owned())
     }
 
+    /// Mounts what is in a directory on another one, or on itself.
+    #[track_caller]
+    pub fn bind(from: &Path, at: &Path) -> Self {
+        run(Command::new("mount").arg("--bind").args([from, at]));
+        Self(at.to_owned())
+    }
+
     /// Takes it from where it is to another directory.
     #[track_caller]
     pub fn move_to(&mut self, to: &Path) {

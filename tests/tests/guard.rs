@@ -333,6 +333,39 @@ fn a_root_whose_disk_is_not_mounted_stops_everything_until_it_is_back() {
 }
 
 #[test]
+fn a_mount_that_is_not_there_is_no_matter_where_the_same_directory_is() {
+    if !privately(module_path!(), "a_mount_that_is_not_there_is_no_matter_where_the_same_directory_is") {
+        return;
+    }
+    for end in End::BOTH {
+        for folder in ["", "Work"] {
+            let world = World::new(Link::Rsh);
+            let at = end.root(&world).join(folder);
+            drop(user(&world, end, "first").deliver("Work"));
+            fs::create_dir_all(&at).expect("a directory");
+            // As a unit with ReadWritePaths, or a container, has it.
+            let mount = Disk::bind(&at, &at);
+            fill(&world, 30);
+            world.sync(&[]).ok();
+            drop(mount);
+            delete(&world, end, 1);
+            world.sync(&[]).ok();
+            world.assert_equal();
+            let mount = Disk::bind(&at, &at);
+            delete(&world, end, 1);
+            world.sync(&[]).ok();
+            world.assert_equal();
+            // And what was mounted is another directory, in the end.
+            drop(mount);
+            if !folder.is_empty() {
+                let _other = Disk::mount(&at);
+                assert_stops(&world, end, "has another disk mounted at Work than before");
+            }
+        }
+    }
+}
+
+#[test]
 fn another_disk_in_the_place_of_the_roots_stops_everything_until_it_is_gone() {
     if !privately(module_path!(), "another_disk_in_the_place_of_the_roots_stops_everything_until_it_is_gone") {
         return;

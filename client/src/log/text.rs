@@ -32,6 +32,7 @@ fn why(server: &str, item: &Item) -> String {
         Kind::New => format!("new at {cause}"),
         Kind::Copied => format!("{cause} has it, and its bytes were there"),
         Kind::Flags | Kind::Moved => format!("{}, as at {cause}", printable(&item.detail)),
+        Kind::Renamed => format!("{}, as another message there is called", printable(&item.detail)),
         Kind::Replaced => format!("edited at {cause}"),
         Kind::Deleted => format!("deleted at {cause}"),
         Kind::FolderMade => format!("made at {cause}"),

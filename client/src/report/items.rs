@@ -100,6 +100,7 @@ pub(crate) fn word(kind: Kind) -> &'static str {
         Kind::Copied => "copied",
         Kind::Flags => "flags",
         Kind::Moved => "moved",
+        Kind::Renamed => "renamed",
         Kind::Replaced => "replaced",
         Kind::Deleted => "deleted",
         Kind::FolderMade => "folder made",

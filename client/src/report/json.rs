@@ -5,20 +5,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Guard, Host, Item, Report, RootReport};
+use super::{Guard, Host, Item, Report, RootReport, Trouble};
 
 /// The number that a change of meaning, never an addition, raises.
 pub const VERSION: u32 = 1;
 
 /// The object.
 pub fn value(report: &Report) -> Value {
-    let troubles: Vec<Value> = report
-        .troubles
-        .iter()
-        .map(|trouble| {
-            object(json!({ "host": trouble.host, "text": trouble.text }), [("path", trouble.path.as_slice())])
-        })
-        .collect();
     json!({
         "version": VERSION,
         "endpoint": report.endpoint,
@@ -32,10 +25,19 @@ pub fn value(report: &Report) -> Value {
         "held": report.held(),
         "roots": report.roots.iter().map(root).collect::<Vec<_>>(),
         "idle_patterns": report.idle_patterns.as_ref().map(|idle| &idle.patterns),
-        "troubles": troubles,
+        "troubles": troubles(&report.troubles),
+        "left_out": troubles(&report.left_out),
         "traffic": report.traffic,
         "seconds": report.took.as_secs_f64(),
     })
+}
+
+/// Where, what, and why, one by one.
+pub fn troubles(troubles: &[Trouble]) -> Vec<Value> {
+    let one = |trouble: &Trouble| {
+        object(json!({ "host": trouble.host, "text": trouble.text }), [("path", trouble.path.as_slice())])
+    };
+    troubles.iter().map(one).collect()
 }
 
 /// A failed run as an object of the same version.

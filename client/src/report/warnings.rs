@@ -7,10 +7,13 @@ use smd_protocol::seeded;
 
 use super::items::place;
 use super::summary::count;
-use super::{Adopted, Guard, Host, IdlePattern, Report, RootReport};
+use super::{Adopted, Guard, Host, IdlePattern, Report, RootReport, Trouble};
 
 /// How many troubles or returned messages are named before the rest is only counted.
 const NAMED: usize = 10;
+
+/// How many names that are left out by design stand in the one line that tells of them.
+const NAMED_LEFT_OUT: usize = 3;
 
 /// How many messages that an adopt brought back are named: the next run adopts no more and cannot name them.
 const NAMED_RETURNED: usize = 50;
@@ -58,6 +61,7 @@ pub fn of(report: &Report) -> Vec<Warning> {
         }));
         warnings.extend(root.adopted.as_ref().map(|adopted| adoption(report, root, adopted)));
     }
+    warnings.extend(left_out(report).map(|what| mild(format!("Left out, with all behind it: {what}."))));
     warnings
 }
 
@@ -74,6 +78,24 @@ fn idle_pattern(idle: &IdlePattern) -> Warning {
         None => "correct it in the config, or take it away; smd-check-conf shows all folders.".to_owned(),
     };
     Warning { hint: Some(hint), ..plain(text) }
+}
+
+/// What is left out by design, of both hosts, in one line; none when nothing is.
+fn left_out(report: &Report) -> Option<String> {
+    left_out_words(&report.left_out, |host| host_name(report, host))
+}
+
+/// As many names as fit a line, each with its host and why; the rest are counted.
+pub fn left_out_words(left_out: &[Trouble], host_name: impl Fn(Host) -> String) -> Option<String> {
+    let named = left_out.iter().take(NAMED_LEFT_OUT);
+    let named = named.map(|one| {
+        let text = printable(one.text.as_bytes());
+        format!("{} at {} {text}", printable(&one.path), host_name(one.host))
+    });
+    let mut words: Vec<String> = named.collect();
+    let rest = left_out.len().saturating_sub(NAMED_LEFT_OUT);
+    words.extend((rest > 0).then(|| format!("and {rest} more, which --json names")));
+    (!words.is_empty()).then(|| words.join("; "))
 }
 
 fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {

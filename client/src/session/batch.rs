@@ -4,7 +4,7 @@
 //! stream in both directions, and each host installs when it has what it needs and has sent what was
 //! wanted of it. A step whose local source was gone is taken once more, with the bytes from the other host.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use smd_maildir::apply::Incoming;
 use smd_maildir::fs::Fs;
-use smd_maildir::send::{ContentSink, send_contents};
+use smd_maildir::send::{ContentSink, Wanted, send_contents};
 use smd_protocol::delta::{Delta, Meta};
 use smd_protocol::reconcile::{Begun, Component, Side};
 use smd_protocol::wire::{self, Fetch, FromClient, FromServer};
@@ -63,7 +63,11 @@ impl<F: Fs> Pair<F> {
         let mut unhandled = BTreeSet::new();
         let mut steps_done = 0;
         loop {
-            let size = batch_size(rest, budget);
+            // A second message of one uniq has its own name before anything is sent by that.
+            let size = match rest.iter().take_while(|component| component.is_parting()).count() {
+                0 => batch_size(rest, budget),
+                partings => partings,
+            };
             let (now, later) = rest.split_at(size);
             let since = Instant::now();
             let before = peer.bytes();
@@ -228,17 +232,21 @@ impl<F: Fs> Pair<F> {
         let [ours, theirs] = steps;
         let root = self.index;
         let fetch = wanted(&ours);
-        let send = wanted(&theirs);
+        let spell = if self.spells { copied(&ours) } else { Vec::new() };
+        let send = Wanted { bytes: wanted(&theirs), spellings: self.spells.then(|| copied(&theirs)) };
         let ours: Vec<Step> = ours.into_iter().map(|(step, _)| step).collect();
         let theirs: Vec<Step> = theirs.into_iter().map(|(step, _)| step).collect();
         let sent = Arc::new(AtomicU64::new(0));
-        let asks = !theirs.is_empty() || !fetch.is_empty();
+        let asks = !theirs.is_empty() || !fetch.is_empty() || !spell.is_empty();
         if asks {
             for steps in theirs.chunks(wire::ITEMS_IN_FRAME) {
                 peer.say(&FromClient::Batch { root, steps: steps.to_vec(), fetch: Vec::new() })?;
             }
             for fetch in fetch.chunks(wire::ITEMS_IN_FRAME) {
                 peer.say(&FromClient::Batch { root, steps: Vec::new(), fetch: fetch.to_vec() })?;
+            }
+            for wanted in spell.chunks(wire::ITEMS_IN_FRAME) {
+                peer.say(&FromClient::Spell { root, wanted: wanted.to_vec() })?;
             }
             peer.say(&FromClient::BatchReady { root })?;
             if !send.is_empty() {
@@ -252,7 +260,7 @@ impl<F: Fs> Pair<F> {
             let troubles = self.local.begin(ours, &|| stop.load(Ordering::Relaxed))?;
             self.troubles.extend(troubles.into_iter().map(|t| Trouble::new(Host::Client, t.path, t.text)));
         }
-        self.receive(fetch.len(), peer, gauge)?;
+        self.receive(fetch.len(), spell.into_iter().map(|(step, _)| step).collect(), peer, gauge)?;
         if asks {
             // The server must have all our bytes before names change here.
             let received = fetch.len() as u64;
@@ -277,10 +285,10 @@ impl<F: Fs> Pair<F> {
     }
 
     /// The job that sends contents to the server.
-    fn sending(&self, send: Vec<Fetch>, sent: Arc<AtomicU64>) -> Result<Job, SessionError> {
+    fn sending(&self, send: Wanted, sent: Arc<AtomicU64>) -> Result<Job, SessionError> {
         let present = self.input().present(Side::Ours);
         let hints: HashMap<Name, Entry> =
-            send.iter().filter_map(|f| Some((f.name.clone(), present.entry(&f.name)?.clone()))).collect();
+            send.names().filter_map(|name| Some((name.clone(), present.entry(name)?.clone()))).collect();
         let root = self
             .local
             .root()
@@ -289,12 +297,18 @@ impl<F: Fs> Pair<F> {
         Ok(Box::new(move |sink| send_contents(&root, &send, &hints, &mut Counting { sink, sent: &sent })))
     }
 
-    /// Takes in the contents that were asked for.
-    fn receive(&mut self, mut pending: usize, peer: &mut Peer, gauge: &Gauge<'_>) -> Result<(), SessionError> {
+    /// Takes in the contents that were asked for, and how the messages for these steps are spelled.
+    fn receive(
+        &mut self,
+        mut pending: usize,
+        mut unspelled: HashSet<u32>,
+        peer: &mut Peer,
+        gauge: &Gauge<'_>,
+    ) -> Result<(), SessionError> {
         let refused = |error: smd_maildir::apply::Refused| SessionError::Protocol { text: error.to_string() };
         let mut incoming: Option<(u32, Incoming<F>)> = None;
         let all = pending;
-        while pending > 0 {
+        while pending > 0 || !unspelled.is_empty() {
             gauge.show((all - pending) as u64, peer);
             let heard = peer.hear()?;
             let applier = self.local.applying().ok_or_else(|| unexpected("contents for no step"))?;
@@ -320,7 +334,13 @@ impl<F: Fs> Pair<F> {
                         (None, Some(why)) => tracing::debug!(why, "the server could not open a message"),
                         (None, None) => return Err(unexpected("an end without a beginning")),
                     }
-                    pending -= 1;
+                    pending = pending.checked_sub(1).ok_or_else(|| unexpected("contents that nobody wanted"))?;
+                }
+                Heard::Message(FromServer::Spelled(spelled)) => {
+                    unspelled.remove(&spelled.step);
+                    if let Some(suffix) = &spelled.suffix {
+                        applier.spell(spelled.step as usize, suffix).map_err(refused)?;
+                    }
                 }
                 Heard::Message(_) => return Err(unexpected("something else than contents")),
             }
@@ -353,6 +373,10 @@ impl ContentSink for Counting<'_> {
         self.sink.start(step, meta)
     }
 
+    fn spelled(&mut self, step: u32, suffix: Option<&[u8]>) -> io::Result<()> {
+        self.sink.spelled(step, suffix)
+    }
+
     fn piece(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.sink.piece(bytes)
     }
@@ -375,6 +399,15 @@ fn wanted(steps: &[Supplied]) -> Vec<Fetch> {
         Some(Fetch { step, name: supply.clone()?, header_only, content: bytes.content })
     });
     wanted.collect()
+}
+
+/// Messages at the other host, of steps that bring them from what their own host has: only their spelling is not here.
+fn copied(steps: &[Supplied]) -> Vec<(u32, Name)> {
+    let copied = (0u32..).zip(steps).filter_map(|(at, (step, supply))| match step {
+        Step::Put { bytes, .. } if matches!(bytes.source, Source::Copy(_)) => Some((at, supply.clone()?)),
+        _ => None,
+    });
+    copied.collect()
 }
 
 fn whole_from_wire(mut step: Step) -> Step {

@@ -95,7 +95,13 @@ impl<F: Fs> Open<F> {
         roots: Vec<RootOffer>,
     ) -> Result<ServerHello, SessionError> {
         let after_cut = pairs.iter().any(Pair::comes_after_cut);
-        let features = [(stays, wire::WATCH), (after_cut, wire::CUT)];
+        let features = [
+            (stays, wire::WATCH),
+            (after_cut, wire::CUT),
+            (true, wire::LEFT_OUT),
+            (true, wire::SPELLING),
+            (true, wire::TWINS),
+        ];
         let features = features
             .into_iter()
             .chain(idle::features(pairs))
@@ -159,7 +165,9 @@ fn converse<F: Fs>(
     let Open { peer, endpoint, rests, .. } = open;
     idle::hear(pairs, &hello.features);
     *rests = hello.features.iter().any(|feature| feature == wire::WATCH);
+    let spells = hello.features.iter().any(|feature| feature == wire::SPELLING);
     for (pair, answer) in pairs.iter_mut().zip(hello.roots) {
+        pair.spells = spells;
         if pair.meet(answer)? == Met::Parted {
             let (server, id) = (&endpoint.server, endpoint.home.path().join("client-id"));
             let text = format!(
@@ -248,7 +256,7 @@ impl From<RunError> for SessionError {
             RunError::Lock(LockError::Io(error)) | RunError::Io(error) | RunError::Store(StoreError::Io(error)) => {
                 io(error)
             }
-            RunError::Naming(text) => SessionError::Config { text },
+            RunError::Naming(text) | RunError::Part(text) => SessionError::Config { text },
             RunError::Store(error) => {
                 let text = error.to_string();
                 SessionError::Io { host: Host::Client, path: "the state".into(), source: std::io::Error::other(text) }

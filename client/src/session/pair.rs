@@ -9,7 +9,7 @@ use smd_maildir::home::{Home, Label, Side as StateSide};
 use smd_maildir::run::{Attendance, RootRun, RunError, Settings};
 use smd_protocol::names::printable;
 use smd_protocol::pack::Unpacker;
-use smd_protocol::reconcile::{Begun, HostView, Input, Limit, Plan, Policy, Stop, reconcile};
+use smd_protocol::reconcile::{Begun, HostView, Input, Limit, Plan, Policy, Side, Stop, reconcile};
 use smd_protocol::wire::{Depth, FromServer, RootAnswer, RootOffer};
 use smd_protocol::{Digest, Folder, Name, Snapshot};
 
@@ -88,11 +88,15 @@ pub(super) struct Pair<F: Fs> {
     pub(super) unmade: BTreeSet<Folder>,
     pub(super) ours_absent: bool,
     pub(super) theirs_absent: bool,
+    /// The server knows of spellings.
+    pub(super) spells: bool,
     /// Nothing is done here, since a host cannot look at its root.
     pub(super) unusable: bool,
     pub(super) plan: Plan,
     pub(super) report: RootReport,
     pub(super) troubles: Vec<Trouble>,
+    /// What either host leaves out by design.
+    pub(super) left_out_by_design: Vec<Trouble>,
 }
 
 impl<F: Fs> Pair<F> {
@@ -120,6 +124,9 @@ impl<F: Fs> Pair<F> {
         let mut local = RootRun::open(home, StateSide::Client, &place.peer, settings, stop)?;
         local.set_grave_max(options.grave_max);
         local.tell_changes();
+        if smd_protocol::reconcile::Direction::from(options.direction).changes(Side::Ours) {
+            local.may_rename();
+        }
         // Which bytes messages were to be given may be told of a base that is long agreed on.
         let after_cut = local.begun()?.entries().next().is_some();
         if after_cut {
@@ -155,10 +162,12 @@ impl<F: Fs> Pair<F> {
             unmade: BTreeSet::new(),
             ours_absent: false,
             theirs_absent: false,
+            spells: false,
             unusable: false,
             plan: Plan::default(),
             report: RootReport::default(),
             troubles: Vec::new(),
+            left_out_by_design: Vec::new(),
         })
     }
 
@@ -200,6 +209,8 @@ impl<F: Fs> Pair<F> {
     /// Gives up the base on this host; the server was told to. Both do so in memory alone.
     pub(super) fn give_up_base(&mut self) -> Result<(), SessionError> {
         self.gives_up_base = true;
+        // Both look anew, and say so again.
+        self.left_out_by_design.clear();
         Ok(self.local.agree(None, &[])?)
     }
 
@@ -225,11 +236,13 @@ impl<F: Fs> Pair<F> {
         self.ours_absent = looked.absent;
         let troubles = looked.troubles.into_iter();
         self.troubles.extend(troubles.map(|t| Trouble::new(Host::Client, t.path, t.text)));
+        self.left_out_by_design.extend(looked.left_out.into_iter().map(|t| Trouble::new(Host::Client, t.path, t.text)));
         self.ours = HostView {
             delta: (**self.local.delta()).clone(),
             incomplete: looked.incomplete,
             put_back: looked.put_back.into_iter().collect(),
             suspicious: looked.suspicious,
+            twins: looked.twins,
         };
         Ok(())
     }
@@ -238,7 +251,7 @@ impl<F: Fs> Pair<F> {
     pub(super) fn hear_look(&mut self, peer: &mut Peer) -> Result<(), SessionError> {
         let mut unpacker = Unpacker::default();
         let mut base = None;
-        let mut put_back = BTreeSet::new();
+        let (mut put_back, mut twins) = (BTreeSet::new(), Vec::new());
         loop {
             match peer.hear_message()? {
                 FromServer::Delta { root, parts } if root == self.index => {
@@ -258,6 +271,10 @@ impl<F: Fs> Pair<F> {
                 }
                 FromServer::PutBack { root, folders } if root == self.index => put_back.extend(folders),
                 FromServer::Met { root, patterns } if root == self.index => self.idle.met_there(patterns),
+                FromServer::Twins { root, twins: more } if root == self.index => twins.extend(more),
+                FromServer::LeftOut { root, left_out } if root == self.index => {
+                    self.left_out_by_design.extend(left_out.into_iter().map(trouble));
+                }
                 FromServer::Looked { root, looked } if root == self.index => {
                     let mut delta =
                         unpacker.finish().map_err(|error| SessionError::Protocol { text: error.to_string() })?;
@@ -265,6 +282,7 @@ impl<F: Fs> Pair<F> {
                     self.left_out = told.filter(|folder| self.local.leaves_out(folder)).cloned().collect();
                     delta.folders.retain(|folder, _| !self.left_out.contains(folder));
                     put_back.retain(|folder| !self.left_out.contains(folder));
+                    twins.retain(|twin| !self.local.leaves_out(&twin.from.folder));
                     self.local.check_names(delta.folders.keys().chain(&put_back))?;
                     if let Some(text) = looked.unusable {
                         self.unusable = true;
@@ -272,8 +290,8 @@ impl<F: Fs> Pair<F> {
                     }
                     self.theirs_absent = looked.absent;
                     self.troubles.extend(looked.troubles.into_iter().map(trouble));
-                    self.theirs =
-                        HostView { delta, incomplete: looked.incomplete, put_back, suspicious: looked.suspicious };
+                    let (incomplete, suspicious) = (looked.incomplete, looked.suspicious);
+                    self.theirs = HostView { delta, incomplete, put_back, suspicious, twins };
                     return Ok(());
                 }
                 _ => return Err(unexpected("something else than its look")),
@@ -297,7 +315,7 @@ impl<F: Fs> Pair<F> {
     pub(super) fn plan(&mut self, endpoint: &Endpoint, options: &RunOptions) -> Result<(), SessionError> {
         self.plan = Plan::default();
         self.refuse_absent(endpoint, options)?;
-        let still = |view: &HostView| view.delta.is_empty() && view.put_back.is_empty();
+        let still = |view: &HostView| view.delta.is_empty() && view.put_back.is_empty() && view.twins.is_empty();
         let quiet = still(&self.ours) && still(&self.theirs);
         let after_cut = self.local.is_begun();
         if self.unusable || (quiet && !after_cut && !self.local.has_adopting()?) {

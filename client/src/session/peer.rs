@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use smd_protocol::codec;
-use smd_protocol::wire::{self, ContentEnd, ContentStart, Failure, Frame, FromClient, FromServer, WireError};
+use smd_protocol::wire::{self, ContentEnd, ContentStart, Failure, Frame, FromClient, FromServer, Spelled, WireError};
 use smd_server::link::{Event, Inbox, Job, Outbox, ReadError, Ringer, SendError, Wording, send};
 
 use super::{Line, SessionError};
@@ -15,7 +15,7 @@ use crate::report::{Host, Trouble};
 /// How often the stop flag is looked at while waiting.
 const TICK: Duration = Duration::from_millis(50);
 
-/// How the client says the two content messages.
+/// How the client says what is said of contents.
 #[derive(Debug)]
 pub struct Words;
 
@@ -26,6 +26,10 @@ impl Wording for Words {
 
     fn end(&self, end: ContentEnd) -> Vec<u8> {
         framed(&FromClient::ContentEnd(end))
+    }
+
+    fn spelled(&self, spelled: Spelled) -> Vec<u8> {
+        framed(&FromClient::Spelled(spelled))
     }
 
     fn ping(&self) -> Vec<u8> {

@@ -27,6 +27,7 @@ fn kind(step: &Step) -> Kind {
         Step::Replace { .. } => Kind::Replaced,
         Step::Move { from, to, .. } if from == to => Kind::Flags,
         Step::Move { .. } => Kind::Moved,
+        Step::Part(_) => Kind::Renamed,
         Step::Delete(_) => Kind::Deleted,
     }
 }
@@ -47,6 +48,7 @@ fn shown(step: &Step) -> Vec<u8> {
         Step::Put { to, .. } | Step::Move { to, .. } => to,
         Step::Replace { at, .. } => at,
         Step::Delete(name) => name,
+        Step::Part(twin) => &twin.from,
     };
     let mut path = name.folder.as_bytes().to_vec();
     if !path.is_empty() {
@@ -66,6 +68,12 @@ impl<F: Fs> Pair<F> {
                 let text = match outcome {
                     Outcome::Done => {
                         tell(None);
+                        if let Step::Part(twin) = step {
+                            let whose = if side == Side::Ours { "this host" } else { "the server" };
+                            let text =
+                                format!("two messages of {whose} were called {}; one is now {}", twin.from, twin.to);
+                            self.report.notes.push(text);
+                        }
                         self.counts(side).count(kind(step));
                         continue;
                     }
@@ -139,6 +147,7 @@ impl<F: Fs> Pair<F> {
         let put_back = self.ours.put_back.iter().chain(&self.theirs.put_back);
         self.report.restored = put_back.map(|folder| folder.as_bytes().to_vec()).collect();
         report.troubles.append(&mut self.troubles);
+        report.left_out.append(&mut self.left_out_by_design);
         report.roots.push(std::mem::take(&mut self.report));
     }
 
@@ -184,6 +193,7 @@ impl<F: Fs> Pair<F> {
             Step::Put { to, .. } => item(host, kind, to, Vec::new(), held),
             Step::Replace { at, .. } => item(host, kind, at, Vec::new(), held),
             Step::Delete(name) => item(host, kind, name, Vec::new(), held),
+            Step::Part(twin) => item(host, kind, &twin.name(), format!("from {}", twin.from).into_bytes(), held),
             Step::Move { from, to, dress } => {
                 let detail = if from == to {
                     let was =

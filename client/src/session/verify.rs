@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 use smd_maildir::fs::Fs;
 use smd_maildir::home::{Access, Home, client_id};
 use smd_maildir::run::RunError;
-use smd_protocol::wire::{ClientHello, Depth, FromClient, FromServer, Ids};
+use smd_protocol::wire::{self, ClientHello, Depth, FromClient, FromServer, Ids};
 use smd_protocol::{Delta, Snapshot};
 
 use super::greet::Host;
@@ -46,6 +46,8 @@ pub struct BothSides {
     pub server: OneSide,
     /// What could not be read, or is left alone, on either.
     pub troubles: Vec<Trouble>,
+    /// What either leaves out by design.
+    pub left_out: Vec<Trouble>,
 }
 
 /// Which folders both hosts have, by their own names, those that are left alone among them.
@@ -119,7 +121,7 @@ fn look_at_both<F: Fs>(
     let mut compressed = local;
     let (mut pairs, hello) = host.meet(&mut |_, roots| {
         peer.say(&FromClient::Hello(ClientHello {
-            features: Vec::new(),
+            features: [wire::LEFT_OUT, wire::TWINS].map(str::to_owned).to_vec(),
             client: id.id.as_str().to_owned(),
             direction: options.direction.into(),
             dry_run: true,
@@ -181,6 +183,7 @@ impl<F: Fs> Pair<F> {
             incomplete: self.theirs.incomplete || self.unusable,
         };
         let troubles = std::mem::take(&mut self.troubles);
-        BothSides { root: self.label().to_vec(), client, server, troubles }
+        let left_out = std::mem::take(&mut self.left_out_by_design);
+        BothSides { root: self.label().to_vec(), client, server, troubles, left_out }
     }
 }

@@ -12,7 +12,7 @@
 
 use std::io;
 
-use smd_protocol::{FileName, Name, Place, Uniq, seeded};
+use smd_protocol::{FileName, Folder, Name, Place, Uniq, seeded};
 
 use super::Applier;
 use super::listing::Spot;
@@ -55,6 +55,13 @@ impl<F: Fs> Applier<F> {
                 }
             }
         }
+        // All at once, as each alone would list the directory above. One that cannot be made is told of with its messages.
+        let folders =
+            all.iter().filter_map(|resting| resting.buried.record.as_ref()).filter(|record| record.place.is_some());
+        let mut missing: Vec<Folder> = folders.map(|record| record.folder.clone()).collect();
+        missing.dedup();
+        missing.retain(|folder| matches!(if_there(self.work.root.folder_dir(folder)), Ok(None)));
+        self.work.make_folders(&missing);
         let mut outcomes: Vec<Back> = all
             .iter()
             .map(|resting| match self.work.bring_back(resting) {
@@ -173,7 +180,7 @@ impl<F: Fs> Work<F> {
     fn bring_back_fresh(
         &mut self,
         resting: &Resting<F>,
-        folder: &smd_protocol::Folder,
+        folder: &Folder,
         spot: &Spot,
         content: &smd_protocol::Content,
     ) -> Result<Back, Stop> {

@@ -12,7 +12,7 @@ use crate::fs::{Fs, Kind};
 use crate::root::{FolderDirs, Root, if_there};
 
 /// Folders held open at once, at up to four descriptors each.
-const HELD: usize = 64;
+const HELD: usize = 12;
 /// How often a message that is renamed meanwhile is looked for.
 const TRIES: usize = 5;
 

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `staging` | bytes from here or from the wire into `tmp/` |
 //! | `stage`, `incoming` | one file being written; one message being received |
+//! | `part` | a second message of one uniq gets a name of its own |
 //! | `steps` | put, replace, move, delete: how each is taken, and when it is refused |
 //! | `spelling` | names read back after they were created |
 //! | `tree` | folders made and removed |
@@ -21,6 +22,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use smd_protocol::step::Twin;
 use smd_protocol::{Content, Entry, Folder, Name, Outcome, Source, Step, seeded};
 
 use crate::error::{Context, Trouble};
@@ -33,6 +35,7 @@ mod change;
 mod folders;
 mod incoming;
 mod listing;
+mod part;
 mod read;
 mod settle;
 mod spelling;
@@ -86,6 +89,8 @@ struct Batch {
     by_target: HashMap<Name, Vec<usize>>,
     /// Steps that copy what another step of the batch brings, by that step.
     followers: HashMap<usize, Vec<usize>>,
+    /// What messages that arrive anew are called, where that is not as we spell it.
+    spelled: HashMap<usize, Vec<u8>>,
     /// Whether each staged file is synced by itself.
     sync_each: bool,
     /// Why nothing of this batch may be installed: a sync failed.
@@ -133,7 +138,7 @@ impl<F: Fs> Applier<F> {
         let brings = steps.iter().filter(|step| step.bytes().is_some()).count();
         for step in &steps {
             let from = match step {
-                Step::Move { from, .. } | Step::Delete(from) => Some(from),
+                Step::Move { from, .. } | Step::Delete(from) | Step::Part(Twin { from, .. }) => Some(from),
                 _ => None,
             };
             step.target().into_iter().chain(from).for_each(|name| self.work.folders.want(name));
@@ -148,9 +153,17 @@ impl<F: Fs> Applier<F> {
         }
         self.batch = Batch { steps, states, by_target, sync_each: brings <= FEW, ..Batch::default() };
         for at in 0..self.batch.steps.len() {
-            if let Step::MakeFolder(folder) = &self.batch.steps[at] {
-                self.batch.states[at] = State::Settled(outcome(self.work.make_folder(folder)));
+            if let Step::Part(twin) = &self.batch.steps[at] {
+                self.batch.states[at] = State::Settled(outcome(self.work.part(at, twin)));
             }
+        }
+        let making = |(at, step): (usize, &Step)| match step {
+            Step::MakeFolder(folder) => Some((at, folder.clone())),
+            _ => None,
+        };
+        let (at, folders): (Vec<usize>, Vec<Folder>) = self.batch.steps.iter().enumerate().filter_map(making).unzip();
+        for (at, made) in at.into_iter().zip(self.work.make_folders(&folders)) {
+            self.batch.states[at] = State::Settled(outcome(made));
         }
     }
 
@@ -261,7 +274,7 @@ impl<F: Fs> Applier<F> {
     fn take(&mut self, at: usize, tickets: &mut HashMap<usize, Ticket>) {
         let work = &mut self.work;
         let result = match (&self.batch.steps[at], &self.batch.states[at]) {
-            (_, State::Settled(_)) | (Step::MakeFolder(_), _) => return,
+            (_, State::Settled(_)) | (Step::MakeFolder(_) | Step::Part(_), _) => return,
             (step, State::Waiting) => {
                 self.batch.states[at] = State::Settled(match step.bytes().map(|bytes| &bytes.source) {
                     Some(Source::Copy(_) | Source::Body(_)) => Outcome::NeedBytes,
@@ -272,7 +285,9 @@ impl<F: Fs> Applier<F> {
                 });
                 return;
             }
-            (Step::Put { to, dress, bytes }, State::Staged(staged)) => work.put(at, to, dress, &bytes.content, staged),
+            (Step::Put { to, dress, bytes }, State::Staged(staged)) => {
+                work.put(at, to, dress, &bytes.content, staged, self.batch.spelled.remove(&at))
+            }
             (Step::Replace { at: name, dress, bytes }, State::Staged(staged)) => {
                 work.replace(name, dress, &bytes.content, staged, tickets.remove(&at))
             }

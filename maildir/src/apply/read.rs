@@ -36,6 +36,8 @@ pub struct Message<F: Fs> {
     pub place: Place,
     /// The flags of the name that it was found under.
     pub flags: Flags,
+    /// That name.
+    pub name: Vec<u8>,
 }
 
 /// Finds messages of a root for reading. Keeps the listing of one folder, so ask folder by folder.
@@ -74,7 +76,7 @@ impl<F: Fs> Messages<F> {
         let held = self.held.as_mut().expect("set above");
         if let Some(entry) = hint {
             let file = FileName::spell(&name.uniq, entry.place == Place::Cur, &entry.flags);
-            let tried = open_at(&*self.root.fs, &held.dirs, &Spot { place: entry.place, file });
+            let tried = open_at(&*self.root.fs, &held.dirs, Spot { place: entry.place, file });
             match tried {
                 // A name that is too long for us to spell may be there in a shorter spelling.
                 Err(e) if e.kind() != io::ErrorKind::InvalidFilename => return Err(e),
@@ -88,7 +90,7 @@ impl<F: Fs> Messages<F> {
             }
             let spots = held.spots.as_ref().and_then(|spots| spots.get(name.uniq.as_bytes()));
             for spot in spots.into_iter().flatten() {
-                if let Some(message) = open_at(&*self.root.fs, &held.dirs, spot)? {
+                if let Some(message) = open_at(&*self.root.fs, &held.dirs, spot.clone())? {
                     return Ok(message);
                 }
             }
@@ -98,11 +100,11 @@ impl<F: Fs> Messages<F> {
     }
 }
 
-fn open_at<F: Fs>(fs: &F, dirs: &FolderDirs<F>, spot: &Spot) -> io::Result<Option<Message<F>>> {
+fn open_at<F: Fs>(fs: &F, dirs: &FolderDirs<F>, spot: Spot) -> io::Result<Option<Message<F>>> {
     let Some(dir) = dirs.place(spot.place) else { return Ok(None) };
     let Some(file) = if_there(fs.open(dir, &spot.file))? else { return Ok(None) };
     let stat = fs.stat_file(&file)?;
-    Ok(Some(Message { file, stat, place: spot.place, flags: spot.flags() }))
+    Ok(Some(Message { file, stat, place: spot.place, flags: spot.flags(), name: spot.file }))
 }
 
 /// Opens one message; for many, keep [`Messages`].

@@ -142,6 +142,21 @@ impl<F: Fs> Applier<F> {
         Ok(Incoming::new(step, meta, shown, draft))
     }
 
+    /// What the other host's message says behind its uniq. A message that arrives under a free name is called so too, if that
+    /// says the same.
+    ///
+    /// # Errors
+    /// When there is no such step: the peer breaks the rules.
+    pub fn spell(&mut self, step: usize, suffix: &[u8]) -> Result<(), Refused> {
+        let wanted = self.batch.steps.get(step).ok_or(Refused::NotAwaited(step))?;
+        if let Step::Put { to, dress, .. } = wanted
+            && let Some(file) = to.uniq.spelled(suffix, &dress.flags)
+        {
+            self.batch.spelled.insert(step, file);
+        }
+        Ok(())
+    }
+
     /// Stages what came, if it is what was announced.
     pub(super) fn arrived(&mut self, incoming: Incoming<F>) {
         let (at, mtime) = (incoming.step, incoming.mtime);

@@ -35,7 +35,7 @@ fn is_dressed(spot: &Spot, place: Place, flags: &smd_protocol::Flags) -> bool {
 }
 
 impl<F: Fs> Work<F> {
-    /// Installs staged bytes under a name that is free.
+    /// Installs staged bytes under a name that is free; `spelled` is how the other host spells it.
     pub(super) fn put(
         &mut self,
         step: usize,
@@ -43,13 +43,17 @@ impl<F: Fs> Work<F> {
         dress: &Dress,
         content: &Content,
         staged: &Staged,
+        spelled: Option<Vec<u8>>,
     ) -> Result<(), Stop> {
         let shown = self.shown(to);
         if !self.folders.takers(to).context("list", &shown)?.is_empty() && self.is_taken_by(to, content)? {
             self.discard(staged);
             return Ok(());
         }
-        let spot = spell(to, dress);
+        let spot = match spelled {
+            Some(file) => Spot { place: dress.place, file },
+            None => spell(to, dress),
+        };
         let tmp = self.folders.tmp(&to.folder).context("open", &shown)?;
         let dir = self.folders.place_made(&to.folder, dress.place).context("open", &shown)?;
         match rename_free(self.fs(), &tmp, &staged.file, &dir, &spot.file) {

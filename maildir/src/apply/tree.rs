@@ -1,5 +1,6 @@
 //! Folders made and removed.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
 use smd_protocol::names::printable;
@@ -7,7 +8,7 @@ use smd_protocol::{Folder, Place, seeded};
 
 use super::stop::{Stop, other_spelling};
 use super::work::Work;
-use crate::error::Context;
+use crate::error::{Context, Error};
 use crate::fs::{Fs, Kind};
 use crate::grave::{Record, Why};
 use crate::root::if_there;
@@ -32,6 +33,10 @@ fn is_control(name: &[u8]) -> bool {
     CONTROL.iter().any(|start| name.starts_with(start)) || seeded::is("buries-unknown-files")
 }
 
+fn below(above: &Folder, name: &[u8]) -> Folder {
+    above.child(name).expect("a part of a folder's name is one")
+}
+
 fn parent(folder: &Folder) -> Option<Folder> {
     let components: Vec<&[u8]> = folder.components().collect();
     let (_, above) = components.split_last()?;
@@ -39,22 +44,72 @@ fn parent(folder: &Folder) -> Option<Folder> {
 }
 
 impl<F: Fs> Work<F> {
-    /// Makes a folder with its three directories, and what is missing above.
-    pub(super) fn make_folder(&mut self, folder: &Folder) -> Result<(), Stop> {
-        let shown = self.root.shown(folder, b"");
-        let local = self.root.local(folder).context("make the folder", &shown)?;
-        let mut dir = self.root.dir.clone();
-        let mut above = Folder::root();
-        for component in local.components() {
-            let below = self.folders.ensure_local(&above, &dir, component).context("make the folder", &shown)?;
-            // A file system that knows the name by another spelling would give us another folder's mail.
-            if !self.is_listed(&dir, component).context("list", &shown)? {
-                let _ = self.fs().remove_dir(&dir, component);
-                return Err(other_spelling(&shown));
+    /// Makes folders with their three directories, and what is missing above. They are made level by level, so that each
+    /// directory is listed once, however many are made in it. Gives what became of each.
+    pub(super) fn make_folders(&mut self, folders: &[Folder]) -> Vec<Result<(), Stop>> {
+        let local = |folder: &Folder| self.root.local(folder).context("make the folder", self.root.shown(folder, b""));
+        let locals: Vec<Result<Folder, Error>> = folders.iter().map(local).collect();
+        let mut levels: BTreeMap<(usize, Folder), BTreeSet<Vec<u8>>> = BTreeMap::new();
+        for local in locals.iter().flatten() {
+            let mut above = Folder::root();
+            for (depth, component) in local.components().enumerate() {
+                levels.entry((depth, above.clone())).or_default().insert(component.to_vec());
+                above = below(&above, component);
             }
-            above = above.child(component).expect("a part of a folder's name is one");
-            dir = below;
         }
+        let mut refused = HashMap::new();
+        for ((_, above), names) in levels {
+            self.make_in(&above, &names, &mut refused);
+        }
+        let each = folders.iter().zip(locals).map(|(folder, local)| match refused.get(&local?) {
+            Some(stop) => Err(stop.clone()),
+            None => self.make_parts(folder),
+        });
+        each.collect()
+    }
+
+    /// As [`Work::make_folders`], for one.
+    pub(super) fn make_folder(&mut self, folder: &Folder) -> Result<(), Stop> {
+        self.make_folders(std::slice::from_ref(folder)).into_iter().collect()
+    }
+
+    /// Makes directories in one, all by their paths on this host. Those that cannot be are refused, with all below them.
+    fn make_in(&mut self, above: &Folder, names: &BTreeSet<Vec<u8>>, refused: &mut HashMap<Folder, Stop>) {
+        let disk = self.root.on_disk();
+        let shown = |name: &[u8]| disk.shown(above, name);
+        let opened = match refused.get(above) {
+            Some(stop) => Err(stop.clone()),
+            None => disk.local_dir(above).context("open", shown(b"")).map_err(Stop::from),
+        };
+        let mut refuse = |name: &[u8], stop: Stop| drop(refused.insert(below(above, name), stop));
+        let dir = match opened {
+            Ok(dir) => dir,
+            Err(stop) => return names.iter().for_each(|name| refuse(name, stop.clone())),
+        };
+        let mut unlisted: BTreeSet<&[u8]> = BTreeSet::new();
+        for name in names {
+            match self.folders.ensure_local(above, &dir, name).context("make the folder", shown(name)) {
+                Ok(_) => drop(unlisted.insert(name.as_slice())),
+                Err(error) => refuse(name, error.into()),
+            }
+        }
+        let made = unlisted.clone();
+        let listed = self.fs().list(&dir, &mut |name, _, _| _ = unlisted.remove(name)).context("list", shown(b""));
+        if let Err(error) = listed {
+            let stop = Stop::from(error);
+            return made.into_iter().for_each(|name| refuse(name, stop.clone()));
+        }
+        for name in unlisted {
+            // A file system that knows the name by another spelling would give us another folder's mail.
+            let _ = self.fs().remove_dir(&dir, name);
+            refuse(name, other_spelling(&shown(name)));
+        }
+    }
+
+    /// Makes the three directories of a folder whose own is there.
+    fn make_parts(&mut self, folder: &Folder) -> Result<(), Stop> {
+        let shown = self.root.shown(folder, b"");
+        let dir = self.root.folder_dir(folder).context("make the folder", &shown)?;
         for part in PARTS {
             self.folders.ensure(folder, &dir, part).context("make the folder", &shown)?;
         }
@@ -63,12 +118,6 @@ impl<F: Fs> Work<F> {
             self.folders.mark(folder, Some(place));
         }
         Ok(())
-    }
-
-    fn is_listed(&self, dir: &F::Dir, name: &[u8]) -> io::Result<bool> {
-        let mut found = false;
-        self.fs().list(dir, &mut |entry, _, _| found |= entry == name)?;
-        Ok(found)
     }
 
     /// Removes a folder in which no message and no unknown file is left. Its sub-folders stay, and so does its directory then.

@@ -15,7 +15,7 @@ use crate::fs::{Fs, Rename};
 use crate::root::if_there;
 
 /// Names format and version of the index; another version is an empty cache.
-const MAGIC: &[u8] = b"smd cache 4\n";
+const MAGIC: &[u8] = b"smd cache 5\n";
 const INDEX: &[u8] = b"index";
 const INDEX_NEW: &[u8] = b"index.new";
 /// A pack is closed when it has so many bytes.

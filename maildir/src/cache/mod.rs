@@ -99,6 +99,8 @@ pub(crate) struct DirRecord {
     pub(crate) looked: Option<Mtime>,
     /// How many messages were seen.
     pub(crate) messages: u64,
+    /// What `cur` and `new` hold that is left out by design, as `cur/NAME`; not all, where these are many.
+    pub(crate) left_out: Vec<Box<[u8]>>,
     /// Where its messages are kept.
     pub(crate) files: Option<BlobRef>,
 }

@@ -58,17 +58,20 @@ fn mtime(stamp: fs::StatxTimestamp) -> Mtime {
     Mtime { sec: stamp.tv_sec, nsec: stamp.tv_nsec }
 }
 
-fn statx(at: impl AsFd, name: &[u8], flags: AtFlags) -> io::Result<Stat> {
-    let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
-    let found = fs::statx(at, name, flags | AtFlags::SYMLINK_NOFOLLOW, wanted)?;
-    let kind = match FileType::from_raw_mode(u32::from(found.stx_mode)) {
+fn kind(mode: u16) -> Kind {
+    match FileType::from_raw_mode(u32::from(mode)) {
         FileType::RegularFile => Kind::File,
         FileType::Directory => Kind::Dir,
         FileType::Symlink => Kind::Symlink,
         _ => Kind::Other,
-    };
+    }
+}
+
+fn statx(at: impl AsFd, name: &[u8], flags: AtFlags) -> io::Result<Stat> {
+    let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+    let found = fs::statx(at, name, flags | AtFlags::SYMLINK_NOFOLLOW, wanted)?;
     Ok(Stat {
-        kind,
+        kind: kind(found.stx_mode),
         dev: fs::makedev(found.stx_dev_major, found.stx_dev_minor),
         ino: found.stx_ino,
         links: u64::from(found.stx_nlink),
@@ -87,6 +90,12 @@ impl Fs for Disk {
 
     fn open_root(&self, path: &Path) -> io::Result<Self::Dir> {
         Ok(Arc::new(fs::open(path, DIR, Mode::empty())?))
+    }
+
+    fn parent(&self, dir: &Self::Dir) -> io::Result<Option<Self::Dir>> {
+        // Only looked at, so that a directory that may not be listed is no error.
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Some(Arc::new(fs::openat(dir, c"..", flags, Mode::empty())?)))
     }
 
     fn open_dir(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Self::Dir> {
@@ -144,6 +153,10 @@ impl Fs for Disk {
 
     fn stat(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Stat> {
         statx(at, name, AtFlags::empty())
+    }
+
+    fn follow(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Option<Kind>> {
+        Ok(Some(kind(fs::statx(at, name, AtFlags::NO_AUTOMOUNT, StatxFlags::TYPE)?.stx_mode)))
     }
 
     fn open(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Self::File> {
@@ -227,6 +240,10 @@ impl Fs for Disk {
 
     fn may_write(&self, dir: &Self::Dir) -> io::Result<()> {
         Ok(fs::accessat(dir, c".", fs::Access::WRITE_OK | fs::Access::EXEC_OK, AtFlags::EACCESS)?)
+    }
+
+    fn may_lack(&self, dir: &Self::Dir) -> bool {
+        self.habits(dir).is_ok_and(|habits| !habits.trusted)
     }
 
     fn try_lock(&self, dir: &Self::Dir) -> io::Result<Option<Self::Dir>> {

@@ -85,6 +85,10 @@ pub trait Fs: Send + Sync + 'static {
 
     /// Opens a directory that an operator named; symlinks on the way are followed.
     fn open_root(&self, path: &Path) -> io::Result<Self::Dir>;
+    /// The directory above a held one, whatever path led to it; none where that cannot be told. For questions about a root alone.
+    fn parent(&self, _dir: &Self::Dir) -> io::Result<Option<Self::Dir>> {
+        Ok(None)
+    }
     /// Opens a directory below a held one; a symlink is `ELOOP` or `ENOTDIR`.
     fn open_dir(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Self::Dir>;
     /// Opens a directory below a held one which the operator may have moved elsewhere: a symlink of this name is followed. One
@@ -103,6 +107,11 @@ pub trait Fs: Send + Sync + 'static {
     fn stat_dir(&self, dir: &Self::Dir) -> io::Result<Stat>;
     /// Looks at an entry; a symlink is looked at itself.
     fn stat(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Stat>;
+    /// What a symlink leads to, which is told to a person and never entered. None where that cannot be asked; an error where it
+    /// leads nowhere.
+    fn follow(&self, _at: &Self::Dir, _name: &[u8]) -> io::Result<Option<Kind>> {
+        Ok(None)
+    }
     /// Opens for reading what must be a regular file (`O_NOFOLLOW|O_NONBLOCK|O_CLOEXEC`); anything else is an
     /// error of kind `InvalidInput` or the errno that the system gives.
     fn open(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Self::File>;
@@ -139,6 +148,10 @@ pub trait Fs: Send + Sync + 'static {
     /// Whether names in a held directory may be changed by this process; an error says why not.
     fn may_write(&self, _dir: &Self::Dir) -> io::Result<()> {
         Ok(())
+    }
+    /// Whether it is worth trying what a directory's file system can do, by files of our own in it.
+    fn may_lack(&self, _dir: &Self::Dir) -> bool {
+        false
     }
     /// Takes an exclusive lock on a held directory that ends with the given guard or the process; gives none when another holds it.
     fn try_lock(&self, dir: &Self::Dir) -> io::Result<Option<Self::Dir>>;

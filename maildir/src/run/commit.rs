@@ -237,7 +237,7 @@ impl<F: Fs> RootRun<F> {
             depth,
             siblings: &[],
             after_cut: false,
-            dry_run: false,
+            renames: self.renames,
             on_read: &|_| true,
         };
         let done = Committed { touched, base: &base, id, installed: &installed };

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use smd_protocol::names::printable;
-use smd_protocol::{Delta, Folder, FolderDelta, Presence};
+use smd_protocol::{Delta, Folder, FolderDelta, Name, Presence, seeded};
 
 use super::{RootRun, RunError, naming, skipped};
 use crate::error::{Context, Trouble};
 use crate::fs::Fs;
 use crate::home::Access;
 use crate::lock::{self, LockError, Wait};
-use crate::root::{Root, if_there};
+use crate::rename::lacking;
+use crate::root::{Identity, Mount, Root, if_there};
 use crate::scan::{Depth, Look, Scanner};
 
 /// What a look found beside the delta.
@@ -26,6 +27,10 @@ pub struct Looked {
     pub suspicious: Option<String>,
     /// What a person should hear of.
     pub troubles: Vec<Trouble>,
+    /// What is left out by design, to be said all the same.
+    pub left_out: Vec<Trouble>,
+    /// Second messages of one uniq, and the names that they are to get.
+    pub twins: Vec<smd_protocol::step::Twin>,
     /// Messages seen.
     pub messages: u64,
 }
@@ -39,6 +44,7 @@ impl<F: Fs> RootRun<F> {
         use std::os::unix::ffi::OsStrExt;
         let shown = self.path.as_os_str().as_bytes().to_vec();
         let Some(root) = if_there(Root::open(self.fs.clone(), &self.path)).context("open", &shown)? else {
+            self.refuse_part(None)?;
             // With a base this is a root that went missing. Everything in it is gone, as far as can be seen, and
             // `suspicious` keeps that from being believed unless the person says so.
             if self.chosen.is_none() {
@@ -50,6 +56,8 @@ impl<F: Fs> RootRun<F> {
             self.delta = Arc::new(Delta { folders });
             return Ok(Looked { suspicious: Some("is missing".to_owned()), ..Looked::default() });
         };
+        self.refuse_part(Some(&root.dir))?;
+        self.refuse_lacking(&root, depth)?;
         let root = root.named(self.naming.clone());
         self.root = Some(root.clone());
         let disk = root.on_disk();
@@ -58,7 +66,7 @@ impl<F: Fs> RootRun<F> {
         let base_id = self.chosen.filter(|_| self.dropped.is_empty());
         let dry_run = self.home.access() == Access::ReadOnly;
         let excludes = self.disk_excludes.clone();
-        let after_cut = self.after_cut;
+        let (after_cut, renames) = (self.after_cut, self.renames);
         let siblings = self.siblings.clone();
         let scanner = Scanner {
             root: &disk,
@@ -67,7 +75,7 @@ impl<F: Fs> RootRun<F> {
             siblings: &siblings,
             depth,
             after_cut,
-            dry_run,
+            renames,
             on_read,
         };
         let mut cache = std::mem::replace(&mut self.cache, crate::cache::Cache::none(self.fs.clone()));
@@ -96,6 +104,7 @@ impl<F: Fs> RootRun<F> {
             self.note_dealt(self.restored);
         }
         if depth == Depth::Folders {
+            look.troubles.append(&mut look.left_out);
             look.troubles.extend(self.unwritable(&root, &look.delta));
         }
         if !dry_run {
@@ -111,6 +120,19 @@ impl<F: Fs> RootRun<F> {
         Ok(looked)
     }
 
+    /// Refuses a file system on which no message could be installed, before a first run sends any. Later runs say so of each
+    /// step; a run that does not change this host, or that may not write, does not try.
+    fn refuse_lacking(&self, root: &Root<F>, depth: Depth) -> Result<(), RunError> {
+        let first = self.chosen.is_none() && self.renames && depth != Depth::Folders;
+        if !first || self.home.access() == Access::ReadOnly || !self.fs.may_lack(&root.dir) {
+            return Ok(());
+        }
+        match lacking(&*self.fs, &root.dir) {
+            Some(what) => Err(std::io::Error::other(what)).context("use", root.shown_root())?,
+            None => Ok(()),
+        }
+    }
+
     /// Takes from a look what the other host is told, by the names that it knows.
     fn looked(&mut self, look: &mut Look, suspicious: Option<String>) -> Result<Looked, RunError> {
         let (mut delta, mut put_back) = (std::mem::take(&mut look.delta), look.put_back.clone());
@@ -119,13 +141,21 @@ impl<F: Fs> RootRun<F> {
             let found = put_back.into_iter().map(|folder| (folder, ()));
             put_back = naming::all_to_canonical(&**naming, found)?.into_iter().map(|(folder, ())| folder).collect();
         }
+        let mut twins = Vec::new();
+        for twin in std::mem::take(&mut look.twins) {
+            let (Some(to), Some(root)) = (twin.fresh, &self.root) else { continue };
+            let folder = root.canonical(&twin.name.folder).map_err(|error| RunError::Naming(error.to_string()))?;
+            twins.push(smd_protocol::step::Twin { from: Name { folder, ..twin.name }, content: twin.content, to });
+        }
         self.delta = Arc::new(delta);
         Ok(Looked {
+            twins,
             absent: false,
             incomplete: look.incomplete,
             put_back,
             suspicious,
             troubles: std::mem::take(&mut look.troubles),
+            left_out: std::mem::take(&mut look.left_out),
             messages: look.messages_seen,
         })
     }
@@ -148,12 +178,30 @@ impl<F: Fs> RootRun<F> {
             return Some("is another directory than before".to_owned());
         }
         meta.mounts.iter().find_map(|was| {
-            let folder = printable(was.folder.as_bytes());
-            let Some(now) = look.mounts.iter().find(|now| now.folder == was.folder) else {
-                return Some(format!("had a mounted disk at {folder} that is not there"));
+            if self.holds_still(was) {
+                return None;
+            }
+            let at = match was.folder.is_root() {
+                true => "on it".to_owned(),
+                false => format!("at {}", printable(was.folder.as_bytes())),
             };
-            let other = was.identity.zip(now.identity).is_some_and(|(was, now)| !now.may_be(&was));
-            other.then(|| format!("has another disk mounted at {folder} than before"))
+            let mounted = look.mounts.iter().find(|now| now.folder == was.folder);
+            match (mounted, was.identity) {
+                (None, _) => Some(format!("had a disk mounted {at} that is not there")),
+                (Some(_), Some(_)) => Some(format!("has another disk mounted {at} than before")),
+                (Some(_), None) => None,
+            }
         })
+    }
+
+    /// Whether the directory that was mounted in a folder is there, be it mounted or not: it may be reached by another mount,
+    /// or by none. What cannot be looked at is not known to be there.
+    fn holds_still(&self, was: &Mount) -> bool {
+        let (Some(identity), Some(root)) = (was.identity, &self.root) else { return false };
+        let Ok(held) = root.on_disk().folder(&was.folder) else { return false };
+        let dirs = [Some(held.dir), held.cur, held.new];
+        let found = dirs.iter().flatten().filter_map(|dir| self.fs.stat_dir(dir).ok());
+        seeded::is("what-was-mounted-is-there")
+            || found.into_iter().any(|stat| Identity { ino: stat.ino, btime: stat.btime }.may_be(&identity))
     }
 }

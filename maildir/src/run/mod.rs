@@ -41,6 +41,7 @@ mod looked;
 mod making;
 mod naming;
 mod patterns;
+mod part;
 mod restored;
 mod rights;
 #[cfg(test)]
@@ -61,6 +62,9 @@ pub enum RunError {
     /// A folder has no name at the other host, or none here: a sentence for the person. Nothing was changed.
     #[error("{0}")]
     Naming(String),
+    /// The root is a part of a Maildir: a sentence for the person. Nothing was changed.
+    #[error("{0}")]
+    Part(String),
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] Error),
@@ -134,6 +138,8 @@ pub struct RootRun<F: Fs> {
     siblings: Arc<[DirStamp]>,
     /// Whether every directory is to be listed.
     walks_all: bool,
+    /// Whether this host may be changed: then second messages of one uniq are to get names of their own.
+    renames: bool,
     /// Whether somebody wants to know which files change.
     tells: bool,
     swept: BTreeSet<Folder>,
@@ -218,6 +224,7 @@ impl<F: Fs> RootRun<F> {
             after_cut: false,
             siblings: Arc::default(),
             walks_all: false,
+            renames: false,
             tells: false,
             swept: BTreeSet::new(),
             renamed: Vec::new(),
@@ -252,6 +259,11 @@ impl<F: Fs> RootRun<F> {
             let others = all.iter().enumerate().filter(|(other, _)| *other != at);
             root.siblings = others.flat_map(|(_, stamps)| stamps.iter().copied()).collect();
         }
+    }
+
+    /// Tells of second messages of one uniq by the names that a step will give them. Otherwise they are left out.
+    pub fn may_rename(&mut self) {
+        self.renames = true;
     }
 
     /// Lets the grave get as large as this, rather than as the default.

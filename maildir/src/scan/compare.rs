@@ -22,8 +22,9 @@ impl<F: Fs> Work<'_, F> {
     /// The look at a root in which nothing changed.
     pub(super) fn clean_look(mut self, mut whole: Whole) -> Look {
         whole.complete = true;
+        let incomplete = self.walked.unentered;
         let kept = self.kept(None, &BTreeSet::new());
-        self.look(Delta::default(), kept, whole)
+        Look { incomplete, ..self.look(Delta::default(), kept, whole) }
     }
 
     /// The look at which folders there are. It proves nothing of any message, so nothing counts as gone.
@@ -89,6 +90,8 @@ impl<F: Fs> Work<'_, F> {
         self.unsettled
             || !self.unknown.is_empty()
             || !self.walked.broken.is_empty()
+            || (self.walked.unentered || self.listed.values().any(|found| found.unentered))
+                && !seeded::is("what-is-not-entered-hides-nothing")
             || (!self.unlistable.is_empty() && !seeded::is("unlistable-hides-nothing"))
             || self.listed.iter().any(hides)
     }
@@ -110,6 +113,7 @@ impl<F: Fs> Work<'_, F> {
                     (record.cur, record.new) = (found.cur, found.new);
                     state.settled = found.settled() && seen.trusted && !self.restless.contains(folder);
                     record.messages = found.records.len() as u64;
+                    record.left_out = std::mem::take(&mut found.left_out);
                     state.files = Some(std::mem::take(&mut found.records));
                     state.record = record;
                     state.record.clean = base.and_then(|base| state.equals(base.folders.get(folder)));
@@ -150,9 +154,18 @@ impl<F: Fs> Work<'_, F> {
         troubles.extend(self.troubles.iter().cloned());
         troubles.extend(self.listed.values().flat_map(|found| found.troubles.iter().cloned()));
         troubles.dedup();
+        let mut left_out = self.walked.left_out.clone();
+        let links = kept.iter().filter(|(folder, _)| self.walked.has_folder(folder));
+        let links = links.flat_map(|(folder, state)| state.record.left_out.iter().map(move |name| (folder, name)));
+        left_out.extend(links.map(|(folder, name)| Trouble {
+            path: self.scanner.root.shown(folder, name),
+            text: "is a symlink, which is not followed".to_owned(),
+        }));
+        left_out.extend(self.listed.values().flat_map(|found| found.said.iter().cloned()));
         Look {
             delta,
             troubles,
+            left_out,
             put_back: Vec::new(),
             unknown: self.unknown.clone(),
             incomplete: false,

@@ -52,6 +52,14 @@ pub(super) struct Messages {
     /// Uniqs whose files were read and have the bytes that the base has.
     pub(super) as_in_base: Vec<Uniq>,
     pub(super) troubles: Vec<Trouble>,
+    /// Names that are left out by design, as `cur/NAME`.
+    pub(super) left_out: Vec<Box<[u8]>>,
+    /// A directory lies where only messages should: nothing is known of what is in it.
+    pub(super) unentered: bool,
+    /// What is left out by this run alone.
+    pub(super) said: Vec<Trouble>,
+    /// Something is said of the folder by every run, so that every run must look into it.
+    pub(super) said_again: bool,
     /// Whether the names stood still while they were listed, and every file was met under its name.
     pub(super) stable: bool,
     /// Whether the stamps prove that no name changed since.
@@ -63,7 +71,11 @@ pub(super) struct Messages {
 impl Messages {
     /// Whether messages and stamps may be recorded as belonging together.
     pub(super) fn settled(&self) -> bool {
-        self.stable && self.proven && self.unknown.is_empty() && self.records.iter().all(|r| !r.racy)
+        self.stable
+            && self.proven
+            && !self.said_again
+            && self.unknown.is_empty()
+            && self.records.iter().all(|r| !r.racy)
     }
 
     /// Whether another listing met the same files under the same names.
@@ -80,6 +92,27 @@ impl Messages {
             while here.next_if(|uniq| **uniq < record.uniq).is_some() {}
             here.peek() == Some(&&record.uniq) || self.unknown.contains(&record.uniq)
         }) || seeded::is("first-round-is-forgotten")
+    }
+
+    /// Takes note of a symlink where a message could be.
+    fn link(&mut self, item: &Item) {
+        if self.left_out.len() < TROUBLES_MAX {
+            self.left_out.push([item.place.dir(), b"/", &item.name].concat().into());
+        }
+    }
+
+    /// Takes note of a directory where a message could be: what is missing elsewhere may lie in it, unless it is empty. What
+    /// comes into it later moves no stamp of the folder.
+    fn directory<F: Fs>(&mut self, scanner: &Scanner<'_, F>, folder: &Folder, dir: &F::Dir, item: &Item) {
+        self.said_again = true;
+        let fs = &*scanner.root.fs;
+        let mut empty = true;
+        let listed = fs.open_dir(dir, &item.name).and_then(|held| fs.list(&held, &mut |_, _, _| empty = false));
+        if listed.is_err() || !empty {
+            self.unentered = true;
+            let text = "is a directory among messages, and nothing in it is looked at; move it out of cur and new";
+            self.trouble(scanner.shown(folder, item), text.to_owned());
+        }
     }
 
     /// Adds a sentence; when there are too many, counts on in the last.
@@ -108,8 +141,8 @@ pub(super) enum State {
     /// The name is gone again.
     Vanished,
     Unknown(String),
-    /// No regular file, so no message.
-    Foreign,
+    /// No regular file, so no message: this is what it is.
+    Foreign(Kind),
 }
 
 /// A folder between listing and reading.
@@ -142,18 +175,10 @@ pub(super) fn prepare<F: Fs>(
     let suspect = memory.moved && (small || is_all_known(&listing.items, memory.known));
     let mut items = listing.items.into_iter().peekable();
     while let Some(item) = items.next() {
-        let name = match FileName::parse(&item.name) {
-            Ok(name) => name,
-            Err(why) => {
-                if item.kind == Kind::File {
-                    messages.trouble(scanner.shown(folder, &item), format!("is left alone: its name {}", why.why));
-                }
-                continue;
-            }
-        };
+        let dir = dirs.place(item.place).expect("what was listed is held");
+        let Some(name) = named(scanner, folder, dir, &item, &mut messages) else { continue };
         let twin = items.peek().is_some_and(|next| next.uniq() == name.uniq.as_bytes())
             || candidates.last().is_some_and(|last: &Candidate| last.name.uniq == name.uniq);
-        let dir = dirs.place(item.place).expect("what was listed is held");
         let state = match recall(fs, dir, &item, &name, memory, twin || suspect) {
             Ok(Some(state)) => state,
             Ok(None) => {
@@ -166,6 +191,33 @@ pub(super) fn prepare<F: Fs>(
         candidates.push(Candidate { item, name, state });
     }
     Prepared { folder: folder.clone(), dirs, candidates, messages }
+}
+
+/// The name of what may be a message. What has no name as one has none either in base and delta: where it could be mail, that is
+/// said by every run, and a directory may hold what is missing elsewhere.
+fn named<F: Fs>(
+    scanner: &Scanner<'_, F>,
+    folder: &Folder,
+    dir: &F::Dir,
+    item: &Item,
+    messages: &mut Messages,
+) -> Option<FileName> {
+    let name = FileName::parse(&item.name);
+    let hidden = item.name.first() == Some(&b'.');
+    let kind = match item.kind {
+        Kind::Unknown if name.is_err() => scanner.root.fs.stat(dir, &item.name).map_or(Kind::Unknown, |stat| stat.kind),
+        kind => kind,
+    };
+    match (kind, name) {
+        (_, Ok(name)) => return Some(name),
+        (Kind::Dir, Err(_)) => messages.directory(scanner, folder, dir, item),
+        (Kind::File, Err(why)) if !hidden => {
+            messages.trouble(scanner.shown(folder, item), format!("is left alone: its name {}", why.why));
+            messages.said_again = true;
+        }
+        (_, Err(_)) => {}
+    }
+    None
 }
 
 /// Whether a folder's names and inodes are just those of its records. When its stamps moved all the same, a file may have
@@ -189,7 +241,7 @@ fn recall<F: Fs>(
     look: bool,
 ) -> io::Result<Option<State>> {
     if !matches!(item.kind, Kind::File | Kind::Unknown) {
-        return Ok(Some(State::Foreign));
+        return Ok(Some(State::Foreign(item.kind)));
     }
     let at = memory.known.binary_search_by(|r| r.uniq.cmp(&name.uniq)).ok();
     let known = at.map(|at| &memory.known[at]);
@@ -199,7 +251,7 @@ fn recall<F: Fs>(
     }
     let stat = fs.stat(dir, &item.name)?;
     if stat.kind != Kind::File {
-        return Ok(Some(State::Foreign));
+        return Ok(Some(State::Foreign(stat.kind)));
     }
     if memory.depth == Depth::Full {
         return Ok(None);
@@ -273,6 +325,7 @@ pub(super) fn finish<F: Fs>(
     let moment = scanner.root.fs.now();
     let mut group: Vec<(Candidate, Record)> = Vec::new();
     let mut ready: Vec<(Candidate, Record)> = Vec::new();
+    let mut seconds: Vec<twins::Second> = Vec::new();
     let mut lists = candidates.into_iter().peekable();
     while let Some(mut candidate) = lists.next() {
         let uniq = candidate.name.uniq.clone();
@@ -285,10 +338,16 @@ pub(super) fn finish<F: Fs>(
             }
             Ok(None) => match candidate.state {
                 State::Vanished => messages.stable = false,
-                State::Foreign if base.is_some_and(|b| b.entry(&uniq).is_some()) => {
+                State::Foreign(_) if base.is_some_and(|b| b.entry(&uniq).is_some()) => {
+                    messages.unentered |= matches!(candidate.state, State::Foreign(Kind::Dir));
                     let text = "is no regular file any more; put the message back or remove this";
                     messages.trouble(scanner.shown(&folder, &candidate.item), text.to_owned());
                     messages.unknown.insert(uniq.clone());
+                }
+                State::Foreign(Kind::Symlink) => messages.link(&candidate.item),
+                State::Foreign(Kind::Dir) => {
+                    let dir = dirs.place(candidate.item.place).expect("what was listed is held");
+                    messages.directory(scanner, &folder, dir, &candidate.item);
                 }
                 _ => {}
             },
@@ -300,13 +359,14 @@ pub(super) fn finish<F: Fs>(
         }
         if lists.peek().is_none_or(|next| next.name.uniq != uniq) {
             if group.len() > 1 && !messages.unknown.contains(&uniq) {
-                twins::settle(scanner, &folder, &dirs, base, std::mem::take(&mut group), &mut messages, noted);
+                seconds.extend(twins::settle(&folder, base, std::mem::take(&mut group), &mut messages, noted));
             }
             ready.append(&mut group);
         }
     }
+    messages.records.extend(ready.into_iter().map(|(_, record)| record));
+    twins::name(scanner, &folder, base, seconds, &mut messages, noted);
     let Messages { records, unknown, .. } = &mut messages;
-    records.extend(ready.into_iter().map(|(_, record)| record));
     // A uniq of which anything is unknown is unknown as a whole.
     records.retain(|r| !unknown.contains(&r.uniq));
     records.sort_by(|a, b| a.uniq.cmp(&b.uniq));
@@ -319,7 +379,7 @@ fn resolve(candidate: &mut Candidate, read: &[Outcome], moment: Mtime) -> Result
     match &candidate.state {
         State::Known(record) => Ok(Some(record.clone())),
         State::Unknown(text) => Err(text.clone()),
-        State::Vanished | State::Foreign => Ok(None),
+        State::Vanished | State::Foreign(_) => Ok(None),
         State::Read(job) => match read.get(*job) {
             Some(Ok((hashed, stat))) => Ok(Some(record_of(&candidate.name, &candidate.item, hashed, stat, moment))),
             Some(Err(e)) if e.kind() == io::ErrorKind::NotFound => {
@@ -339,6 +399,7 @@ fn resolve(candidate: &mut Candidate, read: &[Outcome], moment: Mtime) -> Result
 /// As [`prepare`] and [`finish`] without reading: what neither the records nor `installed` tell is unknown.
 pub(super) fn tell<'i, F: Fs>(
     scanner: &Scanner<'_, F>,
+    folder: &Folder,
     dirs: &FolderDirs<F>,
     listing: &Listing,
     memory: &Memory<'_>,
@@ -354,8 +415,8 @@ pub(super) fn tell<'i, F: Fs>(
     };
     let moment = fs.now();
     for item in &listing.items {
-        let Ok(name) = FileName::parse(&item.name) else { continue };
         let dir = dirs.place(item.place).expect("what was listed is held");
+        let Some(name) = named(scanner, folder, dir, item, &mut messages) else { continue };
         let record = match installed(&name.uniq) {
             Some(ours) => fs.stat(dir, &item.name).ok().filter(|stat| is_still(ours, stat)).map(|stat| {
                 let hashed = Hashed { content: ours.content, size: stat.size, header_size: 0 };
@@ -366,7 +427,14 @@ pub(super) fn tell<'i, F: Fs>(
             }),
             None => match recall(fs, dir, item, &name, memory, false) {
                 Ok(Some(State::Known(record))) => Some(record),
-                Ok(Some(State::Foreign)) => continue,
+                Ok(Some(State::Foreign(kind))) => {
+                    match kind {
+                        Kind::Symlink => messages.link(item),
+                        Kind::Dir => messages.directory(scanner, folder, dir, item),
+                        _ => {}
+                    }
+                    continue;
+                }
                 _ => None,
             },
         };

@@ -16,7 +16,7 @@ use crate::root::{FolderDirs, Root};
 /// How often a folder that moves is listed before it is taken as restless.
 const LISTS: usize = 5;
 
-/// A directory entry in `cur` or `new` whose name does not begin with a dot.
+/// A directory entry in `cur` or `new` whose name does not begin with a dot, unless it is a directory or may be one.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
     pub(super) place: Place,
@@ -62,7 +62,8 @@ pub(super) fn list_folder<F: Fs>(root: &Root<F>, dirs: &FolderDirs<F>) -> io::Re
         for place in [Place::New, Place::Cur] {
             let Some(dir) = dirs.place(place) else { continue };
             fs.list(dir, &mut |name, kind, ino| {
-                if name.first() != Some(&b'.') {
+                // A hidden name is no message; but a hidden directory is where a folder may have been moved by mistake.
+                if name.first() != Some(&b'.') || matches!(kind, Kind::Dir | Kind::Unknown) {
                     items.push(Item { place, name: name.into(), kind, ino });
                 }
             })?;

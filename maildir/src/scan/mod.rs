@@ -47,7 +47,6 @@ pub use names::{File, FolderNames, Names};
 pub use settle::Committed;
 pub use smd_protocol::wire::Depth;
 pub use twins::Twin;
-pub use walk::SYMLINK;
 
 use crate::root::{Identity, Mount};
 use walk::DirSeen;
@@ -67,8 +66,9 @@ pub struct Scanner<'a, F: Fs> {
     pub depth: Depth,
     /// Whether an earlier run was cut, so that there may be messages of which no base tells.
     pub after_cut: bool,
-    /// Whether the disk must be left as it is: then second messages of one uniq are not renamed.
-    pub dry_run: bool,
+    /// Whether the run may change this host: then second messages of one uniq are told of by the names that a step will give
+    /// them, and are left out otherwise.
+    pub renames: bool,
     /// Hears the bytes of each file that was read, from several threads. The scan ends once it says no.
     pub on_read: &'a (dyn Fn(u64) -> bool + Sync),
 }
@@ -81,6 +81,8 @@ pub struct Look {
     pub delta: Delta,
     /// What could not be looked at, or is left alone, and why.
     pub troubles: Vec<Trouble>,
+    /// What is left out by design, as symlinks are: no trouble, and yet to be said.
+    pub left_out: Vec<Trouble>,
     /// Folders that were put back from a backup: `cur` or `new` changed earlier than was recorded.
     pub put_back: Vec<Folder>,
     /// Folders of the base that could not be looked at; the delta does not name them.

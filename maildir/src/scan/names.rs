@@ -9,7 +9,7 @@ use smd_protocol::snapshot::Place;
 use smd_protocol::{FileName, Folder};
 
 use super::list::list_folder;
-use super::walk::{self, Known, is_at_or_below};
+use super::walk::{self, Known, is_at_or_below_any};
 use super::{DirSeen, Scanner};
 use crate::error::{Context, Error, Trouble};
 use crate::fs::{Fs, Kind};
@@ -40,7 +40,7 @@ pub struct FolderNames {
 pub struct Names {
     /// The folders that could be listed, in order.
     pub folders: Vec<FolderNames>,
-    /// What could not be looked at, or is left alone.
+    /// What could not be looked at.
     pub troubles: Vec<Trouble>,
     broken: BTreeSet<Folder>,
     odd: BTreeSet<Folder>,
@@ -50,7 +50,7 @@ impl Names {
     /// Whether nothing can be said about what is in this folder.
     pub fn is_unknown(&self, folder: &Folder) -> bool {
         self.odd.contains(folder)
-            || self.broken.iter().any(|above| is_at_or_below(folder, above))
+            || is_at_or_below_any(folder, &self.broken)
             || self.folders.iter().any(|one| one.folder == *folder && !one.stable)
     }
 }
@@ -87,7 +87,7 @@ impl<F: Fs> Scanner<'_, F> {
         let mut files = Vec::new();
         for item in listing.items {
             if let Err(why) = FileName::parse(&item.name) {
-                if item.kind == Kind::File {
+                if item.kind == Kind::File && item.name.first() != Some(&b'.') {
                     let text = format!("is left alone: its name {}", why.why);
                     troubles.push(Trouble { path: self.shown(folder, &item), text });
                 }
@@ -126,7 +126,7 @@ mod tests {
             depth: Depth::Full,
             siblings: &[],
             after_cut: false,
-            dry_run: true,
+            renames: false,
             on_read,
         };
         scanner.names().expect("looks")

@@ -23,9 +23,19 @@ use crate::root::if_there;
 const ROUNDS: usize = 5;
 /// Files that are read in one go, and folders that are held open for it.
 const FILES_AT_ONCE: usize = 1024;
-const FOLDERS_AT_ONCE: usize = 32;
+const FOLDERS_AT_ONCE: usize = 16;
 /// Waits so that stamps of the first listing are clearly old at the second, in milliseconds.
 const PAUSE: u64 = 25;
+
+/// What looking for a folder by its name gave.
+enum Lookup {
+    /// It is there after all.
+    There,
+    /// Its directory is there and is no folder.
+    NoFolder,
+    /// There is no such name in the directory above, or in one further up.
+    NoName { above: Folder, name: Vec<u8> },
+}
 
 /// A scan under way.
 pub(super) struct Work<'a, F: Fs> {
@@ -360,15 +370,18 @@ impl<'a, F: Fs> Work<'a, F> {
         self.gone.clear();
         self.unknown.clear();
         let mut back = false;
+        // Names that are not there, with the folders that they lead to, by the directory that is to have them.
+        let mut unnamed: BTreeMap<Folder, BTreeMap<Vec<u8>, Vec<Folder>>> = BTreeMap::new();
         for folder in base.folders.keys() {
             if self.is_unknown(folder) {
                 self.unknown.insert(folder.clone());
             } else if self.is_absent(folder) {
-                match self.is_gone(folder) {
-                    Ok(true) => {
-                        self.gone.insert(folder.clone());
+                match self.look_for(folder) {
+                    Ok(Lookup::NoFolder) => drop(self.gone.insert(folder.clone())),
+                    Ok(Lookup::NoName { above, name }) => {
+                        unnamed.entry(above).or_default().entry(name).or_default().push(folder.clone());
                     }
-                    Ok(false) => {
+                    Ok(Lookup::There) => {
                         back = true;
                         self.unknown.insert(folder.clone());
                     }
@@ -379,24 +392,52 @@ impl<'a, F: Fs> Work<'a, F> {
                 }
             }
         }
+        for (above, names) in unnamed {
+            back |= self.unlisted(&above, names);
+        }
         back
     }
 
-    /// The second complete look at a folder that a walk missed: by name, and by listing the directory above.
-    fn is_gone(&self, folder: &Folder) -> Result<bool, Trouble> {
+    /// Lists a directory once for all names that were not found in it; those that it lists all the same are back. Gives whether
+    /// any is.
+    fn unlisted(&mut self, above: &Folder, mut names: BTreeMap<Vec<u8>, Vec<Folder>>) -> bool {
+        let root = self.scanner.root;
+        let mut listed = Vec::new();
+        let looked = root.local_dir(above).and_then(|dir| {
+            root.fs.list(&dir, &mut |name, _, _| listed.extend(names.remove(name).into_iter().flatten()))
+        });
+        let back = match looked {
+            Ok(()) => !listed.is_empty(),
+            // It was there a moment ago: whatever moves, the next round sees where it went.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                listed.extend(std::mem::take(&mut names).into_values().flatten());
+                true
+            }
+            Err(e) => {
+                listed.extend(std::mem::take(&mut names).into_values().flatten());
+                let text = format!("cannot be listed, and what seems gone from it is left as it was: {e}");
+                self.troubles.push(Trouble { path: root.shown(above, b""), text });
+                false
+            }
+        };
+        self.unknown.extend(listed);
+        self.gone.extend(names.into_values().flatten());
+        back
+    }
+
+    /// The second complete look at a folder that a walk missed, by name; the listing of the directory above follows.
+    fn look_for(&self, folder: &Folder) -> Result<Lookup, Trouble> {
         let root = self.scanner.root;
         let fs = &*root.fs;
         let trouble = |text: String| Trouble { path: root.shown(folder, b""), text };
         let unclear = |e: io::Error| trouble(format!("cannot be looked for and is left as it was: {e}"));
-        let mut dir = root.dir.clone();
+        let (mut dir, mut above) = (root.dir.clone(), Folder::root());
         if seeded::is("one-look-at-folders") {
-            return Ok(true);
+            return Ok(Lookup::NoFolder);
         }
         for component in folder.components() {
             let Some(stat) = if_there(fs.stat(&dir, component)).map_err(unclear)? else {
-                let mut listed = false;
-                fs.list(&dir, &mut |name, _, _| listed |= name == component).map_err(unclear)?;
-                return Ok(!listed);
+                return Ok(Lookup::NoName { above, name: component.to_vec() });
             };
             match stat.kind {
                 Kind::Dir => dir = fs.open_dir(&dir, component).map_err(unclear)?,
@@ -408,12 +449,13 @@ impl<'a, F: Fs> Work<'a, F> {
                 }
                 _ => return Err(trouble("was a folder and is now a file; move the file away".to_owned())),
             }
+            above = above.child(component).expect("a part of a folder's name is one");
         }
         for place in [&b"cur"[..], b"new"] {
             match if_there(fs.stat(&dir, place)).map_err(unclear)? {
                 None => {}
                 // Back again: the next run looks into it.
-                Some(stat) if stat.kind == Kind::Dir => return Ok(false),
+                Some(stat) if stat.kind == Kind::Dir => return Ok(Lookup::There),
                 Some(_) => {
                     return Err(trouble(
                         "was a folder, but its cur or new is no directory any more; put one there".to_owned(),
@@ -421,7 +463,7 @@ impl<'a, F: Fs> Work<'a, F> {
                 }
             }
         }
-        Ok(true)
+        Ok(Lookup::NoFolder)
     }
 
     /// Folders that were put back from a backup.

@@ -126,13 +126,14 @@ impl<F: Fs> Scanner<'_, F> {
             let known = records.get(folder).map_or(&[][..], Vec::as_slice);
             let memory = Memory { known, donors: &donors, depth: Depth::Quick, moved: false, fresh: true };
             let lookup = |uniq: &_| installed.get(&Name::new(folder, uniq)).copied();
-            let found = folder::tell(self, &dirs, &listing, &memory, &lookup);
+            let found = folder::tell(self, folder, &dirs, &listing, &memory, &lookup);
             Ok(DirState {
                 settled: found.settled(),
                 record: DirRecord {
                     cur: found.cur,
                     new: found.new,
                     messages: found.records.len() as u64,
+                    left_out: found.left_out.clone(),
                     ..DirRecord::default()
                 },
                 files: Some(found.records),
@@ -145,8 +146,9 @@ impl<F: Fs> Scanner<'_, F> {
 /// How long until the stamps of these folders, and of the directories above them, prove something.
 fn longest_wait(walked: &Walked, touched: &BTreeSet<Folder>) -> i64 {
     let mut wait = 0;
-    for (folder, seen) in &walked.dirs {
-        if touched.iter().any(|t| super::walk::is_at_or_below(t, folder)) {
+    let above: BTreeSet<Folder> = touched.iter().flat_map(Folder::and_above).chain([Folder::root()]).collect();
+    for (folder, seen) in walked.dirs.iter().filter(|_| !touched.is_empty()) {
+        if above.contains(folder) {
             let one = seen
                 .places()
                 .chain([&seen.own])

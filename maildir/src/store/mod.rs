@@ -13,7 +13,7 @@
 //! Deliberately not here: which id the two hosts agree on, and when mail is durable enough for a `next`.
 //! This host's inodes and stamps are the cache's business.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use smd_protocol::{BaseId, Delta, Folder, Presence, Section, Snapshot, seeded};
@@ -377,8 +377,22 @@ impl<F: Fs> Store<F> {
     /// # Errors
     /// As [`Store::snapshot`].
     pub fn has_adopting(&mut self) -> Result<bool, StoreError> {
-        self.load()?;
-        Ok(self.snapshot.folders.values().any(Section::adopting))
+        if !self.damaged.is_empty() {
+            return Ok(true);
+        }
+        let marked = self.snapshot.folders.iter().filter(|(_, section)| section.adopting());
+        let mut marked: BTreeSet<Folder> = marked.map(|(folder, _)| folder.clone()).collect();
+        // A first base leaves a tail that touches every folder, and stays so as long as nothing is committed.
+        let tail: Option<Vec<_>> = self.committed.iter().map(|payload| text::read_titles(payload)).collect();
+        let Some(tail) = tail else { return self.contradict("a record of the tail cannot be read") };
+        for (folder, change) in tail.into_iter().flatten() {
+            match (change.presence, change.adopting) {
+                (Presence::Removed, _) | (_, Some(false)) => _ = marked.remove(&folder),
+                (_, Some(true)) => _ = marked.insert(folder),
+                (_, None) => {}
+            }
+        }
+        Ok(!marked.is_empty())
     }
 
     /// The current base, all of it; empty when there is none.
@@ -441,12 +455,12 @@ impl<F: Fs> Store<F> {
         }
     }
 
-    /// Parses the sections into which these changes reach; drops the slots of those that start afresh or go.
+    /// Parses the sections whose entries these changes reach; a mark alone needs none. Drops the slots of those that start afresh or go.
     fn make_room(&mut self, changes: &Delta) -> Result<(), StoreError> {
         for (folder, change) in &changes.folders {
             if matches!(change.presence, Presence::Reset | Presence::Removed) {
                 self.unparsed.remove(folder);
-            } else {
+            } else if !change.gone.is_empty() || !change.set.is_empty() {
                 self.parse(folder)?;
             }
         }

@@ -199,6 +199,30 @@ fn one_new_mail_appends_a_few_hundred_bytes() {
 }
 
 #[test]
+fn whether_anything_is_adopted_still_is_known_without_an_entry() {
+    let world = World::new();
+    let many = |of: &str| (0..2000).map(|n| format!("+{of}{n:05}:2,S")).collect::<Vec<_>>().join(" ");
+    let mut store = world.open();
+    step(&mut store, 1, &format!("one: * {}|two: * {}", many("a"), many("b")));
+    assert!(world.open().has_adopting().expect("knows"));
+    // As the last batch of a first run does: a short tail behind long sections that touches each.
+    step(&mut store, 2, "one: /|two: / +x");
+    let mut store = world.open();
+    assert!(!store.has_adopting().expect("knows"));
+    assert_eq!(store.unparsed.len(), 2, "no section is parsed for it");
+    let snapshot = store.snapshot().expect("parses").clone();
+    assert!(snapshot.folders.values().all(|section| !section.adopting()));
+    assert_eq!(snapshot.messages(), 4001);
+    // A mark alone parses no section when the tail is applied.
+    step(&mut store, 3, "two: *");
+    let mut store = world.open();
+    assert!(store.section(&folder("one")).expect("parses").is_some() && store.has_adopting().expect("knows"));
+    step(&mut store, 4, "two: x|one: -a00000");
+    assert!(!world.open().has_adopting().expect("knows"));
+    assert_eq!(world.open().messages().expect("counts"), 1999);
+}
+
+#[test]
 fn a_long_tail_is_folded_in() {
     let world = World::new();
     let mut store = world.open();

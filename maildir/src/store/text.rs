@@ -310,26 +310,7 @@ pub(super) fn read_changes(payload: &[u8]) -> Option<(Delta, Option<Meta>)> {
     let mut open: Option<(Folder, FolderDelta)> = None;
     for line in lines {
         match line.split_first()? {
-            (b'[', title) => {
-                let [name, presence, mark] = words(title)?;
-                let folder = read_folder(name.strip_suffix(b"]")?)?;
-                let presence = match presence {
-                    b"same" => Presence::Same,
-                    b"added" => Presence::Added,
-                    b"removed" => Presence::Removed,
-                    b"reset" => Presence::Reset,
-                    _ => return None,
-                };
-                let adopting = match mark {
-                    b"-" => None,
-                    b"adopting" => Some(true),
-                    b"settled" => Some(false),
-                    _ => return None,
-                };
-                changes
-                    .folders
-                    .extend(open.replace((folder, FolderDelta { presence, adopting, ..FolderDelta::default() })));
-            }
+            (b'[', title) => changes.folders.extend(open.replace(read_title(title)?)),
             (b'-', uniq) => open.as_mut()?.1.gone.push(Uniq::parse(&unescape(uniq)?).ok()?),
             (b'+', entry) => open.as_mut()?.1.set.push(Seen::bare(read_entry(entry)?)),
             _ => return None,
@@ -338,6 +319,31 @@ pub(super) fn read_changes(payload: &[u8]) -> Option<(Delta, Option<Meta>)> {
     changes.folders.extend(open);
     changes.folders.values_mut().for_each(FolderDelta::normalise);
     Some((changes, meta))
+}
+
+/// The line that begins the changes of a folder, behind its bracket.
+fn read_title(title: &[u8]) -> Option<(Folder, FolderDelta)> {
+    let [name, presence, mark] = words(title)?;
+    let folder = read_folder(name.strip_suffix(b"]")?)?;
+    let presence = match presence {
+        b"same" => Presence::Same,
+        b"added" => Presence::Added,
+        b"removed" => Presence::Removed,
+        b"reset" => Presence::Reset,
+        _ => return None,
+    };
+    let adopting = match mark {
+        b"-" => None,
+        b"adopting" => Some(true),
+        b"settled" => Some(false),
+        _ => return None,
+    };
+    Some((folder, FolderDelta { presence, adopting, ..FolderDelta::default() }))
+}
+
+/// Which folders a record of the tail touches, and what becomes of these themselves. No entry is read.
+pub(super) fn read_titles(payload: &[u8]) -> Option<Vec<(Folder, FolderDelta)>> {
+    lines(payload)?.filter_map(|line| line.strip_prefix(b"[")).map(read_title).collect()
 }
 
 /// The description at the head of a record, if it has one.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use smd_maildir::fs::Fs;
 use smd_maildir::send::ContentSink;
 use smd_protocol::delta::Meta;
-use smd_protocol::wire::{self, ContentEnd, ContentStart, FRAME_HEAD, Frame};
+use smd_protocol::wire::{self, ContentEnd, ContentStart, FRAME_HEAD, Frame, Spelled};
 use smd_server::link::{Event, Inbox, Job, Outbox, ReadError, SendError, Wording};
 use smd_server::roots::Places;
 use smd_server::session::{self, Session};
@@ -179,6 +179,14 @@ impl Sink<'_> {
 }
 
 impl ContentSink for Sink<'_> {
+    fn spelled(&mut self, step: u32, suffix: Option<&[u8]>) -> io::Result<()> {
+        let spelled = Spelled { step, suffix: suffix.map(<[u8]>::to_vec) };
+        self.put(match self.end {
+            End::Client => smd_client::session::Words.spelled(spelled),
+            End::Server => session::Words.spelled(spelled),
+        })
+    }
+
     fn start(&mut self, step: u32, meta: Meta) -> io::Result<()> {
         let start = ContentStart { step, size: meta.size, mtime: meta.mtime };
         self.put(match self.end {

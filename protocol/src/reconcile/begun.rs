@@ -89,7 +89,11 @@ impl Begun {
                         Some(entry) => (to, dress, entry.content),
                         None => continue,
                     },
-                    Step::Move { .. } | Step::Delete(_) | Step::MakeFolder(_) | Step::RemoveFolder(_) => continue,
+                    Step::Move { .. }
+                    | Step::Delete(_)
+                    | Step::MakeFolder(_)
+                    | Step::RemoveFolder(_)
+                    | Step::Part(_) => continue,
                 };
                 let entry = Entry { uniq: name.uniq.clone(), place: dress.place, flags: dress.flags.clone(), content };
                 let part = if alone { &mut self.alone[side as usize] } else { &mut self.merged };

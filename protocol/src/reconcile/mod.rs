@@ -24,7 +24,7 @@ use crate::digest::{Content, Digest};
 use crate::names::{Folder, Name};
 use crate::seeded;
 use crate::snapshot::{Entry, Snapshot};
-use crate::step::{Dress, Step};
+use crate::step::{Dress, Step, Twin};
 
 mod adopt;
 mod begun;
@@ -128,6 +128,8 @@ pub struct HostView {
     /// Why this root may not be the one it was (missing, empty, another directory): with this nothing is
     /// done when something would be deleted.
     pub suspicious: Option<String>,
+    /// Second messages of one uniq, which the delta has by the names that they are to get.
+    pub twins: Vec<Twin>,
 }
 
 /// Everything a plan is made from.
@@ -309,6 +311,12 @@ impl Component {
             Side::Theirs => &mut self.theirs,
         }
     }
+
+    /// Whether it gives a second message of one uniq a name of its own, which is due before all else.
+    pub fn is_parting(&self) -> bool {
+        let mut steps = self.ours.steps.iter().chain(&self.theirs.steps);
+        steps.any(|step| matches!(step, Step::Part(_)))
+    }
 }
 
 /// Something that a person should hear about a plan.
@@ -430,6 +438,7 @@ pub fn reconcile(input: &Input<'_>, policy: &Policy, whole: &dyn Fn(&Name) -> Op
             .filter(|&name| Side::BOTH.iter().all(|&side| input.present(side).entry(name).is_none()))
             .map(|name| (name.clone(), None)),
     );
+    parts::part_twins(input, &mut plan);
     folders::plan_folders(input, &messages, &mut plan);
     parts::plan_parts(input, &mut messages, &mut plan);
     hold::hold(input, policy, &mut plan);

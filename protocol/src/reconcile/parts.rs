@@ -15,6 +15,17 @@ use crate::names::{Name, Uniq};
 use crate::snapshot::Entry;
 use crate::step::{Bytes, Source, Step};
 
+/// Gives second messages of one uniq names of their own, each by itself: all other steps know them by these.
+pub(super) fn part_twins(input: &Input<'_>, plan: &mut Plan) {
+    for side in Side::BOTH {
+        for twin in &input.host(side).twins {
+            let mut component = Component::default();
+            push(component.part_mut(side), Step::Part(twin.clone()), None);
+            plan.components.push(component);
+        }
+    }
+}
+
 /// Turns messages into components with steps, or into agreed values of the base.
 pub(super) fn plan_parts(input: &Input<'_>, messages: &mut [Message], plan: &mut Plan) {
     messages.sort_by(|a, b| first_name(a).cmp(&first_name(b)));
@@ -74,19 +85,21 @@ fn group_by_names(messages: &[Message]) -> Vec<Vec<usize>> {
     groups.into_values().collect()
 }
 
-/// When a component is due: folders first, what adds before what replaces, deletes late, removed folders last.
+/// When a component is due: twins first, then folders, what adds before what replaces, deletes late, removed folders last.
 fn class(component: &Component) -> u8 {
     let steps = || component.ours.steps.iter().chain(&component.theirs.steps);
     if steps().any(|step| matches!(step, Step::RemoveFolder(_))) {
-        4
-    } else if component.folder.is_some() {
+        5
+    } else if component.is_parting() {
         0
-    } else if steps().any(|step| matches!(step, Step::Delete(_))) {
-        3
-    } else if steps().any(|step| matches!(step, Step::Replace { .. })) {
-        2
-    } else {
+    } else if component.folder.is_some() {
         1
+    } else if steps().any(|step| matches!(step, Step::Delete(_))) {
+        4
+    } else if steps().any(|step| matches!(step, Step::Replace { .. })) {
+        3
+    } else {
+        2
     }
 }
 

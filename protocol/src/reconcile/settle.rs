@@ -153,7 +153,7 @@ fn stands<'a>(input: &Input<'_>, component: &'a Component, side: Side, done: &[b
             Step::Delete(name) => {
                 now.remove(name);
             }
-            Step::MakeFolder(_) | Step::RemoveFolder(_) => {}
+            Step::MakeFolder(_) | Step::RemoveFolder(_) | Step::Part(_) => {}
         }
     }
     now

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use smd_maildir::send::ContentSink;
 use smd_protocol::delta::Meta;
-use smd_protocol::wire::{self, ContentEnd, ContentStart, PING_SECONDS};
+use smd_protocol::wire::{self, ContentEnd, ContentStart, PING_SECONDS, Spelled};
 
 use super::{Job, Meter, Outbox, SendError};
 
@@ -24,12 +24,14 @@ enum Order {
     Drain,
 }
 
-/// Wraps the two content messages, which differ by direction.
+/// Wraps the messages about contents, which differ by direction.
 pub trait Wording: Send + Sync + 'static {
     /// The frame that begins a message's bytes.
     fn start(&self, start: ContentStart) -> Vec<u8>;
     /// The frame that ends them.
     fn end(&self, end: ContentEnd) -> Vec<u8>;
+    /// The frame that says how a message is spelled.
+    fn spelled(&self, spelled: Spelled) -> Vec<u8>;
     /// A sign of life.
     fn ping(&self) -> Vec<u8>;
 }
@@ -204,6 +206,10 @@ impl<W: Write, L: Wording> ContentSink for Sink<'_, W, L> {
             self.pipe.write_all(piece)?;
         }
         Ok(())
+    }
+
+    fn spelled(&mut self, step: u32, suffix: Option<&[u8]>) -> io::Result<()> {
+        self.pipe.write_all(&self.wording.spelled(Spelled { step, suffix: suffix.map(<[u8]>::to_vec) }))
     }
 
     fn end(&mut self, step: u32, failed: Option<String>) -> io::Result<()> {

@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use smd_maildir::apply::Applier;
 use smd_maildir::fs::Fs;
-use smd_maildir::send::send_contents;
+use smd_maildir::send::{Wanted, send_contents};
 use smd_protocol::delta::{Meta, Present};
-use smd_protocol::wire::{self, ContentEnd, ContentStart, Fetch, FromServer};
+use smd_protocol::wire::{self, ContentEnd, ContentStart, Fetch, FromServer, Spelled};
 use smd_protocol::{Entry, Name, Outcome, Step, seeded};
 
 use super::Session;
-use super::words::few;
+use super::words::{NOT_LISTED, few};
 use crate::error::{ServeError, protocol};
 use crate::link::{Job, Outbox, send};
 
@@ -37,36 +37,55 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if self.hello.as_ref().is_none_or(|hello| hello.dry_run) {
             return Err(protocol("steps in a dry run"));
         }
+        let spells = self.hello.iter().flat_map(|hello| &hello.features).any(|feature| feature == wire::SPELLING);
         let active = self.active(root)?;
         if active.begun.is_some() {
             return Err(protocol("a batch within a batch"));
         }
         let steps = std::mem::take(&mut active.steps);
-        let fetch = std::mem::take(&mut active.fetch);
+        let bytes = std::mem::take(&mut active.fetch);
+        let spellings = spells.then(|| std::mem::take(&mut active.spell));
+        let wanted = Wanted { bytes, spellings };
         active.begun = Some(steps.len());
         let troubles = active.run.begin(steps, &|| false)?;
-        if !fetch.is_empty() {
+        if !wanted.is_empty() {
             let base = active.run.base()?;
             let delta = active.run.delta().clone();
             let present = Present { base: &base, delta: &delta };
             let hints: HashMap<Name, Entry> =
-                fetch.iter().filter_map(|f| Some((f.name.clone(), present.entry(&f.name)?.clone()))).collect();
+                wanted.names().filter_map(|name| Some((name.clone(), present.entry(name)?.clone()))).collect();
             // Only what this session announced is ever sent: a name that no scan of ours saw has no hint.
-            if hints.len() < fetch.iter().map(|f| &f.name).collect::<HashSet<_>>().len() {
+            if hints.len() < wanted.names().collect::<HashSet<_>>().len() {
                 return Err(protocol("a message was asked for that is not there"));
             }
             let root = active.run.root().cloned().ok_or_else(|| protocol("messages of a root that is not there"))?;
-            let job: Job = Box::new(move |sink| send_contents(&root, &fetch, &hints, sink));
+            let job: Job = Box::new(move |sink| send_contents(&root, &wanted, &hints, sink));
             self.outbox.contents(job)?;
         }
         self.tell(troubles)
+    }
+
+    /// Steps that want to know how a message is spelled here.
+    pub(super) fn handle_spell(&mut self, root: u16, wanted: Vec<(u32, Name)>) -> Result<(), ServeError> {
+        let active = self.active(root)?;
+        if active.begun.is_some() || active.spell.len() + wanted.len() > STEPS_MAX {
+            return Err(protocol("wishes out of place, or too many"));
+        }
+        active.spell.extend(wanted);
+        Ok(())
+    }
+
+    /// How the client's message for a step is spelled.
+    pub(super) fn handle_spelled(&mut self, spelled: &Spelled) -> Result<(), ServeError> {
+        let Some(suffix) = &spelled.suffix else { return Ok(()) };
+        self.open_batch()?.spell(spelled.step as usize, suffix).map_err(|error| protocol(error.to_string()))
     }
 
     fn tell(&self, troubles: Vec<smd_maildir::Trouble>) -> Result<(), ServeError> {
         if troubles.is_empty() {
             return Ok(());
         }
-        Ok(send(&self.outbox, &FromServer::Troubles(few(troubles)))?)
+        Ok(send(&self.outbox, &FromServer::Troubles(few(troubles, NOT_LISTED)))?)
     }
 
     /// The applier of the one root in which a batch is open.

@@ -9,12 +9,13 @@ use smd_maildir::home::{Access, Home, Label, Side, server_id};
 use smd_maildir::lock::Wait;
 use smd_maildir::run::{RootRun, RunError, Settings};
 use smd_maildir::store::earlier::{self, Earlier};
+use smd_protocol::reconcile::Side as HostSide;
 use smd_protocol::wire::{
     self, ClientHello, Depth, Failure, FromServer, Ids, Looked, RootAnswer, RootOffer, ServerHello,
 };
 use smd_protocol::{pack, seeded};
 
-use super::words::told;
+use super::words::{few, told};
 use super::{Active, Session};
 use crate::error::{ServeError, never_offered, protocol};
 use crate::link::{Outbox, send};
@@ -67,6 +68,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             self.roots.push(active);
             answers.push(answer);
         }
+        self.hears_of_left_out = hello.features.iter().any(|feature| feature == wire::LEFT_OUT);
         let features = self.features(&hello);
         send(&self.outbox, &FromServer::Hello(ServerHello { features, roots: answers.clone() }))?;
         if hello.compress && !self.compressed {
@@ -139,6 +141,10 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if has(hello, wire::ALL_DIRS) {
             run.walks_all();
         }
+        let plans_twins = has(hello, wire::TWINS);
+        if plans_twins && hello.direction.changes(HostSide::Theirs) {
+            run.may_rename();
+        }
         let answer = RootAnswer {
             root: root.to_string(),
             ids: run.ids(),
@@ -146,7 +152,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             counter: run.counter(),
             damaged: run.damaged().to_vec(),
         };
-        Ok((Active { run, steps: Vec::new(), fetch: Vec::new(), begun: None, parts: Vec::new() }, answer))
+        let (steps, fetch, spell, parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Ok((Active { run, steps, fetch, spell, begun: None, parts }, answer))
     }
 
     /// Where the base lies that this host is to have with the client: under its right name, or under that which it gets now,
@@ -196,17 +203,24 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         }
         let watches = self.rest.iter().map(|_| wire::WATCH.to_owned());
         let patterns = has(hello, wire::PATTERNS).then(|| wire::PATTERNS.to_owned());
-        std::iter::once(VERSION.to_owned()).chain(watches).chain(patterns).collect()
+        [VERSION, wire::SPELLING].into_iter().map(str::to_owned).chain(watches).chain(patterns).collect()
     }
 
     /// Looks at a root and tells what changed in it.
     fn look(&mut self, root: u16, hello: &ClientHello) -> Result<(), ServeError> {
-        let Self { roots, outbox, .. } = self;
+        let Self { roots, outbox, hears_of_left_out, .. } = self;
         let active = roots.get_mut(usize::from(root)).ok_or_else(never_offered)?;
         let looked = match active.run.look(hello.depth, &|_| true) {
             Ok(found) => {
                 for parts in pack::groups(active.run.pack_delta()?) {
                     send(outbox, &FromServer::Delta { root, parts })?;
+                }
+                if *hears_of_left_out && !found.left_out.is_empty() {
+                    let left_out = few(found.left_out.clone(), "names are left out and not listed");
+                    send(outbox, &FromServer::LeftOut { root, left_out })?;
+                }
+                for twins in found.twins.chunks(wire::ITEMS_IN_FRAME) {
+                    send(outbox, &FromServer::Twins { root, twins: twins.to_vec() })?;
                 }
                 for folders in found.put_back.chunks(wire::ITEMS_IN_FRAME) {
                     send(outbox, &FromServer::PutBack { root, folders: folders.to_vec() })?;

@@ -22,7 +22,7 @@ use smd_maildir::fs::Fs;
 use smd_maildir::run::RootRun;
 use smd_protocol::pack::Part;
 use smd_protocol::wire::{self, ClientHello, Depth, Fetch, Frame, FromClient, FromServer};
-use smd_protocol::{Step, codec};
+use smd_protocol::{Name, Step, codec};
 
 pub use self::words::Words;
 use crate::error::{ServeError, never_offered, protocol};
@@ -35,6 +35,8 @@ struct Active<F: Fs> {
     run: RootRun<F>,
     steps: Vec<Step>,
     fetch: Vec<Fetch>,
+    /// Steps of the client that want to know how a message is spelled here.
+    spell: Vec<(u32, Name)>,
     /// Steps of the batch that was begun and not yet installed.
     begun: Option<usize>,
     parts: Vec<Part>,
@@ -51,6 +53,8 @@ pub struct Session<F: Fs, O: Outbox> {
     rest: Option<Rest<F>>,
     /// Everything said is compressed.
     compressed: bool,
+    /// The client takes word of what is left out by design.
+    hears_of_left_out: bool,
     /// Of the run that is on.
     hello: Option<ClientHello>,
     roots: Vec<Active<F>>,
@@ -68,6 +72,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             ringer: None,
             rest: None,
             compressed: false,
+            hears_of_left_out: false,
             hello: None,
             roots: Vec::new(),
             incoming: None,
@@ -136,6 +141,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             FromClient::Abort { root } => Ok(self.active(root)?.run.abort()?),
             FromClient::Commit { root, id } => self.handle_commit(root, id),
             FromClient::Rest => self.handle_rest(),
+            FromClient::Spelled(spelled) => self.handle_spelled(&spelled),
+            FromClient::Spell { root, wanted } => self.handle_spell(root, wanted),
             FromClient::Bye | FromClient::Ping => Ok(()),
         }
     }

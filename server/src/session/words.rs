@@ -1,10 +1,10 @@
 //! What the server says of contents, troubles, and a look.
 
-use smd_protocol::wire::{self, ContentEnd, ContentStart, FromServer, Looked, PeerTrouble};
+use smd_protocol::wire::{self, ContentEnd, ContentStart, FromServer, Looked, PeerTrouble, Spelled};
 
 use crate::link::Wording;
 
-/// How the server says the two content messages.
+/// How the server says what is said of contents.
 #[derive(Debug)]
 pub struct Words;
 
@@ -17,6 +17,10 @@ impl Wording for Words {
         framed(&FromServer::ContentEnd(end))
     }
 
+    fn spelled(&self, spelled: Spelled) -> Vec<u8> {
+        framed(&FromServer::Spelled(spelled))
+    }
+
     fn ping(&self) -> Vec<u8> {
         framed(&FromServer::Ping)
     }
@@ -26,16 +30,18 @@ fn framed(message: &FromServer) -> Vec<u8> {
     wire::message(message).expect("such a message is small")
 }
 
+/// What is said of troubles beyond that.
+pub(super) const NOT_LISTED: &str = "troubles are not listed";
 /// Troubles that one message can tell of.
 pub(super) const TROUBLES_MAX: usize = 500;
 
-/// As many troubles as one frame holds.
-pub(super) fn few(troubles: Vec<smd_maildir::Trouble>) -> Vec<PeerTrouble> {
+/// As many as one frame holds; `more` says of the others what they are.
+pub(super) fn few(troubles: Vec<smd_maildir::Trouble>, others: &str) -> Vec<PeerTrouble> {
     let more = troubles.len().saturating_sub(TROUBLES_MAX);
     let mut few: Vec<PeerTrouble> =
         troubles.into_iter().take(TROUBLES_MAX).map(|trouble| PeerTrouble::new(trouble.path, trouble.text)).collect();
     if more > 0 {
-        few.push(PeerTrouble::new(Vec::new(), format!("{more} more troubles are not listed")));
+        few.push(PeerTrouble::new(Vec::new(), format!("{more} more {others}")));
     }
     few
 }
@@ -46,7 +52,7 @@ pub(super) fn told(found: smd_maildir::run::Looked) -> Looked {
         unusable: None,
         incomplete: found.incomplete,
         suspicious: found.suspicious,
-        troubles: few(found.troubles),
+        troubles: few(found.troubles, NOT_LISTED),
     }
 }
 

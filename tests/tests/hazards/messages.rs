@@ -218,3 +218,80 @@ fn one_name_in_two_folders_is_two_messages_also_when_they_change_places() {
     assert_eq!(them.bytes(&moved), b"Subject: that\n\nthat\n");
     assert_eq!(Tree::read(&root).len(), 1 + 2);
 }
+
+#[test]
+fn a_name_arrives_as_it_is_spelled_where_it_is_free() {
+    let world = World::new(Link::Rsh);
+    let roots = [world.client().maildir(), world.server().maildir()];
+    for (root, label) in roots.iter().zip(["us", "them"]) {
+        // The last two have the bytes of the first, so that only their names cross the wire.
+        for (dir, name, text) in [
+            ("cur", "plain", "a"),
+            ("cur", "empty:2,", "b"),
+            ("cur", "unordered:2,SF", "c"),
+            ("cur", "doubled:2,SS", "d"),
+            ("new", "marked:2,", "e"),
+            ("Copies/cur", "copy", "a"),
+            ("Copies/cur", "another:2,SF", "a"),
+        ] {
+            fs::create_dir_all(root.join(dir)).expect("a folder");
+            let path = root.join(dir).join(format!("{label}.{name}"));
+            fs::write(path, format!("Subject: {label} {text}\n\n{label} {text}\n")).expect("a message");
+        }
+    }
+    world.sync(&[]).ok();
+    let names = |root: &Path| tree::list(root).into_iter().map(|found| found.path(Path::new(""))).collect::<Vec<_>>();
+    assert_eq!(names(&roots[0]).len(), 14);
+    assert_eq!(names(&roots[0]), names(&roots[1]));
+    world.assert_equal();
+    // Another spelling is no reason for a step.
+    fs::rename(roots[0].join("cur/us.plain"), roots[0].join("cur/us.plain:2,")).expect("a mail program spells it so");
+    assert_rests(&world);
+    assert_ne!(names(&roots[0]), names(&roots[1]));
+}
+
+/// Two messages of one name in a folder of this root, with other bytes.
+fn put_twins(root: &Path) {
+    fs::write(root.join("cur/1.twin:2,S"), "Subject: one\n\none\n").expect("a message");
+    fs::write(root.join("new/1.twin"), "Subject: two\n\ntwo\n").expect("a message");
+}
+
+#[test]
+fn the_second_of_two_messages_of_one_name_gets_one_by_a_step_that_is_shown_and_logged() {
+    for at_server in [false, true] {
+        let (world, _, _) = agreed();
+        let root = if at_server { world.server().maildir() } else { world.client().maildir() };
+        put_twins(&root);
+        let planned = world.sync(&["--dry-run", "-v"]).ok();
+        assert!(planned.stdout.contains("1 moved"), "{planned}");
+        assert!(root.join("new/1.twin").exists(), "a dry run changes nothing");
+        world.sync(&["-v"]).ok().says("were called 1.twin; one is now ").says("renamed").says("(from 1.twin)");
+        world.assert_equal();
+        assert_eq!(Tree::read(&root).len(), 3);
+        assert!(root.join("cur/1.twin:2,S").exists() && !root.join("new/1.twin").exists());
+        assert_rests(&world);
+        let log = fs::read_dir(world.client().smd_home().join("log")).expect("a log");
+        let texts = log.map(|entry| fs::read_to_string(entry.expect("a file").path()).unwrap_or_default());
+        assert!(texts.collect::<String>().contains("1.twin"), "the log has the step");
+    }
+}
+
+#[test]
+fn a_run_that_may_not_change_a_host_leaves_out_its_second_message_of_one_name_and_says_so() {
+    for (at_server, program) in [(true, "smd-pull"), (false, "smd-push")] {
+        let (world, _, _) = agreed();
+        let root = if at_server { world.server().maildir() } else { world.client().maildir() };
+        put_twins(&root);
+        for _ in 0..3 {
+            let run = world.run(program, world.client(), &[]).ok();
+            run.says("has the name of another message beside it");
+        }
+        assert!(root.join("cur/1.twin:2,S").exists() && root.join("new/1.twin").exists());
+        let other = if at_server { world.client().maildir() } else { world.server().maildir() };
+        assert_eq!((Tree::read(&root).len(), Tree::read(&other).len()), (3, 2));
+        world.sync(&[]).ok();
+        world.assert_equal();
+        assert_eq!(Tree::read(&other).len(), 3);
+        assert_rests(&world);
+    }
+}

@@ -68,7 +68,8 @@
 //!   a file system without `flock` is told from one that fails,
 //!   `maildir/src/lock.rs::only_a_missing_flock_counts_as_unsupported`. No test mounts a real one.
 //! * *The colon in names* (exFAT, Windows, Android): one spelling alone is read and written, so two cannot coexist;
-//!   where a colon cannot be written the step fails and is reported, and a name that reads back otherwise is undone,
+//!   where a colon cannot be written a first run sends nothing, and a later step fails and is reported; a name that reads
+//!   back otherwise is undone,
 //!   `maildir/src/apply/tests/races.rs::a_name_that_reads_back_otherwise_is_undone`.
 //! * *Case and normalisation of names* (also macOS, on which these programs do not run):
 //!   `maildir/src/apply/tests/tree.rs::a_folder_under_another_spelling_is_not_made`.
@@ -78,7 +79,13 @@
 //!   `maildir/src/scan/tests/changes.rs::names_are_bytes`,
 //!   `protocol/src/names.rs::printable_escapes_what_a_terminal_would_obey`.
 //! * *Symlinks*, also in a ring:
-//!   `tests/tests/hazards/names.rs::symlinks_in_a_ring_are_not_followed_and_nothing_goes_through_them`.
+//!   `tests/tests/hazards/names.rs::symlinks_in_a_ring_are_not_followed_and_nothing_goes_through_them`; nor left out in silence,
+//!   `tests/tests/hazards/names.rs::symlinks_are_said_once_by_every_run_and_what_is_equal_is_so_but_for_them`.
+//! * *What lies too deep, or has too long a path, is passed over*:
+//!   `tests/tests/hazards/names.rs::a_tree_is_synchronised_however_deep_and_wide_it_is_with_few_descriptors`,
+//!   `tests/tests/hazards/names.rs::a_path_that_no_program_can_name_is_said_and_what_went_there_is_not_gone`.
+//! * *A wrong path finds nothing, and all is well*:
+//!   `tests/tests/hazards/names.rs::a_root_that_is_a_part_of_a_maildir_is_refused_with_the_right_path`.
 //! * *Empty mail, CRLF, no blank line, no header, one byte*:
 //!   `tests/tests/hazards/messages.rs::crlf_mail_and_mail_without_a_blank_line_arrive_identical`,
 //!   `tests/tests/hazards/messages.rs::a_message_that_loses_its_blank_line_stays_and_its_new_bytes_arrive`,
@@ -92,6 +99,10 @@
 //! * *The same mail twice in a folder, one Message-ID*: no Message-ID is ever read.
 //!   `tests/tests/hazards/messages.rs::equal_messages_stay_as_many_as_they_are`,
 //!   `protocol/src/reconcile/tests/model.rs::equal_messages_are_not_multiplied`.
+//! * *Two messages of one name in a folder*: the second gets another by a step, not by a look:
+//!   `tests/tests/hazards/messages.rs::the_second_of_two_messages_of_one_name_gets_one_by_a_step_that_is_shown_and_logged`,
+//!   `tests/tests/hazards/messages.rs::a_run_that_may_not_change_a_host_leaves_out_its_second_message_of_one_name_and_says_so`.
+//! * *Names change on their way*: `tests/tests/hazards/messages.rs::a_name_arrives_as_it_is_spelled_where_it_is_free`.
 //! * *A digest that is trusted too far*, a body taken from any copy:
 //!   `maildir/src/apply/tests/sources.rs::a_copy_whose_source_is_gone_or_differs_asks_for_the_bytes`,
 //!   `maildir/src/apply/tests/sources.rs::bytes_that_are_not_those_announced_are_not_installed`,

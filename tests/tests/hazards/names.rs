@@ -7,6 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use smd_tests::populate::{self, Spec};
+use smd_tests::processes::under;
 use smd_tests::rng::Rng;
 use smd_tests::tree::{self, Found, Place, Tree};
 use smd_tests::user::User;
@@ -116,6 +117,110 @@ fn symlinks_in_a_ring_are_not_followed_and_nothing_goes_through_them() {
     assert!(waiting.path(&here).is_file());
     assert_eq!(Tree::read(&outside), kept, "what is outside is left alone");
     assert!(there.join(".INBOX").is_symlink() && there.join("Through").is_symlink(), "and so are the links");
+}
+
+#[test]
+fn symlinks_are_said_once_by_every_run_and_what_is_equal_is_so_but_for_them() {
+    let world = World::new(Link::Rsh);
+    let (here, there) = (world.client().maildir(), world.server().maildir());
+    User::new(&here, "us", Rng::from_env_or(49)).deliver("Work");
+    symlink(world.dir(), here.join("Elsewhere")).expect("a symlink");
+    symlink("nowhere", there.join("Broken")).expect("a symlink");
+    for _ in 0..3 {
+        let run = world.sync(&[]).ok().says("Left out").says("Elsewhere at ").says("Broken at office");
+        assert_eq!(run.stderr.matches("Left out").count(), 1, "{run}");
+        let json = world.sync(&["--json"]).ok().json();
+        let told = |at: usize, key: &str| json["left_out"][at][key].as_str().expect("text").to_owned();
+        assert_eq!((told(0, "host"), told(1, "host")), ("client".to_owned(), "server".to_owned()));
+        assert!(told(0, "path").ends_with("/Elsewhere") && told(1, "text").contains("leads nowhere"), "{json}");
+    }
+    world.sync(&["-q"]).ok().silent();
+    let verified = world.run("smd-verify", world.client(), &[]).ok();
+    verified.says("equal, 1 message in 2 folders, but for").says("Broken at office");
+}
+
+#[test]
+fn a_tree_is_synchronised_however_deep_and_wide_it_is_with_few_descriptors() {
+    let world = World::new(Link::Rsh);
+    let here = world.client().maildir();
+    let mut us = User::new(&here, "us", Rng::from_env_or(48));
+    let deep = |depth: usize| vec!["d"; depth].join("/");
+    for depth in [1, 64, 65, 300] {
+        us.deliver(deep(depth));
+    }
+    (0..120).for_each(|number| drop(us.deliver(format!(".flat.{number}"))));
+    let few = ["sh", "-c", "ulimit -n 96; exec \"$@\"", "sh"];
+    let options = world.start_server_by("ulimit -n 96; exec");
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let run = |program: &str| finish(&mut under(&few, &world.prepare(program, world.client(), &options)));
+    run("smd-sync").ok();
+    world.assert_equal();
+    // A tree that is moved down is moved there too.
+    fs::rename(here.join(".flat.7"), here.join(deep(300)).join("moved")).expect("a folder can be moved");
+    let moved = finish(under(&few, &world.prepare("smd-sync", world.client(), &options)).arg("--json")).ok();
+    world.assert_equal();
+    assert_eq!((moved.number("/pushed/moved"), moved.deleted()), (1, 0), "{moved}");
+    run("smd-verify").ok().says("equal, 124 messages");
+}
+
+#[test]
+fn a_path_that_no_program_can_name_is_said_and_what_went_there_is_not_gone() {
+    let world = World::new(Link::Rsh);
+    let here = world.client().maildir();
+    let mut us = User::new(&here, "us", Rng::from_env_or(47));
+    let found: Vec<Found> = (0..3).map(|number| us.deliver(format!("Work{number}"))).collect();
+    world.sync(&[]).ok();
+    // So deep that it can be reached step by step alone.
+    let mut at = rustix::fs::open(&here, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).expect("the root");
+    for _ in 0..17 {
+        let name = "d".repeat(250);
+        rustix::fs::mkdirat(&at, &name, rustix::fs::Mode::RWXU).expect("a directory");
+        at =
+            rustix::fs::openat(&at, &name, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).expect("the directory");
+    }
+    rustix::fs::renameat(rustix::fs::CWD, here.join("Work1"), &at, "Work1").expect("a folder can be moved");
+    for _ in 0..2 {
+        world.sync(&[]).exits(PARTLY).says("longer than 4096 bytes");
+        assert_eq!(Tree::read(&world.server().maildir()).len(), 3, "what was moved out of sight is not deleted there");
+    }
+    world.run("smd-verify", world.client(), &[]).exits(PARTLY).says("not everything could be read");
+    rustix::fs::renameat(&at, "Work1", rustix::fs::CWD, here.join("Back")).expect("a folder can be moved");
+    fs::remove_dir_all(here.join("d".repeat(250))).expect("the directories can go");
+    world.sync(&[]).ok();
+    world.assert_equal();
+    assert_eq!(us.find("Back", found[1].uniq()).uniq(), found[1].uniq());
+}
+
+#[test]
+fn a_root_that_is_a_part_of_a_maildir_is_refused_with_the_right_path() {
+    let world = World::new(Link::Rsh);
+    let here = world.client().maildir();
+    User::new(&world.server().maildir(), "them", Rng::from_env_or(46)).deliver("");
+    let sync = |local: &Path, remote: &str| {
+        let mut command = world.command("smd-sync", world.client());
+        command.args(world.link_options(world.server()));
+        finish(command.arg(local).arg(remote))
+    };
+    fs::create_dir(world.server().home.join("Maildir/cur/below")).expect("a directory");
+    for (remote, whole) in [
+        ("office:Maildir/cur", "name /"),
+        ("office:Maildir/new", "/office/Maildir instead"),
+        ("office:Maildir/tmp/", "is the tmp of a Maildir"),
+        ("office:Maildir/cur/below", "lies in the cur of a Maildir"),
+    ] {
+        sync(&here, remote).exits(78).says(whole).says("at the server");
+    }
+    let us = sync(&here.join("cur"), "office:Maildir").exits(78);
+    us.says(&format!("is the cur of a Maildir; name {} instead", here.display()));
+    symlink(here.join("new"), world.client().home.join("mail")).expect("a symlink");
+    sync(&world.client().home.join("mail"), "office:Maildir").exits(78).says("is the new of a Maildir");
+    fs::remove_dir(here.join("tmp")).expect("nothing in it");
+    sync(&here.join("tmp"), "office:Maildir").exits(78).says("is the tmp of a Maildir");
+    assert_eq!((Tree::read(&here).len(), Tree::read(&world.server().maildir()).len()), (0, 1));
+    // A whole Maildir may be called so.
+    fs::rename(&here, world.client().home.join("new")).expect("a Maildir can be renamed");
+    sync(&world.client().home.join("new"), "office:Maildir");
+    assert_eq!(Tree::read(&world.client().home.join("new")).len(), 1);
 }
 
 #[test]

@@ -10,7 +10,6 @@ use smd_client::endpoint::RootPair;
 use smd_client::report::{Host, Trouble};
 use smd_client::session::BothSides;
 use smd_maildir::exclude::{Excludes, Names};
-use smd_maildir::scan::SYMLINK;
 use smd_protocol::{Folder, Snapshot};
 
 /// What a run would make of a folder.
@@ -146,13 +145,14 @@ pub fn check(root: &RootPair, both: &BothSides) -> RootCheck {
         }
     }
     rows.sort_by(|a, b| a.here.as_ref().or(a.there.as_ref()).cmp(&b.here.as_ref().or(b.there.as_ref())));
-    let met = both.troubles.iter().map(|trouble| {
+    let by_design = both.left_out.iter().map(|trouble| (trouble, true));
+    let met = both.troubles.iter().map(|trouble| (trouble, false)).chain(by_design).map(|(trouble, by_design)| {
         let (path, excludes) = match trouble.host {
             Host::Client => (root.local.as_os_str().as_bytes(), &disk),
             Host::Server => (&root.remote[..], &wire),
         };
         let left_alone = || below(&trouble.path, path).is_some_and(|place| is_left_alone(place, excludes));
-        Met { trouble: trouble.clone(), passed_by: trouble.text == SYMLINK || left_alone() }
+        Met { trouble: trouble.clone(), passed_by: by_design || left_alone() }
     });
     let met = met.collect();
     let names = [(&disk, &both.client.snapshot), (&wire, &both.server.snapshot)];

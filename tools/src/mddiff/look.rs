@@ -74,7 +74,7 @@ fn scanner<'a>(root: &'a Root<Disk>, excludes: &'a Excludes) -> Scanner<'a, Disk
         depth: Depth::Full,
         siblings: &[],
         after_cut: false,
-        dry_run: true,
+        renames: false,
         on_read,
     }
 }

@@ -159,7 +159,7 @@ impl Work<'_> {
             depth: Depth::Full,
             siblings: &[],
             after_cut: false,
-            dry_run: true,
+            renames: false,
             on_read: &|_| true,
         };
         let mut names = scanner.names()?;

@@ -161,7 +161,7 @@ fn files(pair: &RootPair) -> Result<Files, Box<Failure>> {
         depth: Depth::Full,
         siblings: &[],
         after_cut: false,
-        dry_run: true,
+        renames: false,
         on_read: &|_| true,
     };
     let names = scanner.names().map_err(io_failure)?;

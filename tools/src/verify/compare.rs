@@ -113,6 +113,8 @@ pub struct RootComparison {
     pub complete: bool,
     /// What could not be read, or is left alone.
     pub troubles: Vec<Trouble>,
+    /// What either leaves out by design: equal is said of all but that.
+    pub left_out: Vec<Trouble>,
 }
 
 impl RootComparison {
@@ -137,6 +139,7 @@ pub fn compare(both: &BothSides) -> RootComparison {
         absent: [both.client.absent, both.server.absent],
         complete: !both.client.incomplete && !both.server.incomplete,
         troubles: both.troubles.clone(),
+        left_out: both.left_out.clone(),
     }
 }
 

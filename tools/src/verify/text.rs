@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use smd_client::exit::Exit;
-use smd_client::report::json::{VERSION, object};
+use smd_client::report::json::{VERSION, object, troubles};
+use smd_client::report::warnings::left_out_words;
 use smd_client::report::{Host, Trouble};
 use smd_protocol::names::printable;
 
@@ -27,8 +28,11 @@ pub fn listing(names: Names<'_>, roots: &[RootComparison], all: bool) -> String 
 
 fn one_root(names: Names<'_>, root: &RootComparison, all: bool) -> String {
     let label = printable(&root.root);
+    let host_name = |host| printable(if host == Host::Client { names.client } else { names.server }.as_bytes());
+    let left_out = left_out_words(&root.left_out, host_name);
     if root.is_equal() {
-        return format!("{label}: equal, {}\n", size(root.here));
+        let but_for = left_out.map(|what| format!(", but for {what}")).unwrap_or_default();
+        return format!("{label}: equal, {}{but_for}\n", size(root.here));
     }
     let mut text = format!("{label}: {} here, {} at {}\n", size(root.here), size(root.there), names.server);
     let missing = [(root.absent[0], names.client), (root.absent[1], names.server)];
@@ -45,6 +49,9 @@ fn one_root(names: Names<'_>, root: &RootComparison, all: bool) -> String {
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, words)| format!("{count} {words}")).collect();
     if !counts.is_empty() {
         text.push_str(&format!("{label}: different: {}\n", counts.join(", ")));
+    }
+    if let Some(what) = left_out {
+        text.push_str(&format!("{label}: not compared: {what}\n"));
     }
     if !root.complete {
         text.push_str(&format!("{label}: not everything could be read, so more may differ\n"));
@@ -115,11 +122,6 @@ fn root_object(root: &RootComparison) -> Value {
         |size: Size, absent: bool| json!({ "messages": size.messages, "folders": size.folders, "absent": absent });
     let counts: serde_json::Map<String, Value> =
         Kind::ALL.iter().map(|kind| (kind.word().replace('-', "_"), root.count(*kind).into())).collect();
-    let troubles: Vec<Value> = root
-        .troubles
-        .iter()
-        .map(|one| object(json!({ "host": one.host, "text": one.text }), [("path", one.path.as_slice())]))
-        .collect();
     let value = json!({
         "equal": root.is_equal(),
         "complete": root.complete,
@@ -127,7 +129,8 @@ fn root_object(root: &RootComparison) -> Value {
         "server": size(root.there, root.absent[1]),
         "counts": counts,
         "differences": root.differences.iter().map(difference_object).collect::<Vec<_>>(),
-        "troubles": troubles,
+        "troubles": troubles(&root.troubles),
+        "left_out": troubles(&root.left_out),
     });
     object(value, [("root", root.root.as_slice())])
 }
@@ -163,6 +166,7 @@ mod tests {
             absent: [false; 2],
             complete: true,
             troubles: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 
@@ -190,5 +194,11 @@ mod tests {
         assert!(listing(names, std::slice::from_ref(&many), false).contains("and 10 more; -v names all"));
         assert!(!listing(names, &[many], true).contains("more"));
         assert_eq!(listing(names, &[root(Vec::new())], false), "Maildir: equal, 2 messages in 1 folder\n");
+        let link = Trouble::new(Host::Server, b"Maildir/old".to_vec(), "is a symlink, which is not followed");
+        let but_for = RootComparison { left_out: vec![link], ..root(Vec::new()) };
+        assert_eq!(
+            listing(names, &[but_for], false),
+            "Maildir: equal, 2 messages in 1 folder, but for Maildir/old at office is a symlink, which is not followed\n"
+        );
     }
 }

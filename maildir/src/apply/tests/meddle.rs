@@ -28,6 +28,8 @@ pub(super) struct Meddling {
     pub(super) unreadable: Mutex<Option<&'static [u8]>>,
     /// This name is listed as that one.
     pub(super) listed_as: Mutex<Option<(Vec<u8>, Vec<u8>)>>,
+    /// There are no hard links, and no renames but those that replace.
+    pub(super) replaces_only: Mutex<bool>,
     /// So many bytes are left on the disk.
     pub(super) space: std::sync::Arc<Mutex<Option<usize>>>,
 }
@@ -42,6 +44,7 @@ impl Meddling {
             unsyncable: Mutex::new(None),
             unreadable: Mutex::default(),
             listed_as: Mutex::default(),
+            replaces_only: Mutex::new(false),
             space: std::sync::Arc::default(),
         }
     }
@@ -141,6 +144,9 @@ impl Fs for Meddling {
         Disk.set_mode(&file.file, mode)
     }
     fn rename(&self, from: &Self::Dir, old: &[u8], to: &Self::Dir, new: &[u8], how: Rename) -> io::Result<()> {
+        if how != Rename::Replace && *self.replaces_only.lock().expect("unpoisoned") {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         // Taken out while it is called, so that what it does is not meddled with.
         let meddler = self.before_rename.lock().expect("unpoisoned").take();
         if let Some(mut meddler) = meddler {
@@ -151,6 +157,9 @@ impl Fs for Meddling {
         Disk.rename(from, old, to, new, how)
     }
     fn link(&self, from: &Self::Dir, old: &[u8], to: &Self::Dir, new: &[u8]) -> io::Result<()> {
+        if *self.replaces_only.lock().expect("unpoisoned") {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         Disk.link(from, old, to, new)?;
         if let Some(onlooker) = &mut *self.after_link.lock().expect("unpoisoned") {
             onlooker(old, new);

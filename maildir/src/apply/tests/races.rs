@@ -475,3 +475,18 @@ fn a_put_that_finds_its_bytes_there_makes_them_durable_or_fails() {
         assert_eq!(world.read("cur/a:2,"), "x");
     }
 }
+
+#[test]
+fn a_file_system_that_can_only_replace_installs_nothing_and_says_what_it_lacks() {
+    let world = World::with(&[("cur/a:2,", "a")]);
+    let text = "cannot rename without replacing, and has no hard links";
+    *world.fs.replaces_only.lock().expect("unpoisoned") = true;
+    let root = world.open_root();
+    assert!(crate::rename::lacking(&*world.fs, &root.dir).expect("lacks something").contains(text));
+    assert_eq!(files_below(&world.root()).len(), 1, "nothing is left of the trial");
+    let mut applier = world.applier();
+    let outcomes = world.run(&mut applier, vec![put("b", "", "b")], &[("b", "b")]);
+    assert!(matches!(&outcomes[0], Outcome::Failed(why) if why.contains(text)), "{outcomes:?}");
+    *world.fs.replaces_only.lock().expect("unpoisoned") = false;
+    assert_eq!(crate::rename::lacking(&*world.fs, &root.dir), None);
+}

@@ -212,3 +212,88 @@ fn a_folder_that_cannot_be_listed_may_hide_what_is_missing() {
     assert!(texts(&look).contains("cannot be listed"), "{}", texts(&look));
     assert!(look.incomplete);
 }
+
+#[test]
+fn a_path_that_is_too_long_hides_what_is_missing_and_is_said_by_every_look() {
+    let mut world = settled();
+    // Deeper than any path of one piece, as a tree that was moved down may be.
+    let mut at = world.fs.open_root(&world.path("")).expect("opens");
+    for _ in 0..17 {
+        world.fs.make_dir(&at, &[b'd'; 250]).expect("makes");
+        at = world.fs.open_dir(&at, &[b'd'; 250]).expect("opens");
+    }
+    world.fs.make_dir(&at, b"cur").expect("makes");
+    world.remove("cur/a:2,");
+    let first = world.scan();
+    assert!(first.incomplete && texts(&first).contains("longer than 4096 bytes"), "{}", texts(&first));
+    world.settle();
+    let later = world.check("");
+    assert!(later.incomplete && texts(&later).contains("longer than 4096 bytes"), "{}", texts(&later));
+}
+
+#[test]
+fn a_tree_is_walked_to_the_bottom_however_deep_it_is() {
+    let mut world = World::new();
+    let deep = |depth: usize| "d/".repeat(depth);
+    for depth in [1, 64, 65, 900] {
+        world.put(&format!("{}cur/m:2,", deep(depth)), &depth.to_string());
+    }
+    let look = world.settle();
+    assert_eq!((look.messages_seen, look.incomplete, look.troubles.len()), (4, false, 0), "{}", texts(&look));
+    world.remove(&format!("{}cur/m:2,", deep(900)));
+    world.check(&format!("-{}/m", deep(900).trim_end_matches('/')));
+}
+
+#[test]
+fn a_directory_among_messages_hides_what_is_missing_and_is_said_by_every_look() {
+    for place in [".B/cur/moved", ".B/new/.moved"] {
+        let mut world = settled();
+        std::fs::create_dir_all(world.path(place)).expect("makes");
+        world.settle();
+        assert!(!world.check("").incomplete, "what is empty hides nothing");
+        // Mail that is moved into it changes no stamp of its folder.
+        std::fs::create_dir(world.path(place).join("cur")).expect("makes");
+        world.rename("cur/a:2,", &format!("{place}/cur/a:2,"));
+        let look = world.check("-./a");
+        assert!(look.incomplete && texts(&look).contains("is a directory among messages"), "{}", texts(&look));
+        world.settle();
+        let later = world.check("");
+        assert!(later.incomplete && texts(&later).contains("is a directory among messages"), "{}", texts(&later));
+    }
+}
+
+#[test]
+fn symlinks_are_left_out_and_said_by_every_look() {
+    let mut world = settled();
+    let root = world.path("");
+    let link = |to: &str, at: &str| std::os::unix::fs::symlink(to, root.join(at)).expect("links");
+    link("/tmp", "folder");
+    link("nowhere", ".B/broken");
+    link("../../cur/a:2,", ".B/cur/message:2,");
+    link("cur/a:2,", "a file that is no mail");
+    let said = |look: &Look| {
+        let one = |t: &Trouble| {
+            let path = String::from_utf8_lossy(&t.path).into_owned();
+            format!("{}: {}", path.trim_start_matches(root.to_str().expect("text")).trim_start_matches('/'), t.text)
+        };
+        let mut all: Vec<String> = look.left_out.iter().map(one).collect();
+        all.sort();
+        all
+    };
+    let all = [
+        ".B/broken: is a symlink that leads nowhere",
+        ".B/cur/message:2,: is a symlink, which is not followed",
+        "folder: is a symlink, which is not followed",
+    ];
+    let first = world.scan();
+    assert_eq!((said(&first), first.incomplete, first.troubles.len()), (all.map(str::to_owned).to_vec(), false, 0));
+    world.settle();
+    for _ in 0..2 {
+        let (look, asked) = world.try_scan().expect("scans");
+        assert_eq!(said(&look), all);
+        assert!(!asked, "what is left out makes no folder dirty");
+        look.remember(&mut world.cache(), &world.excludes).expect("saves");
+    }
+    world.remove(".B/cur/message:2,");
+    assert_eq!(said(&world.scan()), [all[0], all[2]]);
+}

@@ -81,6 +81,9 @@ impl Fs for Hooked {
         self.stated.fetch_add(1, Ordering::Relaxed);
         Disk.stat(at, name)
     }
+    fn follow(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Option<Kind>> {
+        Disk.follow(at, name)
+    }
     fn open(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Self::File> {
         self.check(name)?;
         self.opened.fetch_add(1, Ordering::Relaxed);

@@ -43,7 +43,7 @@ struct World {
     excludes: Excludes,
     skip_dirs: Vec<(u64, u64)>,
     depth: Depth,
-    dry_run: bool,
+    renames: bool,
     /// Whether a base exists at all.
     adopted: bool,
 }
@@ -60,7 +60,7 @@ impl World {
             excludes: Excludes::default(),
             skip_dirs: Vec::new(),
             depth: Depth::Quick,
-            dry_run: false,
+            renames: true,
             adopted: true,
         };
         std::fs::create_dir(world.path("")).expect("makes");
@@ -103,7 +103,7 @@ impl World {
             depth: self.depth,
             siblings: &[],
             after_cut: false,
-            dry_run: self.dry_run,
+            renames: self.renames,
             on_read: &|_| true,
         })
     }

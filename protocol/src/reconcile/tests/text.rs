@@ -233,6 +233,7 @@ impl Scene {
             Step::Move { from, to, dress } if from == to => format!("flags {} {}", name(to), self.show_dress(dress)),
             Step::Move { from, to, dress } => format!("move {} to {} {}", name(from), name(to), self.show_dress(dress)),
             Step::Delete(at) => format!("delete {}", name(at)),
+            Step::Part(twin) => format!("part {} as {}", name(&twin.from), name(&twin.name())),
         }
     }
 

@@ -163,6 +163,8 @@ impl Executor {
                 }
             }
             Step::Delete(name) => drop(self.there(name)?),
+            // The tree has the second message by the name that it gets, as a look tells of it.
+            Step::Part(twin) => drop(self.there(&twin.name())?),
         }
         for tree in [&mut self.tree, &mut self.believed] {
             do_step(tree, step);
@@ -190,6 +192,7 @@ fn do_step(tree: &mut Tree, step: &Step) {
             tree.mail.insert(to.clone(), entry);
         }
         Step::Delete(name) => drop(tree.mail.remove(name)),
+        Step::Part(_) => {}
     }
 }
 

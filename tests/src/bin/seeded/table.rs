@@ -48,6 +48,12 @@ pub(super) const TABLE: &[Seed] = &[
         unit(MAILDIR, "scan::tests::errors::what_a_new_folder_or_message_hides_may_be_what_is_missing")),
     seed("unlistable-hides-nothing", 3, "a message moved to a folder that cannot be listed is deleted, and comes back as a second one",
         unit(MAILDIR, "scan::tests::errors::a_folder_that_cannot_be_listed_may_hide_what_is_missing")),
+    seed("what-is-not-entered-hides-nothing", 6, "mail that is moved to where no path leads is deleted at the other host",
+        unit(MAILDIR, "scan::tests::errors::a_path_that_is_too_long_hides_what_is_missing_and_is_said_by_every_look")),
+    seed("twin-of-the-base-is-gone", 6, "a second message of one name, which both hosts have, is deleted there by a pull",
+        unit(MAILDIR, "scan::tests::changes::the_second_of_twins_is_left_out_and_said_where_the_run_may_not_rename_it")),
+    seed("what-was-mounted-is-there", 13, "another disk in the place of a folder's deletes its mail at the other host",
+        whole("guard", "another_disk_in_the_place_of_a_folders_stops_everything")),
     seed("backup-by-mtime-alone", 13, "a folder put back with the mtime it has now deletes what the backup did not have",
         unit(MAILDIR, "scan::stamps::tests::a_directory_went_back_by_either_stamp")),
     seed("future-stamp-tells-of-a-backup", 11, "what is deleted after a clock was set back comes back, and what is moved is there twice",
@@ -68,6 +74,9 @@ pub(super) const TABLE: &[Seed] = &[
         whole("lost_state", "a_folder_put_back_at_the_server_is_put_back_for_every_client")),
     seed("any-directory-is-the-root", 13, "another, empty disk in the place of the mail's deletes all mail at the other host",
         whole("options", "a_root_that_is_missing_or_empty_or_another_directory_deletes_nothing")),
+
+    seed("any-spelling-is-taken", 15, "a hostile peer names a message otherwise than the plan says, or outside of its folder",
+        unit(PROTOCOL, "names::tests::a_spelling_is_taken_when_it_says_the_same_of_the_same_message")),
 
     // Apply.
     seed("renames-over", 4, "mail that is delivered under a name at the wrong moment is overwritten",
