@@ -120,6 +120,8 @@ pub(super) const TABLE: &[Seed] = &[
         unit(MAILDIR, "apply::tests::back::nothing_is_noted_as_back_before_its_name_is_durable")),
     seed("index-is-not-synced", 5, "after a power cut nobody knows where a buried message belongs",
         ORDER),
+    seed("ages-by-the-wall-clock", 4, "what was deleted a minute ago goes for good when a clock is put right",
+        unit(MAILDIR, "home::age::tests::in_one_boot_only_the_boot_clock_counts")),
     seed("grave-gives-up-the-young", 4, "what was deleted an hour ago goes for good when the grave is large",
         unit(MAILDIR, "grave::tests::a_grave_that_is_too_large_loses_the_oldest_but_nothing_of_the_last_day")),
     seed("client-empties-the-grave", 17, "one client empties the grave in which another client's messages rest",
