@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use smd_maildir::grave::GraveMax;
 use smd_protocol::names::printable;
+use smd_protocol::seeded;
 
 use crate::address::{Destination, os_string};
 use crate::home::SmdHome;
@@ -30,7 +31,7 @@ use mailboxes::MailboxPair;
 pub const GRAVE_DAYS: u32 = 7;
 
 /// Every key that means something.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "SERVERNAME",
     "CLIENTNAME",
     "MAILBOX",
@@ -49,6 +50,7 @@ const KEYS: [&str; 18] = [
     "GRAVE_DAYS",
     "GRAVE_MAX",
     "MAX_DELETE",
+    "GUARD_EXCEPT",
 ];
 
 /// What a config file says.
@@ -80,6 +82,8 @@ pub struct Config {
     pub grave_max: GraveMax,
     /// `MAX_DELETE`: another limit for the bulk guard.
     pub max_delete: Option<MaxDelete>,
+    /// `GUARD_EXCEPT`: names of folders that may be emptied without a question.
+    pub guard_except: Option<Vec<Vec<u8>>>,
     /// `DEBUG=true`: log what goes over the wire, without the bytes of mail.
     pub debug: bool,
     /// What was ignored, and why; not errors.
@@ -152,6 +156,7 @@ impl Config {
             grave_days: reader.number("GRAVE_DAYS")?.unwrap_or(GRAVE_DAYS),
             grave_max: reader.grave_max()?,
             max_delete: reader.max_delete()?,
+            guard_except: reader.set("GUARD_EXCEPT").map(|line| mailboxes::patterns(&line.value)),
             debug: reader.debug()?,
             warnings,
         })
@@ -204,14 +209,28 @@ impl<'a> Reader<'a> {
             warnings.push(format!("{}, line {}: {word} in {} is ignored", self.file.display(), line.number, line.key));
         };
         if let Some(line) = self.set("SMDSERVEROPTS") {
+            self.refuse_answers(line, &mailboxes::words(&line.value))?;
             warn(line, &format!("`{}`", printable(&line.value)));
         }
         let Some(line) = self.set("SMDCLIENTOPTS") else { return Ok(opts::Opts::default()) };
         let words = shlex::bytes::split(&line.value)
             .ok_or_else(|| self.wrong(line, "a quote in SMDCLIENTOPTS is never closed"))?;
+        self.refuse_answers(line, &words)?;
         let (options, ignored) = opts::known(words.iter().map(|word| os_string(word)));
         ignored.iter().for_each(|word| warn(line, &format!("`{}`", printable(word.as_encoded_bytes()))));
         Ok(options)
+    }
+
+    /// What a file says holds for every run, and a guard that is disarmed for good is none.
+    fn refuse_answers(&self, line: &Line, words: &[Vec<u8>]) -> Result<(), ConfigError> {
+        let disarms = |word: &Vec<u8>| word.starts_with(b"--allow-bulk-delete");
+        match words.iter().any(disarms) && !seeded::is("a-config-disarms-the-guard") {
+            true => Err(self.wrong(
+                line,
+                "--allow-bulk-delete answers for one run and is typed; for another limit set MAX_DELETE, and GUARD_EXCEPT for folders that you empty",
+            )),
+            false => Ok(()),
+        }
     }
 
     fn server(&self) -> Result<Destination, ConfigError> {
@@ -393,6 +412,17 @@ mod tests {
         assert_eq!(good("SERVERNAME=h\nMAILBOX=M\nGRAVE_MAX=2G").grave_max, GraveMax::Bytes(2 << 30));
         wrong("SERVERNAME=h\nMAILBOX=M\nGRAVE_MAX=much\n", "line 3: GRAVE_MAX");
         wrong("SERVERNAME=h\nMAILBOX=M\nMAX_DELETE=101%\n", "line 3: MAX_DELETE");
+    }
+
+    #[test]
+    fn a_guard_cannot_be_disarmed_for_good() {
+        wrong(
+            "SERVERNAME=h\nMAILBOX=M\nSMDCLIENTOPTS='-v --allow-bulk-delete'\n",
+            "line 3: --allow-bulk-delete answers",
+        );
+        wrong("SERVERNAME=h\nMAILBOX=M\nSMDSERVEROPTS=--allow-bulk-delete\n", "line 3: --allow-bulk-delete answers");
+        let config = good("SERVERNAME=h\nMAILBOX=M\nGUARD_EXCEPT='Trash Gel%20schte'\n");
+        assert_eq!(config.guard_except, Some(vec![b"Trash".to_vec(), b"Gel schte".to_vec()]));
     }
 
     #[test]

@@ -122,10 +122,18 @@ pub enum Host {
 pub enum Guard {
     /// The run would delete or replace too much; everything else was done.
     Bulk {
-        /// Deletes and replacements planned, on both hosts together.
+        /// The host that would lose them.
+        host: Host,
+        /// Messages that would be deleted or replaced there, those of the day before among them.
         steps: u64,
-        /// Messages of the base.
+        /// How many of them runs removed within the day.
+        earlier: u64,
+        /// Messages of the base, or of the folder.
         of: u64,
+        /// The folder, when it is all of one.
+        folder: Option<Vec<u8>>,
+        /// It tripped in an earlier run, and nobody has said anything since.
+        stands: bool,
     },
     /// A root, or a mount point in it, is missing, empty, or another directory than before; nothing
     /// was done in this root.
@@ -145,6 +153,14 @@ pub enum Guard {
         /// Messages that would be added.
         of: u64,
     },
+}
+
+#[cfg(test)]
+impl Guard {
+    /// So many messages of so many that this host would lose in one run.
+    pub(crate) fn bulk(steps: u64, of: u64) -> Self {
+        Self::Bulk { host: Host::Client, steps, earlier: 0, of, folder: None, stands: false }
+    }
 }
 
 /// Two messages that claimed one name; both are kept.
@@ -370,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_guard_outweighs_a_left_message() {
-        let guard = Some(Guard::Bulk { steps: 30, of: 40 });
+        let guard = Some(Guard::bulk(30, 40));
         assert_eq!(with(RootReport { guard, failed: 1, ..RootReport::default() }).exit(), Exit::Guard);
     }
 }

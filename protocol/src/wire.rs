@@ -14,7 +14,7 @@ use crate::delta::Mtime;
 use crate::digest::Content;
 use crate::names::{Folder, Name};
 use crate::pack::Part;
-use crate::reconcile::Direction;
+use crate::reconcile::{Direction, Removal};
 use crate::seeded;
 use crate::snapshot::BaseId;
 use crate::step::{Outcome, Step};
@@ -50,6 +50,9 @@ pub const WATCH: &str = "watch";
 /// The feature by which a client says that an earlier run was cut: both hosts may have messages of which no base tells, so that
 /// one look may miss what is moved meanwhile and not know it.
 pub const CUT: &str = "cut";
+
+/// The feature by which a server says that it counts what runs remove, for the bulk guard.
+pub const COUNTS: &str = "counts";
 
 /// How closely to look.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
@@ -273,6 +276,24 @@ pub enum FromClient {
     /// The run is over and the session stays ([`WATCH`]): let go of everything, watch, and tell of the first change.
     /// Another Hello begins the next run.
     Rest,
+    /// Of what runs removed at the server within a day ([`COUNTS`]).
+    Ledger {
+        /// Which root.
+        root: u16,
+        /// What is to be done about it.
+        act: LedgerAct,
+    },
+}
+
+/// What the client wants of the server's ledger of removals.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum LedgerAct {
+    /// Tell what is in it.
+    Tell,
+    /// Count these, before the steps of a batch that remove them; may come in several.
+    Count(Vec<Removal>),
+    /// Forget all: a person said that they were meant.
+    Forget,
 }
 
 /// Bytes for a step begin.
@@ -362,6 +383,15 @@ pub enum FromServer {
     },
     /// Something changed here since the last look; said once in a rest. May cross a Hello of the client.
     Changed,
+    /// What runs removed here within a day; may come in several.
+    Removed {
+        /// Which root.
+        root: u16,
+        /// What was removed.
+        removals: Vec<Removal>,
+        /// Nothing of it follows.
+        last: bool,
+    },
 }
 
 /// Why the server ends a session.

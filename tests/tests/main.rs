@@ -18,6 +18,7 @@ mod hooks;
 mod identity;
 mod install;
 mod kill;
+mod ledger;
 mod log;
 mod looping;
 mod lost_state;

@@ -172,8 +172,7 @@ mod tests {
     use crate::report::RootReport;
 
     fn guarded(steps: u64) -> Report {
-        let root =
-            RootReport { root: b"Mail".to_vec(), guard: Some(Guard::Bulk { steps, of: 30 }), ..RootReport::default() };
+        let root = RootReport { root: b"Mail".to_vec(), guard: Some(Guard::bulk(steps, 30)), ..RootReport::default() };
         Report { roots: vec![root], ..Report::default() }
     }
 

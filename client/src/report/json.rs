@@ -70,7 +70,11 @@ fn root(root: &RootReport) -> Value {
 
 fn guard(guard: &Guard) -> Value {
     match guard {
-        Guard::Bulk { steps, of } => json!({ "kind": "bulk", "steps": steps, "of": of }),
+        Guard::Bulk { host, steps, earlier, of, folder, stands } => {
+            let value =
+                json!({ "kind": "bulk", "host": host, "steps": steps, "earlier": earlier, "of": of, "stands": stands });
+            object(value, folder.iter().map(|folder| ("folder", folder.as_slice())))
+        }
         Guard::Swapped { host, path, what } => {
             object(json!({ "kind": "swapped", "host": host, "what": what }), [("path", path.as_slice())])
         }

@@ -66,8 +66,16 @@ fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {
         ("were held back", "was done", "Nothing was done")
     };
     let (text, hint) = match guard {
-        Guard::Bulk { steps, of } => (
-            format!("{name}: {steps} of {of} messages would be deleted or replaced. Those steps {held} on both hosts; everything else {done}."),
+        Guard::Bulk { host, steps, earlier, of, folder, stands } => (
+            {
+                let (host, name) = (host_name(report, *host), place(root, folder.as_deref().unwrap_or_default()));
+                let what = match (stands, earlier) {
+                    (true, _) => format!("the guard tripped before and stands; {} to be deleted or replaced at {host}", count(*steps, "message is", "messages are")),
+                    (false, 0) => format!("{steps} of {of} messages would be deleted or replaced at {host}"),
+                    (false, earlier) => format!("{steps} of {of} messages would be deleted or replaced at {host}, with the {earlier} of the last 24 hours"),
+                };
+                format!("{name}: {what}. Those steps {held} on both hosts; everything else {done}.")
+            },
             "if they were meant, run again with --allow-bulk-delete; if not, with --adopt, which unites both hosts and deletes nothing.".to_owned(),
         ),
         Guard::Swapped { host, path, what } => (
@@ -155,11 +163,25 @@ mod tests {
 
     #[test]
     fn a_bulk_guard_names_both_ways_out() {
-        let warnings =
-            of(&report(RootReport { guard: Some(Guard::Bulk { steps: 30, of: 40 }), ..RootReport::default() }));
-        insta::assert_snapshot!(warnings[0].text, @"Maildir: 30 of 40 messages would be deleted or replaced. Those steps were held back on both hosts; everything else was done.");
+        let warnings = of(&report(RootReport { guard: Some(Guard::bulk(30, 40)), ..RootReport::default() }));
+        insta::assert_snapshot!(warnings[0].text, @"Maildir: 30 of 40 messages would be deleted or replaced at laptop. Those steps were held back on both hosts; everything else was done.");
         let hint = warnings[0].hint.as_deref().expect("a hint");
         assert!(hint.contains("--allow-bulk-delete") && hint.contains("--adopt"));
+    }
+
+    #[test]
+    fn a_guard_says_what_the_day_adds_which_folder_it_is_and_that_it_stands() {
+        let bulk = |earlier, folder: Option<&str>, stands| {
+            let folder = folder.map(|folder| folder.as_bytes().to_vec());
+            let guard = Some(Guard::Bulk { host: Host::Server, steps: 30, earlier, of: 30, folder, stands });
+            of(&report(RootReport { guard, ..RootReport::default() })).remove(0).text
+        };
+        let texts = [bulk(12, None, false), bulk(0, Some(".Lists"), false), bulk(0, None, true)].join("\n");
+        insta::assert_snapshot!(texts, @r"
+        Maildir: 30 of 30 messages would be deleted or replaced at host, with the 12 of the last 24 hours. Those steps were held back on both hosts; everything else was done.
+        Maildir/.Lists: 30 of 30 messages would be deleted or replaced at host. Those steps were held back on both hosts; everything else was done.
+        Maildir: the guard tripped before and stands; 30 messages are to be deleted or replaced at host. Those steps were held back on both hosts; everything else was done.
+        ");
     }
 
     #[test]

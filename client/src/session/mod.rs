@@ -2,7 +2,7 @@
 //!
 //! The rooms: `peer` (talking to the server), `greet` (which roots and bases these are, and `known`, what they were last),
 //! `pair` (one root at both hosts: looks and plan), `batch`
-//! (steps and contents, both ways), `agree` (the new base), `tell` (what the report says of it), `verify` (both
+//! (steps and contents, both ways), `guard` (what was removed within a day), `agree` (the new base), `tell` (what the report says of it), `verify` (both
 //! looks without a base, for `smd-verify` and `smd-check-conf`),
 //! `open` (run after run over one connection). `converse` is the order in which they are used.
 //!
@@ -18,6 +18,7 @@ use smd_maildir::home::{Access, Fresh, Home, client_id};
 use smd_maildir::lock::LockError;
 use smd_maildir::run::{RootRun, RunError};
 use smd_maildir::store::StoreError;
+use smd_protocol::reconcile::Past;
 use smd_protocol::seeded;
 use smd_protocol::wire::{self, ClientHello, Depth, FromClient, FromServer, RootOffer, ServerHello};
 use smd_server::link::{Inbox, Outbox, Reader, Writer};
@@ -25,6 +26,7 @@ use smd_server::link::{Inbox, Outbox, Reader, Writer};
 mod agree;
 mod batch;
 mod greet;
+mod guard;
 mod known;
 mod open;
 mod pair;
@@ -152,7 +154,9 @@ fn converse<F: Fs>(
     }
     let Open { peer, endpoint, rests, .. } = open;
     *rests = hello.features.iter().any(|feature| feature == wire::WATCH);
+    let counts = hello.features.iter().any(|feature| feature == wire::COUNTS);
     for (pair, answer) in pairs.iter_mut().zip(hello.roots) {
+        pair.counts_there = counts;
         if pair.meet(answer)? == Met::Parted {
             let (server, id) = (&endpoint.server, endpoint.home.path().join("client-id"));
             let text = format!(
@@ -177,8 +181,9 @@ fn converse<F: Fs>(
 
     progress.phase(Phase::Compare, None);
     for pair in pairs.iter_mut() {
-        pair.plan(endpoint, options)?;
+        pair.draft_plan(endpoint, options)?;
     }
+    guard::finish_plans(pairs, peer)?;
     if options.adopt {
         let tripped = pairs.iter().any(Pair::tripped);
         for pair in pairs.iter_mut().filter(|pair| !pair.adopts() && (pair.tripped() || !tripped)) {
@@ -186,7 +191,8 @@ fn converse<F: Fs>(
             pair.give_up_base()?;
             pair.look(options, peer, progress)?;
             pair.hear_look(peer)?;
-            pair.plan(endpoint, options)?;
+            pair.draft_plan(endpoint, options)?;
+            pair.finish_plan(&Past::default());
         }
         peer.round_trips += 1;
         traffic.delta = peer.bytes_after_hello();

@@ -66,7 +66,8 @@ impl<F: Fs> Pair<F> {
                 let text = match outcome {
                     Outcome::Done => {
                         tell(None);
-                        self.counts(side).count(kind(step));
+                        let kind = self.kind(side, step);
+                        self.counts(side).count(kind);
                         continue;
                     }
                     Outcome::Changed(text) | Outcome::Failed(text) => text.clone(),
@@ -83,6 +84,15 @@ impl<F: Fs> Pair<F> {
                 self.troubles.push(Trouble { passing, ..Trouble::new(host(side), shown(step), text) });
             }
         }
+    }
+
+    /// A delete that is one half of a move under another header is shown as that move.
+    fn kind(&self, side: Side, step: &Step) -> Kind {
+        if self.is_dressed_move(side, step) { Kind::Moved } else { kind(step) }
+    }
+
+    fn is_dressed_move(&self, side: Side, step: &Step) -> bool {
+        matches!(step, Step::Delete(name) if self.dressed_moves[side as usize].contains(name))
     }
 
     fn counts(&mut self, side: Side) -> &mut Counts {
@@ -104,7 +114,8 @@ impl<F: Fs> Pair<F> {
                     if let (Some(why), true) = (why, plan.stop.is_none()) {
                         self.report.held.count(why);
                     } else if options.dry_run && plan.stop.is_none() && part.held.is_none() {
-                        self.counts(side).count(kind(step));
+                        let kind = self.kind(side, step);
+                        self.counts(side).count(kind);
                     }
                     if wants_items && plan.stop.is_none() && (part.held.is_none() || why.is_some()) {
                         self.report.items.push(self.item(side, step, why));
@@ -113,7 +124,7 @@ impl<F: Fs> Pair<F> {
             }
         }
         self.report.root = self.label().to_vec();
-        self.report.guard = match (&plan.stop, plan.guard) {
+        self.report.guard = match (&plan.stop, &plan.guard) {
             (Some(Stop::Suspicious { side, why }), _) => {
                 let path = match side {
                     Side::Ours => std::os::unix::ffi::OsStrExt::as_bytes(self.local.path().as_os_str()).to_vec(),
@@ -124,7 +135,14 @@ impl<F: Fs> Pair<F> {
             (Some(Stop::OtherHeaders { same_body, added }), _) => {
                 Some(Guard::OtherHeaders { messages: *same_body as u64, of: *added as u64 })
             }
-            (None, Some(trip)) => Some(Guard::Bulk { steps: trip.removals, of: trip.messages }),
+            (None, Some(trip)) => Some(Guard::Bulk {
+                host: host(trip.side),
+                steps: trip.removals,
+                earlier: trip.earlier,
+                of: trip.messages,
+                folder: trip.folder.as_ref().map(|folder| folder.as_bytes().to_vec()),
+                stands: trip.stands,
+            }),
             (None, None) => None,
         };
         // A first copy into nothing is no adopt that anybody need hear of.
@@ -176,14 +194,17 @@ impl<F: Fs> Pair<F> {
 
     fn item(&self, side: Side, step: &Step, held: Option<Reason>) -> Item {
         let host = host(side);
-        let kind = kind(step);
+        let kind = self.kind(side, step);
         match step {
             Step::MakeFolder(folder) | Step::RemoveFolder(folder) => {
                 Item { host, kind, folder: folder.as_bytes().to_vec(), uniq: Vec::new(), detail: Vec::new(), held }
             }
             Step::Put { to, .. } => item(host, kind, to, Vec::new(), held),
             Step::Replace { at, .. } => item(host, kind, at, Vec::new(), held),
-            Step::Delete(name) => item(host, kind, name, Vec::new(), held),
+            Step::Delete(name) => {
+                let detail = if self.is_dressed_move(side, step) { &b"away, with another header"[..] } else { b"" };
+                item(host, kind, name, detail.to_vec(), held)
+            }
             Step::Move { from, to, dress } => {
                 let detail = if from == to {
                     let was =

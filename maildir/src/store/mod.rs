@@ -29,9 +29,11 @@ mod dealt;
 pub mod earlier;
 mod endpoints;
 mod header;
+pub(crate) mod ledger;
 mod left_out;
 mod tail;
 pub(crate) mod text;
+mod tripped;
 mod write;
 
 #[cfg(test)]

@@ -10,14 +10,14 @@
 //! * `clash`: two messages that want one name, and the fresh uniq;
 //! * `folders`: folders made and removed;
 //! * `parts`: the steps of each host, in order;
-//! * `hold`: direction, `--no-delete` and the bulk guard;
+//! * `hold`: direction and `--no-delete`; `guard`: the bulk guard;
 //! * `sources`: where the bytes come from;
 //! * `settle`: the new base, from what was done.
 //!
 //! Deliberately not here: disk, wire, clock. A clash first met while applying is not settled here
 //! either: its step fails, and the next plan sees it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::delta::{Delta, Present};
 use crate::digest::{Content, Digest};
@@ -31,6 +31,7 @@ mod begun;
 mod clash;
 mod folders;
 mod gather;
+mod guard;
 mod hold;
 mod merge;
 mod moves;
@@ -41,7 +42,7 @@ mod sources;
 mod tests;
 
 pub use begun::{Begun, Brought, Changed};
-pub use hold::{GuardTrip, Limit};
+pub use guard::{Exempt, GuardTrip, Limit, Past, Removal, removals, survivors};
 pub use settle::normalise;
 
 /// One of the two hosts, seen from the client.
@@ -101,6 +102,8 @@ pub struct Policy {
     pub adopt_other_headers: bool,
     /// Where the bulk guard trips.
     pub limit: Limit,
+    /// Folders that may be emptied.
+    pub exempt: Exempt,
 }
 
 impl Policy {
@@ -112,6 +115,7 @@ impl Policy {
             allow_bulk_delete: false,
             adopt_other_headers: false,
             limit: Limit::default(),
+            exempt: Exempt::default(),
         }
     }
 }
@@ -256,6 +260,11 @@ impl Part {
 
     /// The contents that its steps take out of the tree, of messages deleted or replaced.
     fn removed(&self, input: &Input<'_>, side: Side) -> Vec<Content> {
+        self.taken_out(input, side).into_iter().map(|(_, old, _)| old).collect()
+    }
+
+    /// What its steps take out of the tree: the name there, the bytes, and those that come instead, if any.
+    fn taken_out<'a>(&'a self, input: &Input<'_>, side: Side) -> Vec<(&'a Name, Content, Option<Content>)> {
         let mut moved: Vec<(&Name, Content)> = Vec::new();
         let mut removed = Vec::new();
         for step in &self.steps {
@@ -264,7 +273,10 @@ impl Part {
                 moved.or_else(|| input.present(side).entry(name).map(|entry| entry.content))
             };
             match step {
-                Step::Delete(name) | Step::Replace { at: name, .. } => removed.extend(content(name)),
+                Step::Delete(name) => removed.extend(content(name).map(|old| (name, old, None))),
+                Step::Replace { at: name, bytes, .. } => {
+                    removed.extend(content(name).map(|old| (name, old, Some(bytes.content))));
+                }
                 Step::Move { from, to, .. } => {
                     if let Some(content) = content(from) {
                         moved.push((to, content));
@@ -382,6 +394,10 @@ pub struct Plan {
     pub notes: Vec<Note>,
     /// The bulk guard tripped.
     pub guard: Option<GuardTrip>,
+    /// Something is to be removed at either host, now or, for whatever reason, in a later run.
+    pub removals_left: bool,
+    /// Deletes at each host that are one half of a move under another header.
+    pub dressed_moves: [HashSet<Name>; 2],
     /// Nothing is done, and why.
     pub stop: Option<Stop>,
     /// Entries that left the base because their folder was put back from a backup.
@@ -405,13 +421,13 @@ pub struct Needs {
     pub whole_digests: Vec<Name>,
 }
 
-/// Makes the plan.
+/// Makes the plan as far as the root alone says: not yet is anything held back by a guard. To be [`finish`]ed.
 ///
 /// `whole` gives the digest of all bytes of one of *our* messages, as far as it is known.
 ///
 /// # Errors
 /// [`Needs`] when messages clash whose digest `whole` does not know; call again with it.
-pub fn reconcile(input: &Input<'_>, policy: &Policy, whole: &dyn Fn(&Name) -> Option<Digest>) -> Result<Plan, Needs> {
+pub fn draft(input: &Input<'_>, policy: &Policy, whole: &dyn Fn(&Name) -> Option<Digest>) -> Result<Plan, Needs> {
     let mut plan = Plan::default();
     let mut gathered = gather::gather(input);
     moves::match_moves(input, &mut gathered);
@@ -432,8 +448,14 @@ pub fn reconcile(input: &Input<'_>, policy: &Policy, whole: &dyn Fn(&Name) -> Op
     );
     folders::plan_folders(input, &messages, &mut plan);
     parts::plan_parts(input, &mut messages, &mut plan);
-    hold::hold(input, policy, &mut plan);
-    sources::choose(input, &mut plan);
-    hold::ask_about_headers(input, policy, &mut plan);
+    hold::hold_by_policy(policy, &mut plan);
     Ok(plan)
+}
+
+/// Holds back what the guards say, and chooses where bytes come from.
+pub fn finish(input: &Input<'_>, policy: &Policy, past: &Past, plan: &mut Plan) {
+    hold::hold(input, policy, past, plan);
+    sources::choose(input, plan);
+    hold::ask_about_headers(input, policy, plan);
+    plan.dressed_moves = guard::dressed_moves(input, plan);
 }

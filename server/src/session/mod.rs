@@ -3,7 +3,7 @@
 //! The server decides nothing about mail. It looks, tells what changed, takes the steps that it is given
 //! after checking each against its own disk, and keeps its half of the base.
 //!
-//! The rooms, in the order of a run: `begin` (roots, bases, looks), `batch` (steps and contents), `commit`; `words` (what is
+//! The rooms, in the order of a run: `begin` (roots, bases, looks), `batch` (steps and contents), `commit`; `ledger` (what runs removed within a day); `words` (what is
 //! said of contents, troubles, and a look).
 //!
 //! Deliberately not here: frames and their order in time (`link`, `serve`), which paths may be roots (`roots`), and
@@ -12,6 +12,7 @@
 mod batch;
 mod begin;
 mod commit;
+mod ledger;
 mod words;
 
 use std::ops::ControlFlow;
@@ -136,6 +137,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             FromClient::Abort { root } => Ok(self.active(root)?.run.abort()?),
             FromClient::Commit { root, id } => self.handle_commit(root, id),
             FromClient::Rest => self.handle_rest(),
+            FromClient::Ledger { root, act } => self.handle_ledger(root, act),
             FromClient::Bye | FromClient::Ping => Ok(()),
         }
     }
