@@ -145,14 +145,56 @@ pub enum Guard {
         /// What is wrong, a few words such as `is missing`.
         what: String,
     },
-    /// While adopting, most of what would be added is at the other host with another header;
-    /// nothing was done in this root.
+    /// While adopting, many messages are on both hosts with different headers; nothing was done in this root.
     OtherHeaders {
         /// Messages with an equal body and another header.
         messages: u64,
-        /// Messages that would be added.
+        /// Messages of the root.
         of: u64,
+        /// By what they differ.
+        copies: Copies,
     },
+    /// Many messages that are new at a host are there already: another program made them. Nothing was done in this root.
+    Doubles {
+        /// Where.
+        host: Host,
+        /// The folder.
+        folder: Vec<u8>,
+        /// Messages that are there twice.
+        messages: u64,
+        /// Messages of the folder in the base.
+        of: u64,
+        /// By what they differ.
+        copies: Copies,
+    },
+}
+
+/// By what copies of messages differ, as far as a few of them tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Copies {
+    /// Names of header fields.
+    pub fields: Vec<String>,
+    /// The host whose copies have those fields, when only one has.
+    pub at: Option<Host>,
+    /// The root's path at that host, else at this one.
+    pub path: Vec<u8>,
+    /// Names of some of the copies.
+    pub names: Vec<Vec<u8>>,
+}
+
+impl Copies {
+    /// The program that made them, when it is one that marks what it makes.
+    pub fn program(&self) -> Option<&'static str> {
+        let has = |field: &str| self.fields.iter().any(|one| one.eq_ignore_ascii_case(field));
+        let named = |part: &[u8]| self.names.iter().any(|name| name.windows(part.len()).any(|some| some == part));
+        if has("X-OfflineIMAP") || named(b",FMD5=") {
+            Some("OfflineIMAP")
+        } else if has("X-TUID") || named(b",U=") {
+            Some("mbsync")
+        } else {
+            None
+        }
+    }
 }
 
 #[cfg(test)]

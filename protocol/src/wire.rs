@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, CodecError};
 use crate::delta::Mtime;
-use crate::digest::Content;
+use crate::digest::{Content, Digest};
 use crate::names::{Folder, Name};
 use crate::pack::Part;
 use crate::reconcile::{Direction, Removal};
@@ -53,6 +53,11 @@ pub const CUT: &str = "cut";
 
 /// The feature by which a server says that it counts what runs remove, for the bulk guard.
 pub const COUNTS: &str = "counts";
+
+/// The feature by which a server says that it tells of headers.
+pub const HEADERS: &str = "headers";
+/// Most bytes of a header that are told.
+pub const HEADER_MAX: usize = 64 * 1024;
 
 /// How closely to look.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
@@ -283,6 +288,20 @@ pub enum FromClient {
         /// What is to be done about it.
         act: LedgerAct,
     },
+    /// Asks for digests of headers without marks ([`HEADERS`]).
+    BareHeaders {
+        /// Which root.
+        root: u16,
+        /// Messages that the server told of.
+        names: Vec<Name>,
+    },
+    /// Asks for a header, as far as [`HEADER_MAX`] ([`HEADERS`]).
+    Header {
+        /// Which root.
+        root: u16,
+        /// A message that the server told of.
+        name: Name,
+    },
 }
 
 /// What the client wants of the server's ledger of removals.
@@ -391,6 +410,20 @@ pub enum FromServer {
         removals: Vec<Removal>,
         /// Nothing of it follows.
         last: bool,
+    },
+    /// Digests of headers without marks, in the order in which they were asked for.
+    BareHeaders {
+        /// Which root.
+        root: u16,
+        /// None where nobody can tell.
+        digests: Vec<Option<Digest>>,
+    },
+    /// A header; empty where it cannot be read.
+    Header {
+        /// Which root.
+        root: u16,
+        /// Its bytes.
+        bytes: Vec<u8>,
     },
 }
 

@@ -10,6 +10,7 @@ mod busy;
 mod config;
 mod converge;
 mod cut;
+mod dedup;
 mod durability;
 mod everything;
 mod guard;

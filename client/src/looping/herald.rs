@@ -130,6 +130,7 @@ fn sayings(endpoint: &str, report: &Report) -> Vec<Saying> {
                 Guard::Bulk { .. } => "bulk",
                 Guard::Swapped { .. } => "swapped",
                 Guard::OtherHeaders { .. } => "other-headers",
+                Guard::Doubles { .. } => "doubles",
             };
             Some(format!("guard {kind} {}", root.root.escape_ascii()))
         })

@@ -78,7 +78,16 @@ fn guard(guard: &Guard) -> Value {
         Guard::Swapped { host, path, what } => {
             object(json!({ "kind": "swapped", "host": host, "what": what }), [("path", path.as_slice())])
         }
-        Guard::OtherHeaders { messages, of } => json!({ "kind": "other-headers", "messages": messages, "of": of }),
+        Guard::OtherHeaders { messages, of, copies } => {
+            json!({ "kind": "other-headers", "messages": messages, "of": of, "fields": copies.fields, "host": copies.at })
+        }
+        Guard::Doubles { host, folder, messages, of, copies } => {
+            let value = json!({
+                "kind": "doubles", "host": host, "messages": messages, "of": of, "fields": copies.fields,
+                "program": copies.program(),
+            });
+            object(value, [("folder", folder.as_slice())])
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The rooms: `peer` (talking to the server), `greet` (which roots and bases these are, and `known`, what they were last),
 //! `pair` (one root at both hosts: looks and plan), `batch`
-//! (steps and contents, both ways), `guard` (what was removed within a day), `agree` (the new base), `tell` (what the report says of it), `verify` (both
+//! (steps and contents, both ways), `guard` (what was removed within a day), `headers`, `agree` (the new base), `tell` (what the report says of it), `verify` (both
 //! looks without a base, for `smd-verify` and `smd-check-conf`),
 //! `open` (run after run over one connection). `converse` is the order in which they are used.
 //!
@@ -27,6 +27,7 @@ mod agree;
 mod batch;
 mod greet;
 mod guard;
+mod headers;
 mod known;
 mod open;
 mod pair;
@@ -154,9 +155,11 @@ fn converse<F: Fs>(
     }
     let Open { peer, endpoint, rests, .. } = open;
     *rests = hello.features.iter().any(|feature| feature == wire::WATCH);
+    let headers = hello.features.iter().any(|feature| feature == wire::HEADERS);
     let counts = hello.features.iter().any(|feature| feature == wire::COUNTS);
     for (pair, answer) in pairs.iter_mut().zip(hello.roots) {
         pair.counts_there = counts;
+        pair.tells_headers = headers;
         if pair.meet(answer)? == Met::Parted {
             let (server, id) = (&endpoint.server, endpoint.home.path().join("client-id"));
             let text = format!(
@@ -181,7 +184,7 @@ fn converse<F: Fs>(
 
     progress.phase(Phase::Compare, None);
     for pair in pairs.iter_mut() {
-        pair.draft_plan(endpoint, options)?;
+        pair.draft_plan(endpoint, options, peer)?;
     }
     guard::finish_plans(pairs, peer)?;
     if options.adopt {
@@ -191,11 +194,14 @@ fn converse<F: Fs>(
             pair.give_up_base()?;
             pair.look(options, peer, progress)?;
             pair.hear_look(peer)?;
-            pair.draft_plan(endpoint, options)?;
+            pair.draft_plan(endpoint, options, peer)?;
             pair.finish_plan(&Past::default());
         }
         peer.round_trips += 1;
         traffic.delta = peer.bytes_after_hello();
+    }
+    for pair in pairs.iter_mut() {
+        pair.look_at_samples(peer)?;
     }
 
     if !options.dry_run {

@@ -1,6 +1,6 @@
 //! One root at both hosts: the two looks, and the plan.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use smd_maildir::exclude::{ExcludePair, Excludes, PATTERNS_MAX, pattern_for};
@@ -9,17 +9,18 @@ use smd_maildir::home::{Home, Label, Side as StateSide};
 use smd_maildir::run::{Attendance, RootRun, RunError, Settings};
 use smd_protocol::names::printable;
 use smd_protocol::pack::Unpacker;
-use smd_protocol::reconcile::{Begun, Exempt, HostView, Input, Limit, Plan, Policy, Stop, draft};
+use smd_protocol::reconcile::{Bare, Begun, Exempt, HostView, Input, Known, Limit, Plan, Policy, Side, Stop, draft};
 use smd_protocol::wire::{Depth, FromServer, RootAnswer, RootOffer};
-use smd_protocol::{Digest, Folder, Name, Snapshot};
+use smd_protocol::{Folder, Name, Snapshot};
 
 use super::SessionError;
 use super::greet::pair_label;
+use super::headers::Learnt;
 use super::peer::{Peer, trouble, unexpected};
 use crate::endpoint::{Endpoint, RootPair};
 use crate::options::{Direction, MaxDelete, RunOptions};
 use crate::progress::Progress;
-use crate::report::{Host, RootReport, Trouble};
+use crate::report::{Copies, Host, RootReport, Trouble};
 
 /// How long a lock is waited for, in milliseconds.
 pub(super) const LOCK_WAIT_MS: u64 = 30_000;
@@ -89,6 +90,10 @@ pub(super) struct Pair<F: Fs> {
     pub(super) unusable: bool,
     pub(super) plan: Plan,
     pub(super) policy: Policy,
+    /// The server tells of headers.
+    pub(super) tells_headers: bool,
+    /// By what the copies differ for which the run is stopped.
+    pub(super) copies: Copies,
     /// The server keeps a ledger of removals.
     pub(super) counts_there: bool,
     /// A person said that all removals are meant: those of the day are forgotten, and this run's are not counted.
@@ -159,6 +164,8 @@ impl<F: Fs> Pair<F> {
             unusable: false,
             plan: Plan::default(),
             policy: policy(options),
+            tells_headers: false,
+            copies: Copies::default(),
             counts_there: false,
             forgets_removals: options.allow_bulk_delete,
             stands: false,
@@ -299,7 +306,12 @@ impl<F: Fs> Pair<F> {
 
     /// Drafts the plan, which is finished by what the guard says ([`Pair::finish_plan`]). A run in which nothing changed does not even load the base, unless it follows one that was cut: what
     /// that one noted may be over.
-    pub(super) fn draft_plan(&mut self, endpoint: &Endpoint, options: &RunOptions) -> Result<(), SessionError> {
+    pub(super) fn draft_plan(
+        &mut self,
+        endpoint: &Endpoint,
+        options: &RunOptions,
+        peer: &mut Peer,
+    ) -> Result<(), SessionError> {
         (self.plan, self.stands) = (Plan::default(), false);
         self.refuse_absent(endpoint, options)?;
         let still = |view: &HostView| view.delta.is_empty() && view.put_back.is_empty();
@@ -311,21 +323,16 @@ impl<F: Fs> Pair<F> {
         self.base = self.local.base()?;
         self.begun = self.local.begun()?;
         self.begun.forget_given(&self.base);
-        let mut whole: HashMap<Name, Digest> = HashMap::new();
+        let mut learnt = Learnt::default();
         self.plan = loop {
-            match draft(&self.input(), &self.policy, &|name| whole.get(name).copied()) {
+            let bare = |side: Side, name: &Name| learnt.bare[side as usize].get(name).copied();
+            let known = Known {
+                whole: &|name| learnt.whole.get(name).copied(),
+                bare: self.tells_headers.then_some(&bare as &Bare<'_>),
+            };
+            match draft(&self.input(), &self.policy, &known) {
                 Ok(plan) => break plan,
-                Err(needs) => {
-                    for name in needs.whole_digests {
-                        // A message that cannot be read now has changed since the look: whatever its name
-                        // would be, the step on it will fail and the next run plans anew.
-                        let digest = self.local.whole_digest(&name).unwrap_or_else(|error| {
-                            tracing::debug!(%error, "no digest for a fresh uniq");
-                            Digest::of(name.uniq.as_bytes())
-                        });
-                        whole.insert(name, digest);
-                    }
-                }
+                Err(needs) => self.learn(needs, &mut learnt, peer)?,
             }
         };
         let mut begun = std::mem::take(&mut self.begun);

@@ -132,8 +132,21 @@ impl<F: Fs> Pair<F> {
                 };
                 Some(Guard::Swapped { host: host(*side), path, what: why.clone() })
             }
-            (Some(Stop::OtherHeaders { same_body, added }), _) => {
-                Some(Guard::OtherHeaders { messages: *same_body as u64, of: *added as u64 })
+            (Some(Stop::OtherHeaders { messages, of, .. }), _) => {
+                Some(Guard::OtherHeaders { messages: *messages, of: *of, copies: self.copies.clone() })
+            }
+            (Some(Stop::Doubles { at, folder, messages, of, .. }), _) => {
+                let path = match at {
+                    Side::Ours => std::os::unix::ffi::OsStrExt::as_bytes(self.local.path().as_os_str()).to_vec(),
+                    Side::Theirs => self.remote().to_vec(),
+                };
+                Some(Guard::Doubles {
+                    host: host(*at),
+                    folder: folder.as_bytes().to_vec(),
+                    messages: *messages,
+                    of: *of,
+                    copies: crate::report::Copies { path, ..self.copies.clone() },
+                })
             }
             (None, Some(trip)) => Some(Guard::Bulk {
                 host: host(trip.side),
@@ -148,7 +161,12 @@ impl<F: Fs> Pair<F> {
         // A first copy into nothing is no adopt that anybody need hear of.
         let had_mail =
             |view: &smd_protocol::reconcile::HostView| view.delta.folders.values().any(|change| !change.set.is_empty());
-        if self.local.adopts() && !self.unusable && had_mail(&self.ours) && had_mail(&self.theirs) {
+        if self.local.adopts()
+            && !self.unusable
+            && plan.stop.is_none()
+            && had_mail(&self.ours)
+            && had_mail(&self.theirs)
+        {
             self.report.adopted = Some(Adopted { matched: plan.matched, returned: Vec::new() });
         }
         for note in plan.notes.iter().filter(|_| plan.stop.is_none()) {

@@ -36,6 +36,7 @@ use crate::watch::Ground;
 mod begun;
 mod commit;
 mod endpoints;
+mod headers;
 mod ledger;
 mod left_out;
 mod looked;

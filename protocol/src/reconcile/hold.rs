@@ -10,10 +10,7 @@ use super::{Component, Hold, Input, Plan, Policy, Side, Stop};
 use crate::digest::{Content, Digest};
 use crate::names::Folder;
 use crate::seeded;
-use crate::step::{Source, Step};
-
-/// From so many on, an adopt that would add other headers asks first.
-const OTHER_HEADERS: usize = 5;
+use crate::step::Step;
 
 /// Whether this host's part takes user's bytes out of the tree.
 pub(super) fn removes(component: &Component, side: Side) -> bool {
@@ -153,23 +150,5 @@ fn hold_folders(plan: &mut Plan) {
                 part.held = waiting.get(folder).copied();
             }
         }
-    }
-}
-
-/// Stops an adopt that would mostly add what is there with another header: then a header stripper is what helps.
-pub(super) fn ask_about_headers(input: &Input<'_>, policy: &Policy, plan: &mut Plan) {
-    if !input.adopt || policy.adopt_other_headers {
-        return;
-    }
-    let puts = || {
-        plan.components
-            .iter()
-            .flat_map(|c| c.ours.steps.iter().chain(&c.theirs.steps))
-            .filter_map(|step| if let Step::Put { bytes, .. } = step { Some(bytes) } else { None })
-    };
-    let added = puts().count();
-    let same_body = puts().filter(|bytes| matches!(bytes.source, Source::Body(_))).count();
-    if same_body * 2 > added && same_body > OTHER_HEADERS {
-        plan.stop = Some(Stop::OtherHeaders { same_body, added });
     }
 }

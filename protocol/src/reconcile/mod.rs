@@ -10,7 +10,7 @@
 //! * `clash`: two messages that want one name, and the fresh uniq;
 //! * `folders`: folders made and removed;
 //! * `parts`: the steps of each host, in order;
-//! * `hold`: direction and `--no-delete`; `guard`: the bulk guard;
+//! * `hold`: direction and `--no-delete`; `guard`: the bulk guard; `headers`: copies that another program made;
 //! * `sources`: where the bytes come from;
 //! * `settle`: the new base, from what was done.
 //!
@@ -32,6 +32,7 @@ mod clash;
 mod folders;
 mod gather;
 mod guard;
+mod headers;
 mod hold;
 mod merge;
 mod moves;
@@ -208,6 +209,8 @@ struct Message {
     theirs: Vec<At>,
     /// Base names of messages that became one with this.
     also: Vec<Name>,
+    /// The bytes that it shall have on both hosts, where these have others and are one message all the same.
+    bytes: Option<Content>,
     /// What it shall be; none: it is deleted.
     goal: Option<Goal>,
 }
@@ -368,13 +371,37 @@ pub enum Stop {
         /// What is wrong with it.
         why: String,
     },
-    /// Most of what an adopt would add is there with another header.
+    /// Much of what an adopt would add is there with another header.
     OtherHeaders {
         /// Messages that differ in the header only.
-        same_body: usize,
-        /// All that would be added.
-        added: usize,
+        messages: u64,
+        /// Messages of the root.
+        of: u64,
+        /// Some of them.
+        samples: Vec<Sample>,
     },
+    /// Much of what an ordinary run would bring into a folder is there already, with another header or by another program.
+    Doubles {
+        /// The host that has them twice.
+        at: Side,
+        /// The folder.
+        folder: Folder,
+        /// Messages that are there twice.
+        messages: u64,
+        /// Messages of the folder in the base.
+        of: u64,
+        /// Some of them, both at that host.
+        samples: Vec<Sample>,
+    },
+}
+
+/// Two messages with one body and different headers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sample {
+    /// The one that would be brought, and the host that has it.
+    pub new: (Side, Name),
+    /// The one that is there already, and the host that has it.
+    pub old: (Side, Name),
 }
 
 /// The ordered steps for both hosts.
@@ -415,29 +442,44 @@ impl Plan {
 }
 
 /// What the planner must know before it can finish.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Needs {
     /// Messages of the client that clash: the digest of all their bytes is their fresh uniq.
     pub whole_digests: Vec<Name>,
+    /// Messages of each host that may differ by a mark of another program alone ([`crate::header::MARKS`]): wanted is the digest
+    /// of their headers without it.
+    pub bare_headers: [Vec<Name>; 2],
 }
+
+/// What is known of the bytes of messages beside their digests. Each gives none where it is not known yet.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// The digest of all bytes of one of the client's messages.
+    pub whole: &'a dyn Fn(&Name) -> Option<Digest>,
+    /// The digest of a message's header without marks: `Some(None)` where nobody can tell. Without it no message is matched by it.
+    pub bare: Option<&'a Bare<'a>>,
+}
+
+/// Tells of a host's message the digest of its header without marks.
+pub type Bare<'a> = dyn Fn(Side, &Name) -> Option<Option<Digest>> + 'a;
 
 /// Makes the plan as far as the root alone says: not yet is anything held back by a guard. To be [`finish`]ed.
 ///
-/// `whole` gives the digest of all bytes of one of *our* messages, as far as it is known.
-///
 /// # Errors
-/// [`Needs`] when messages clash whose digest `whole` does not know; call again with it.
-pub fn draft(input: &Input<'_>, policy: &Policy, whole: &dyn Fn(&Name) -> Option<Digest>) -> Result<Plan, Needs> {
+/// [`Needs`] when it must know more of some messages than is known; call again with it.
+pub fn draft(input: &Input<'_>, policy: &Policy, known: &Known<'_>) -> Result<Plan, Needs> {
     let mut plan = Plan::default();
     let mut gathered = gather::gather(input);
     moves::match_moves(input, &mut gathered);
     begun::rebase(input, &mut gathered);
     let adopting = adopt::adopting_folders(input, &gathered);
+    let marked = adopt::match_marked(&mut gathered.new, &adopting, policy, known)?;
+    gathered.messages.extend(marked);
     let mut messages = adopt::match_new(input, gathered.messages, gathered.new, &adopting, &mut plan.notes);
     plan.matched =
         messages.iter().filter(|m| m.base.is_none() && !m.ours.is_empty() && !m.theirs.is_empty()).count() as u64;
     merge::set_goals(&mut messages, policy.direction, input.begun, &mut plan.notes);
-    let mut messages = clash::settle(input, messages, whole, &mut plan.notes)?;
+    let mut messages = clash::settle(input, messages, known.whole, &mut plan.notes)?;
     plan.forgotten = gathered.forgotten;
     plan.adopting = adopting;
     plan.agreed.extend(
@@ -456,6 +498,6 @@ pub fn draft(input: &Input<'_>, policy: &Policy, whole: &dyn Fn(&Name) -> Option
 pub fn finish(input: &Input<'_>, policy: &Policy, past: &Past, plan: &mut Plan) {
     hold::hold(input, policy, past, plan);
     sources::choose(input, plan);
-    hold::ask_about_headers(input, policy, plan);
+    headers::ask(input, policy, plan);
     plan.dressed_moves = guard::dressed_moves(input, plan);
 }

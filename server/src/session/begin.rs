@@ -193,7 +193,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             self.rest = Some(Rest::new(self.fs.clone(), ringer.clone()));
         }
         let watches = self.rest.iter().map(|_| wire::WATCH.to_owned());
-        [VERSION, wire::COUNTS].map(str::to_owned).into_iter().chain(watches).collect()
+        [VERSION, wire::COUNTS, wire::HEADERS].map(str::to_owned).into_iter().chain(watches).collect()
     }
 
     /// Looks at a root and tells what changed in it.

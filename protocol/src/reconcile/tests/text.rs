@@ -23,6 +23,8 @@ pub(super) struct Scene {
     noted: [Tree; 5],
     pub(super) policy: Policy,
     pub(super) past: Past,
+    /// Headers of one word, but for the stars behind it, differ by a mark alone.
+    marks: bool,
     incomplete: [bool; 2],
     put_back: [BTreeSet<Folder>; 2],
     suspicious: [bool; 2],
@@ -51,6 +53,7 @@ impl Scene {
             noted: Default::default(),
             policy: Policy::plain(Direction::Sync),
             past: Past::default(),
+            marks: false,
             incomplete: [false; 2],
             put_back: Default::default(),
             suspicious: [false; 2],
@@ -101,6 +104,7 @@ impl Scene {
             ["no-delete"] => self.policy.no_delete = true,
             ["allow-bulk-delete"] => self.policy.allow_bulk_delete = true,
             ["adopt-other-headers"] => self.policy.adopt_other_headers = true,
+            ["marks"] => self.marks = true,
             ["tripped"] => self.past.tripped = true,
             ["except", names @ ..] => self.policy.exempt = Exempt::new(names.iter().map(|name| name.as_bytes())),
             ["elsewhere", who, body, count] => {
@@ -146,7 +150,13 @@ impl Scene {
 
     #[track_caller]
     pub(super) fn plan(&self) -> Plan {
-        self.with_input(|input| plan_after(input, &self.policy, &self.past))
+        self.with_input(|input| {
+            let bare = |side: Side, name: &Name| {
+                let header = self.trees[side as usize].mail.get(name)?.content.header;
+                Some(self.words.get(&header).map(|word| digest(word.trim_end_matches('*'))))
+            };
+            plan_after(input, &self.policy, &self.past, self.marks.then_some(&bare))
+        })
     }
 
     /// Which bytes a run that takes all steps notes that messages of the base are given: `HOST NAME HEADER BODY`, in lines.
@@ -299,7 +309,10 @@ impl Scene {
         }));
         out.extend(plan.stop.iter().map(|stop| match stop {
             Stop::Suspicious { side, why } => format!("stop: {side:?} {why}"),
-            Stop::OtherHeaders { same_body, added } => format!("stop: {same_body} of {added} with another header"),
+            Stop::OtherHeaders { messages, of, .. } => format!("stop: {messages} of {of} with another header"),
+            Stop::Doubles { at, folder, messages, of, .. } => {
+                format!("stop: {messages} of {of} twice in {folder}/ at {at:?}")
+            }
         }));
         out.extend(plan.notes.iter().map(|note| format!("note: {}", self.show_note(note))));
         out.join("\n")
