@@ -33,7 +33,7 @@ use mailboxes::MailboxPair;
 pub const GRAVE_DAYS: u32 = 7;
 
 /// Every key that means something.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "SERVERNAME",
     "CLIENTNAME",
     "MAILBOX",
@@ -52,6 +52,7 @@ const KEYS: [&str; 18] = [
     "GRAVE_DAYS",
     "GRAVE_MAX",
     "MAX_DELETE",
+    "GUARD_EXCEPT",
 ];
 
 /// What a config file says.
@@ -83,6 +84,8 @@ pub struct Config {
     pub grave_max: GraveMax,
     /// `MAX_DELETE`: another limit for the bulk guard.
     pub max_delete: Option<MaxDelete>,
+    /// `GUARD_EXCEPT`: names of folders that may be emptied without a question.
+    pub guard_except: Option<Vec<Vec<u8>>>,
     /// `DEBUG=true`: log what goes over the wire, without the bytes of mail.
     pub debug: bool,
 }
@@ -154,6 +157,7 @@ impl Config {
             grave_days: reader.number("GRAVE_DAYS")?.unwrap_or(GRAVE_DAYS),
             grave_max: reader.grave_max()?,
             max_delete: reader.max_delete()?,
+            guard_except: reader.set("GUARD_EXCEPT").map(|line| mailboxes::patterns(&line.value)),
             debug: reader.debug()?,
         })
     }
@@ -208,9 +212,22 @@ impl<'a> Reader<'a> {
         for line in keys.filter_map(|key| self.set(key)) {
             let words = shlex::bytes::split(&line.value)
                 .ok_or_else(|| self.wrong(line, format!("a quote in {} is never closed", line.key)))?;
+            self.refuse_answers(line, &words)?;
             all.extend(words.iter().map(|word| (line, os_string(word))));
         }
         opts::taken(all).map_err(|(line, text)| self.wrong(line, format!("{}: {text}", line.key)))
+    }
+
+    /// What a file says holds for every run, and a guard that is disarmed for good is none.
+    fn refuse_answers(&self, line: &Line, words: &[Vec<u8>]) -> Result<(), ConfigError> {
+        let disarms = |word: &Vec<u8>| word.starts_with(b"--allow-bulk-delete");
+        match words.iter().any(disarms) && !seeded::is("a-config-disarms-the-guard") {
+            true => Err(self.wrong(
+                line,
+                "--allow-bulk-delete answers for one run and is typed; for another limit set MAX_DELETE, and GUARD_EXCEPT for folders that you empty",
+            )),
+            false => Ok(()),
+        }
     }
 
     fn server(&self) -> Result<Destination, ConfigError> {
@@ -463,5 +480,16 @@ mod tests {
         }
         let both = good("SERVERNAME=h\nMAILBOX=M\nSMDCLIENTOPTS=-v\nSMDSERVEROPTS='-d -v'\n").options;
         assert_eq!((both.dry_run, both.verbose), (true, 2));
+    }
+
+    #[test]
+    fn a_guard_cannot_be_disarmed_for_good() {
+        wrong(
+            "SERVERNAME=h\nMAILBOX=M\nSMDCLIENTOPTS='-v --allow-bulk-delete'\n",
+            "line 3: --allow-bulk-delete answers",
+        );
+        wrong("SERVERNAME=h\nMAILBOX=M\nSMDSERVEROPTS=--allow-bulk-delete\n", "line 3: --allow-bulk-delete answers");
+        let config = good("SERVERNAME=h\nMAILBOX=M\nGUARD_EXCEPT='Trash Gel%20schte'\n");
+        assert_eq!(config.guard_except, Some(vec![b"Trash".to_vec(), b"Gel schte".to_vec()]));
     }
 }

@@ -251,6 +251,7 @@ fn configured(
     options.grave_days = config.grave_days;
     options.grave_max = config.grave_max;
     options.max_delete = config.max_delete;
+    options.guard_except = config.guard_except;
     Ok(Resolved { endpoint, options, voice: Voice { debug: config.debug, ..voice(&typed) }, warnings: Vec::new() })
 }
 
@@ -271,6 +272,7 @@ fn run_options(typed: &Typed, direction: Direction) -> RunOptions {
         grave_days: GRAVE_DAYS,
         grave_max: GraveMax::default(),
         max_delete: None,
+        guard_except: None,
     }
 }
 

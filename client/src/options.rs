@@ -62,6 +62,8 @@ pub struct RunOptions {
     pub grave_max: GraveMax,
     /// Another limit for the bulk guard.
     pub max_delete: Option<MaxDelete>,
+    /// Folders that may be emptied without a question, by name; none: the usual names of trash and junk.
+    pub guard_except: Option<Vec<Vec<u8>>>,
 }
 
 impl Direction {

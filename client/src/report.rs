@@ -146,10 +146,18 @@ pub enum Host {
 pub enum Guard {
     /// The run would delete or replace too much; everything else was done.
     Bulk {
-        /// Deletes and replacements planned, on both hosts together.
+        /// The host that would lose them.
+        host: Host,
+        /// Messages that would be deleted or replaced there, those of the day before among them.
         steps: u64,
-        /// Messages of the base.
+        /// How many of them runs removed within the day.
+        earlier: u64,
+        /// Messages of the base, or of the folder.
         of: u64,
+        /// The folder, when it is all of one.
+        folder: Option<Vec<u8>>,
+        /// It tripped in an earlier run, and nobody has said anything since.
+        stands: bool,
     },
     /// A root, or a mount point in it, is missing, empty, or another directory than before; nothing
     /// was done in this root.
@@ -161,14 +169,64 @@ pub enum Guard {
         /// What is wrong, a few words such as `is missing`.
         what: String,
     },
-    /// While adopting, most of what would be added is at the other host with another header;
-    /// nothing was done in this root.
+    /// While adopting, many messages are on both hosts with different headers; nothing was done in this root.
     OtherHeaders {
         /// Messages with an equal body and another header.
         messages: u64,
-        /// Messages that would be added.
+        /// Messages of the root.
         of: u64,
+        /// By what they differ.
+        copies: Copies,
     },
+    /// Many messages that are new at a host are there already: another program made them. Nothing was done in this root.
+    Doubles {
+        /// Where.
+        host: Host,
+        /// The folder.
+        folder: Vec<u8>,
+        /// Messages that are there twice.
+        messages: u64,
+        /// Messages of the folder in the base.
+        of: u64,
+        /// By what they differ.
+        copies: Copies,
+    },
+}
+
+/// By what copies of messages differ, as far as a few of them tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Copies {
+    /// Names of header fields.
+    pub fields: Vec<String>,
+    /// The host whose copies have those fields, when only one has.
+    pub at: Option<Host>,
+    /// The root's path at that host, else at this one.
+    pub path: Vec<u8>,
+    /// Names of some of the copies.
+    pub names: Vec<Vec<u8>>,
+}
+
+impl Copies {
+    /// The program that made them, when it is one that marks what it makes.
+    pub fn program(&self) -> Option<&'static str> {
+        let has = |field: &str| self.fields.iter().any(|one| one.eq_ignore_ascii_case(field));
+        let named = |part: &[u8]| self.names.iter().any(|name| name.windows(part.len()).any(|some| some == part));
+        if has("X-OfflineIMAP") || named(b",FMD5=") {
+            Some("OfflineIMAP")
+        } else if has("X-TUID") || named(b",U=") {
+            Some("mbsync")
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+impl Guard {
+    /// So many messages of so many that this host would lose in one run.
+    pub(crate) fn bulk(steps: u64, of: u64) -> Self {
+        Self::Bulk { host: Host::Client, steps, earlier: 0, of, folder: None, stands: false }
+    }
 }
 
 /// Two messages that claimed one name; both are kept.
@@ -396,7 +454,7 @@ mod tests {
 
     #[test]
     fn a_guard_outweighs_a_left_message() {
-        let guard = Some(Guard::Bulk { steps: 30, of: 40 });
+        let guard = Some(Guard::bulk(30, 40));
         assert_eq!(with(RootReport { guard, failed: 1, ..RootReport::default() }).exit(), Exit::Guard);
     }
 }

@@ -1,4 +1,4 @@
-complete -c smd-strip-header -s H -l header -d 'Remove this field, several times for several [X-OfflineIMAP]' -r
+complete -c smd-strip-header -s H -l header -d 'Remove this field, several times for several [X-OfflineIMAP, X-TUID]' -r
 complete -c smd-strip-header -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"

@@ -76,6 +76,36 @@ pub fn whole<F: Fs>(fs: &F, file: &mut F::File) -> io::Result<Digest> {
     Ok(Digest::finish(&hasher))
 }
 
+/// The header of a message from where the file stands, with its empty line, cut to `max` bytes; and whether it is whole.
+///
+/// # Errors
+/// As the system says.
+pub fn header(file: &mut impl Read, max: usize) -> io::Result<(Vec<u8>, bool)> {
+    let (mut hasher, mut header) = (ContentHasher::new(), Vec::new());
+    let mut buffer = vec![0; 4096];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok((header, true)),
+            Ok(got) => {
+                hasher.update(&buffer[..got]);
+                header.extend_from_slice(&buffer[..got]);
+                if hasher.in_body() {
+                    header.truncate(usize::try_from(hasher.finish().header_size).unwrap_or(usize::MAX));
+                }
+                if header.len() > max {
+                    header.truncate(max);
+                    return Ok((header, false));
+                }
+                if hasher.in_body() {
+                    return Ok((header, true));
+                }
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
 /// The `nth` fresh uniq for bytes of this digest: the digest's 32 letters, then with a counter behind them. The
 /// planner (`reconcile::clash`) spells it the same way.
 pub fn fresh_uniq(whole: &Digest, nth: u32) -> Uniq {

@@ -6,7 +6,7 @@
 //! made at all: what is missing is simply not there.
 //!
 //! Deliberately not here: where the directory lies (the caller knows the environment), and the format of
-//! any file in it but `client-id`.
+//! any file in it but `client-id` and `age-clock`.
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -17,11 +17,13 @@ use crate::error::{Context, Error};
 use crate::fs::Fs;
 use crate::root::if_there;
 
+mod age;
 mod client_id;
 pub(crate) mod file;
 mod label;
 mod server_id;
 
+pub(crate) use age::{DAY, age};
 pub use client_id::{ClientId, Fresh, client_id};
 pub use file::{put_in_place, read_file, replace_file, write_beside};
 pub use label::{LABEL_MAX, Label, LabelError, STEM_MAX, path_of_stem, stem};

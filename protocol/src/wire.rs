@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, CodecError};
 use crate::delta::Mtime;
-use crate::digest::Content;
+use crate::digest::{Content, Digest};
 use crate::names::{Folder, Name};
 use crate::pack::Part;
-use crate::reconcile::Direction;
+use crate::reconcile::{Direction, Removal};
 use crate::seeded;
 use crate::snapshot::BaseId;
 use crate::step::{Outcome, Step, Twin};
@@ -64,6 +64,13 @@ pub const SPELLING: &str = "spelling";
 
 /// The feature by which a client says that it takes [`FromServer::Twins`] and plans [`Step::Part`].
 pub const TWINS: &str = "twins";
+/// The feature by which a server says that it counts what runs remove, for the bulk guard.
+pub const COUNTS: &str = "counts";
+
+/// The feature by which a server says that it tells of headers.
+pub const HEADERS: &str = "headers";
+/// Most bytes of a header that are told.
+pub const HEADER_MAX: usize = 64 * 1024;
 
 /// How closely to look.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
@@ -296,6 +303,27 @@ pub enum FromClient {
         /// Step of the client's batch, and message at the server.
         wanted: Vec<(u32, Name)>,
     },
+    /// Of what runs removed at the server within a day ([`COUNTS`]).
+    Ledger {
+        /// Which root.
+        root: u16,
+        /// What is to be done about it.
+        act: LedgerAct,
+    },
+    /// Asks for digests of headers without marks ([`HEADERS`]).
+    BareHeaders {
+        /// Which root.
+        root: u16,
+        /// Messages that the server told of.
+        names: Vec<Name>,
+    },
+    /// Asks for a header, as far as [`HEADER_MAX`] ([`HEADERS`]).
+    Header {
+        /// Which root.
+        root: u16,
+        /// A message that the server told of.
+        name: Name,
+    },
 }
 
 /// How a message's file is called behind its uniq at the host that has it. It is no part of entry or base: whoever installs the
@@ -306,6 +334,17 @@ pub struct Spelled {
     pub step: u32,
     /// What follows the uniq; none when that is what both ends would write by themselves.
     pub suffix: Option<Vec<u8>>,
+}
+
+/// What the client wants of the server's ledger of removals.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum LedgerAct {
+    /// Tell what is in it.
+    Tell,
+    /// Count these, before the steps of a batch that remove them; may come in several.
+    Count(Vec<Removal>),
+    /// Forget all: a person said that they were meant.
+    Forget,
 }
 
 /// Bytes for a step begin.
@@ -418,6 +457,29 @@ pub enum FromServer {
     },
     /// How the server's message for a step is spelled ([`SPELLING`]): before its bytes, or alone where that was asked for.
     Spelled(Spelled),
+    /// What runs removed here within a day; may come in several.
+    Removed {
+        /// Which root.
+        root: u16,
+        /// What was removed.
+        removals: Vec<Removal>,
+        /// Nothing of it follows.
+        last: bool,
+    },
+    /// Digests of headers without marks, in the order in which they were asked for.
+    BareHeaders {
+        /// Which root.
+        root: u16,
+        /// None where nobody can tell.
+        digests: Vec<Option<Digest>>,
+    },
+    /// A header; empty where it cannot be read.
+    Header {
+        /// Which root.
+        root: u16,
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
 }
 
 /// Why the server ends a session.

@@ -590,7 +590,7 @@ fn what_may_not_be_read_there_any_more_is_kept_on_both_hosts_and_reported() {
 
 // ---- How many are too many ----
 
-/// So many messages in all; deleted at the client, deleted at the server, edited at the client: does it trip?
+/// So many messages in all; deleted at the client, deleted at the server, given another body at the client: does it trip?
 #[track_caller]
 fn assert_trips(all: usize, deleted_here: usize, deleted_there: usize, edited: usize, trips: bool) {
     let world = agreed(all);
@@ -600,7 +600,7 @@ fn assert_trips(all: usize, deleted_here: usize, deleted_there: usize, edited: u
     let mut messages = list.iter();
     messages.by_ref().take(deleted_here).for_each(|found| us.delete(found));
     messages.by_ref().take(deleted_there).for_each(|found| them.delete(found));
-    messages.by_ref().take(edited).for_each(|found| us.edit_header(found));
+    messages.by_ref().take(edited).for_each(|found| rewrite(&us_root(&world), found));
     let dry = world.sync(&["--dry-run"]);
     let before = trees(&world);
     let outcome = world.sync(&["--json"]);
@@ -615,6 +615,15 @@ fn assert_trips(all: usize, deleted_here: usize, deleted_there: usize, edited: u
     world.assert_equal();
     assert_eq!(Tree::read(&us_root(&world)).len(), all - deleted_here - deleted_there, "{case}");
     assert_rests(&world);
+}
+
+/// Gives a message another body, by a new file in its place.
+fn rewrite(root: &Path, found: &Found) {
+    let path = found.path(root);
+    let bytes = [fs::read(&path).expect("a message"), b"and more\n".to_vec()].concat();
+    let beside = root.join("tmp/rewritten");
+    fs::write(&beside, bytes).expect("a file");
+    fs::rename(&beside, &path).expect("the message is rewritten");
 }
 
 fn us_root(world: &World) -> PathBuf {
@@ -642,12 +651,13 @@ fn all_of_five_is_not_too_many_and_all_of_six_is() {
 }
 
 #[test]
-fn replacements_count_as_deletes_and_both_hosts_count_together() {
+fn replacements_count_as_deletes_and_hosts_are_counted_apart() {
     assert_trips(30, 0, 0, 21, true);
     assert_trips(30, 0, 0, 20, false);
-    assert_trips(30, 7, 7, 7, true);
+    assert_trips(30, 14, 0, 7, true);
     assert_trips(30, 10, 10, 0, false);
-    assert_trips(30, 11, 10, 0, true);
+    assert_trips(40, 11, 20, 9, false);
+    assert_trips(40, 12, 17, 9, true);
 }
 
 /// Runs a configured endpoint on 40 messages of which so many were deleted.

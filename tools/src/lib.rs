@@ -1,13 +1,15 @@
 //! What a person runs by hand, once: `smd-check-conf`, `smd-translate`, `smd-undo` and `smd-verify`; to
-//! move in, `smd-strip-header`, `smd-uniform-names` and configs of other programs; and `mddiff` for scripts.
+//! move in, `smd-strip-header`, `smd-uniform-names`, `smd-dedup` and configs of other programs; and `mddiff` for scripts.
 //!
-//! Each program has a room of its own: its arguments, what it does, and what it says; `hosts` and `crew` are shared. Config, connection, session
+//! Each program has a room of its own: its arguments, what it does, and what it says; `area`, `hosts` and `crew` are shared. Config, connection, session
 //! and exit codes are those of `smd-client`.
 //!
 //! Deliberately not here: anything that a run needs, and anything that touches a mailbox (`smd-maildir`).
 
+mod area;
 pub mod check_conf;
 mod crew;
+pub mod dedup;
 mod hosts;
 pub mod import;
 pub mod mddiff;

@@ -135,6 +135,7 @@ fn sayings(endpoint: &str, report: &Report) -> Vec<Saying> {
                 Guard::Bulk { .. } => "bulk",
                 Guard::Swapped { .. } => "swapped",
                 Guard::OtherHeaders { .. } => "other-headers",
+                Guard::Doubles { .. } => "doubles",
             };
             Some(format!("guard {kind} {}", root.root.escape_ascii()))
         })
@@ -177,8 +178,7 @@ mod tests {
     use crate::report::RootReport;
 
     fn guarded(steps: u64) -> Report {
-        let root =
-            RootReport { root: b"Mail".to_vec(), guard: Some(Guard::Bulk { steps, of: 30 }), ..RootReport::default() };
+        let root = RootReport { root: b"Mail".to_vec(), guard: Some(Guard::bulk(steps, 30)), ..RootReport::default() };
         Report { roots: vec![root], ..Report::default() }
     }
 

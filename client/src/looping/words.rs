@@ -155,7 +155,7 @@ mod tests {
         let root = RootReport {
             root: b"Mail".to_vec(),
             pulled: Counts { new: 3, ..Counts::default() },
-            guard: Some(Guard::Bulk { steps: 7, of: 9 }),
+            guard: Some(Guard::bulk(7, 9)),
             items: vec![item],
             ..RootReport::default()
         };

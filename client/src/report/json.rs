@@ -73,11 +73,24 @@ fn root(root: &RootReport) -> Value {
 
 fn guard(guard: &Guard) -> Value {
     match guard {
-        Guard::Bulk { steps, of } => json!({ "kind": "bulk", "steps": steps, "of": of }),
+        Guard::Bulk { host, steps, earlier, of, folder, stands } => {
+            let value =
+                json!({ "kind": "bulk", "host": host, "steps": steps, "earlier": earlier, "of": of, "stands": stands });
+            object(value, folder.iter().map(|folder| ("folder", folder.as_slice())))
+        }
         Guard::Swapped { host, path, what } => {
             object(json!({ "kind": "swapped", "host": host, "what": what }), [("path", path.as_slice())])
         }
-        Guard::OtherHeaders { messages, of } => json!({ "kind": "other-headers", "messages": messages, "of": of }),
+        Guard::OtherHeaders { messages, of, copies } => {
+            json!({ "kind": "other-headers", "messages": messages, "of": of, "fields": copies.fields, "host": copies.at })
+        }
+        Guard::Doubles { host, folder, messages, of, copies } => {
+            let value = json!({
+                "kind": "doubles", "host": host, "messages": messages, "of": of, "fields": copies.fields,
+                "program": copies.program(),
+            });
+            object(value, [("folder", folder.as_slice())])
+        }
     }
 }
 

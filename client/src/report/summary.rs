@@ -32,7 +32,8 @@ fn told(report: &Report, watched: bool, took: &str) -> Option<String> {
         if held + guarded == 0 && !watched {
             return None;
         }
-        let stopped = |guard: &Guard| matches!(guard, Guard::Swapped { .. } | Guard::OtherHeaders { .. });
+        let stopped =
+            |guard: &Guard| matches!(guard, Guard::Swapped { .. } | Guard::OtherHeaders { .. } | Guard::Doubles { .. });
         let stopped = report.roots.iter().filter_map(|root| root.guard.as_ref()).any(stopped);
         let nothing = if held + guarded == 0 && !stopped { "nothing to do" } else { "nothing done" };
         parts.push(format!("{nothing} with {server}"));

@@ -7,7 +7,7 @@ use smd_protocol::seeded;
 
 use super::items::place;
 use super::summary::count;
-use super::{Adopted, Guard, Host, IdlePattern, Report, RootReport, Trouble};
+use super::{Adopted, Copies, Guard, Host, IdlePattern, Report, RootReport, Trouble};
 
 /// How many troubles or returned messages are named before the rest is only counted.
 const NAMED: usize = 10;
@@ -106,20 +106,70 @@ fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {
         ("were held back", "was done", "Nothing was done")
     };
     let (text, hint) = match guard {
-        Guard::Bulk { steps, of } => (
-            format!("{name}: {steps} of {of} messages would be deleted or replaced. Those steps {held} on both hosts; everything else {done}."),
+        Guard::Bulk { host, steps, earlier, of, folder, stands } => (
+            {
+                let (host, name) = (host_name(report, *host), place(root, folder.as_deref().unwrap_or_default()));
+                let what = match (stands, earlier) {
+                    (true, _) => format!("the guard tripped before and stands; {} to be deleted or replaced at {host}", count(*steps, "message is", "messages are")),
+                    (false, 0) => format!("{steps} of {of} messages would be deleted or replaced at {host}"),
+                    (false, earlier) => format!("{steps} of {of} messages would be deleted or replaced at {host}, with the {earlier} of the last 24 hours"),
+                };
+                format!("{name}: {what}. Those steps {held} on both hosts; everything else {done}.")
+            },
             "if they were meant, run again with --allow-bulk-delete; if not, with --adopt, which unites both hosts and deletes nothing.".to_owned(),
         ),
         Guard::Swapped { host, path, what } => (
             format!("{name}: {} at {} {what}, and something would be deleted. {nothing} in this root.", printable(path), host_name(report, *host)),
             "is everything mounted? If the change was meant, run again with --allow-bulk-delete; to unite both hosts and delete nothing, with --adopt.".to_owned(),
         ),
-        Guard::OtherHeaders { messages, of } => (
-            format!("{name}: {messages} of {of} messages that would be added are at the other host with another header. {nothing} in this root."),
-            "remove the added header field with smd-strip-header; or, to keep both copies of each, run again with --adopt-other-headers.".to_owned(),
-        ),
+        Guard::OtherHeaders { messages, of, copies } => {
+            let by = differ(report, copies).map(|by| format!("; they differ in {by}")).unwrap_or_default();
+            (
+                format!("{name}: {messages} of {of} messages are on both hosts with different headers{by}. {nothing} in this root."),
+                format!("{}; or, to keep both copies of each, run again with --adopt-other-headers.", strip(report, copies)),
+            )
+        }
+        Guard::Doubles { host, folder, messages, of, copies } => {
+            let host = host_name(report, *host);
+            let program = copies.program().unwrap_or("another program");
+            let by = differ(report, copies).map(|by| format!(", but for {by}")).unwrap_or_default();
+            let folder_path = [&copies.path[..], if folder.is_empty() { b"" } else { b"/" }, folder].concat();
+            (
+                format!(
+                    "{}: {messages} new messages at {host} are there already, among {of} of the last run{by}: {program} seems to be at work there. {nothing} in this root.",
+                    place(root, folder),
+                ),
+                format!(
+                    "end {program} at {host}, and bury its copies there with: smd-dedup {}; or, to keep both copies of each, run again with --adopt-other-headers.",
+                    quoted(&folder_path),
+                ),
+            )
+        }
     };
     Warning { hint: Some(hint), ..plain(text) }
+}
+
+/// The fields by which copies differ, and where these were added.
+fn differ(report: &Report, copies: &Copies) -> Option<String> {
+    let fields = copies.fields.join(", ");
+    let at = copies.at.map(|host| format!(", added at {}", host_name(report, host))).unwrap_or_default();
+    (!fields.is_empty()).then(|| format!("{fields}{at}"))
+}
+
+/// What removes those fields.
+fn strip(report: &Report, copies: &Copies) -> String {
+    if copies.fields.is_empty() {
+        return "remove the added header field with smd-strip-header".to_owned();
+    }
+    let at = copies.at.map_or_else(|| "on each host".to_owned(), |host| format!("at {}", host_name(report, host)));
+    let fields: String = copies.fields.iter().map(|field| format!(" -H {field}")).collect();
+    format!("remove what was added, {at}, with: smd-strip-header{fields} {}", quoted(&copies.path))
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &[u8]) -> String {
+    let quoted = shlex::bytes::try_quote(path).map(|quoted| quoted.into_owned());
+    printable(&quoted.unwrap_or_else(|_| path.to_vec()))
 }
 
 fn troubles(report: &Report) -> impl Iterator<Item = Warning> {
@@ -195,11 +245,56 @@ mod tests {
 
     #[test]
     fn a_bulk_guard_names_both_ways_out() {
-        let warnings =
-            of(&report(RootReport { guard: Some(Guard::Bulk { steps: 30, of: 40 }), ..RootReport::default() }));
-        insta::assert_snapshot!(warnings[0].text, @"Maildir: 30 of 40 messages would be deleted or replaced. Those steps were held back on both hosts; everything else was done.");
+        let warnings = of(&report(RootReport { guard: Some(Guard::bulk(30, 40)), ..RootReport::default() }));
+        insta::assert_snapshot!(warnings[0].text, @"Maildir: 30 of 40 messages would be deleted or replaced at laptop. Those steps were held back on both hosts; everything else was done.");
         let hint = warnings[0].hint.as_deref().expect("a hint");
         assert!(hint.contains("--allow-bulk-delete") && hint.contains("--adopt"));
+    }
+
+    #[test]
+    fn a_guard_says_what_the_day_adds_which_folder_it_is_and_that_it_stands() {
+        let bulk = |earlier, folder: Option<&str>, stands| {
+            let folder = folder.map(|folder| folder.as_bytes().to_vec());
+            let guard = Some(Guard::Bulk { host: Host::Server, steps: 30, earlier, of: 30, folder, stands });
+            of(&report(RootReport { guard, ..RootReport::default() })).remove(0).text
+        };
+        let texts = [bulk(12, None, false), bulk(0, Some(".Lists"), false), bulk(0, None, true)].join("\n");
+        insta::assert_snapshot!(texts, @r"
+        Maildir: 30 of 30 messages would be deleted or replaced at host, with the 12 of the last 24 hours. Those steps were held back on both hosts; everything else was done.
+        Maildir/.Lists: 30 of 30 messages would be deleted or replaced at host. Those steps were held back on both hosts; everything else was done.
+        Maildir: the guard tripped before and stands; 30 messages are to be deleted or replaced at host. Those steps were held back on both hosts; everything else was done.
+        ");
+    }
+
+    #[test]
+    fn copies_of_another_program_are_told_with_the_field_the_program_and_the_command() {
+        let told = |guard| {
+            let warning = of(&report(RootReport { guard: Some(guard), ..RootReport::default() })).remove(0);
+            format!("{}\n{}", warning.text, warning.hint.expect("a hint"))
+        };
+        let copies = |fields: &[&str], at, names: &[&str]| Copies {
+            fields: fields.iter().map(|&field| field.to_owned()).collect(),
+            at,
+            path: b"/home/me/My mail".to_vec(),
+            names: names.iter().map(|name| name.as_bytes().to_vec()).collect(),
+        };
+        let other = |copies| told(Guard::OtherHeaders { messages: 2_618, of: 2_630, copies });
+        insta::assert_snapshot!(other(copies(&["X-Label"], Some(Host::Client), &[])), @r"
+        Maildir: 2618 of 2630 messages are on both hosts with different headers; they differ in X-Label, added at laptop. Nothing was done in this root.
+        remove what was added, at laptop, with: smd-strip-header -H X-Label '/home/me/My mail'; or, to keep both copies of each, run again with --adopt-other-headers.
+        ");
+        insta::assert_snapshot!(other(copies(&[], None, &[])), @r"
+        Maildir: 2618 of 2630 messages are on both hosts with different headers. Nothing was done in this root.
+        remove the added header field with smd-strip-header; or, to keep both copies of each, run again with --adopt-other-headers.
+        ");
+        let doubles = |copies| {
+            told(Guard::Doubles { host: Host::Server, folder: b".Lists".to_vec(), messages: 400, of: 500, copies })
+        };
+        insta::assert_snapshot!(doubles(copies(&["X-TUID"], Some(Host::Server), &["1,U=7"])), @r"
+        Maildir/.Lists: 400 new messages at host are there already, among 500 of the last run, but for X-TUID, added at host: mbsync seems to be at work there. Nothing was done in this root.
+        end mbsync at host, and bury its copies there with: smd-dedup '/home/me/My mail/.Lists'; or, to keep both copies of each, run again with --adopt-other-headers.
+        ");
+        assert_eq!(copies(&[], None, &["1,U=7,FMD5=x"]).program(), Some("OfflineIMAP"));
     }
 
     #[test]

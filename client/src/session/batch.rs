@@ -48,6 +48,7 @@ impl<F: Fs> Pair<F> {
         if self.unusable || self.plan.stop.is_some() {
             return Ok(());
         }
+        self.keep_guard(peer)?;
         if self.gives_up_base {
             self.local.put_base_aside()?;
         }
@@ -176,6 +177,7 @@ impl<F: Fs> Pair<F> {
         components.iter().for_each(|component| brings.bring(&self.input(), component, |_, _| true));
         brings.still(&self.begun);
         self.local.note_begun(&brings)?;
+        self.count_removals(components, peer)?;
         let mut all = self.exchange([ours.clone(), theirs.clone()], peer, gauge)?;
 
         // Once more, with bytes from the other host; and folders that could not go are made again.

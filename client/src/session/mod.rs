@@ -2,8 +2,9 @@
 //!
 //! The rooms: `peer` (talking to the server), `greet` (which roots and bases these are, and `known`, what they were last),
 //! `pair` (one root at both hosts: looks and plan), `batch`
-//! (steps and contents, both ways), `agree` (the new base), `tell` (what the report says of it), `verify` (both
-//! looks without a base, for `smd-verify` and `smd-check-conf`), `idle` (exclude patterns that match nothing),
+//! (steps and contents, both ways), `guard` (what was removed within a day), `headers` (what copies differ by), `agree` (the
+//! new base), `tell` (what the report says of it), `verify` (both looks without a base, for `smd-verify` and `smd-check-conf`),
+//! `idle` (exclude patterns that match nothing),
 //! `open` (run after run over one connection). `converse` is the order in which they are used.
 //!
 //! Deliberately not here: what happens to a message (`smd_protocol::reconcile`), how it happens on a disk
@@ -18,6 +19,7 @@ use smd_maildir::home::{Access, Fresh, Home, client_id};
 use smd_maildir::lock::LockError;
 use smd_maildir::run::{RootRun, RunError};
 use smd_maildir::store::StoreError;
+use smd_protocol::reconcile::Past;
 use smd_protocol::seeded;
 use smd_protocol::wire::{self, ClientHello, Depth, FromClient, FromServer, RootOffer, ServerHello};
 use smd_server::link::{Inbox, Outbox, Reader, Writer};
@@ -25,6 +27,8 @@ use smd_server::link::{Inbox, Outbox, Reader, Writer};
 mod agree;
 mod batch;
 mod greet;
+mod guard;
+mod headers;
 mod idle;
 mod known;
 mod open;
@@ -165,9 +169,12 @@ fn converse<F: Fs>(
     let Open { peer, endpoint, rests, .. } = open;
     idle::hear(pairs, &hello.features);
     *rests = hello.features.iter().any(|feature| feature == wire::WATCH);
-    let spells = hello.features.iter().any(|feature| feature == wire::SPELLING);
+    let has = |name: &str| hello.features.iter().any(|feature| feature == name);
+    let (spells, headers, counts) = (has(wire::SPELLING), has(wire::HEADERS), has(wire::COUNTS));
     for (pair, answer) in pairs.iter_mut().zip(hello.roots) {
         pair.spells = spells;
+        pair.counts_there = counts;
+        pair.tells_headers = headers;
         if pair.meet(answer)? == Met::Parted {
             let (server, id) = (&endpoint.server, endpoint.home.path().join("client-id"));
             let text = format!(
@@ -192,8 +199,9 @@ fn converse<F: Fs>(
 
     progress.phase(Phase::Compare, None);
     for pair in pairs.iter_mut() {
-        pair.plan(endpoint, options)?;
+        pair.draft_plan(endpoint, options, peer)?;
     }
+    guard::finish_plans(pairs, peer)?;
     if options.adopt {
         let tripped = pairs.iter().any(Pair::tripped);
         for pair in pairs.iter_mut().filter(|pair| !pair.adopts() && (pair.tripped() || !tripped)) {
@@ -201,10 +209,14 @@ fn converse<F: Fs>(
             pair.give_up_base()?;
             pair.look(options, peer, progress)?;
             pair.hear_look(peer)?;
-            pair.plan(endpoint, options)?;
+            pair.draft_plan(endpoint, options, peer)?;
+            pair.finish_plan(&Past::default());
         }
         peer.round_trips += 1;
         traffic.delta = peer.bytes_after_hello();
+    }
+    for pair in pairs.iter_mut() {
+        pair.look_at_samples(peer)?;
     }
 
     if !options.dry_run {

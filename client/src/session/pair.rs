@@ -1,6 +1,6 @@
 //! One root at both hosts: the two looks, and the plan.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use smd_maildir::exclude::{ExcludePair, Excludes, PATTERNS_MAX, pattern_for};
@@ -9,18 +9,19 @@ use smd_maildir::home::{Home, Label, Side as StateSide};
 use smd_maildir::run::{Attendance, RootRun, RunError, Settings};
 use smd_protocol::names::printable;
 use smd_protocol::pack::Unpacker;
-use smd_protocol::reconcile::{Begun, HostView, Input, Limit, Plan, Policy, Side, Stop, reconcile};
+use smd_protocol::reconcile::{Bare, Begun, Exempt, HostView, Input, Known, Limit, Plan, Policy, Side, Stop, draft};
 use smd_protocol::wire::{Depth, FromServer, RootAnswer, RootOffer};
-use smd_protocol::{Digest, Folder, Name, Snapshot};
+use smd_protocol::{Folder, Name, Snapshot};
 
 use super::SessionError;
 use super::greet::pair_label;
+use super::headers::Learnt;
 use super::idle::Idle;
 use super::peer::{Peer, trouble, unexpected};
 use crate::endpoint::{Endpoint, RootPair};
 use crate::options::{Direction, MaxDelete, RunOptions};
 use crate::progress::Progress;
-use crate::report::{Host, RootReport, Trouble};
+use crate::report::{Copies, Host, RootReport, Trouble};
 
 /// How long a lock is waited for, in milliseconds.
 pub(super) const LOCK_WAIT_MS: u64 = 30_000;
@@ -93,6 +94,19 @@ pub(super) struct Pair<F: Fs> {
     /// Nothing is done here, since a host cannot look at its root.
     pub(super) unusable: bool,
     pub(super) plan: Plan,
+    pub(super) policy: Policy,
+    /// The server tells of headers.
+    pub(super) tells_headers: bool,
+    /// By what the copies differ for which the run is stopped.
+    pub(super) copies: Copies,
+    /// The server keeps a ledger of removals.
+    pub(super) counts_there: bool,
+    /// A person said that all removals are meant: those of the day are forgotten, and this run's are not counted.
+    pub(super) forgets_removals: bool,
+    /// The bulk guard stands when this run ends.
+    pub(super) stands: bool,
+    /// Deletes at each host that are one half of a move under another header.
+    pub(super) dressed_moves: [HashSet<Name>; 2],
     pub(super) report: RootReport,
     pub(super) troubles: Vec<Trouble>,
     /// What either host leaves out by design.
@@ -165,6 +179,13 @@ impl<F: Fs> Pair<F> {
             spells: false,
             unusable: false,
             plan: Plan::default(),
+            policy: policy(options),
+            tells_headers: false,
+            copies: Copies::default(),
+            counts_there: false,
+            forgets_removals: options.allow_bulk_delete,
+            stands: false,
+            dressed_moves: Default::default(),
             report: RootReport::default(),
             troubles: Vec::new(),
             left_out_by_design: Vec::new(),
@@ -310,10 +331,15 @@ impl<F: Fs> Pair<F> {
         }
     }
 
-    /// Makes the plan. A run in which nothing changed does not even load the base, unless it follows one that was cut: what
+    /// Drafts the plan, which is finished by what the guard says ([`Pair::finish_plan`]). A run in which nothing changed does not even load the base, unless it follows one that was cut: what
     /// that one noted may be over.
-    pub(super) fn plan(&mut self, endpoint: &Endpoint, options: &RunOptions) -> Result<(), SessionError> {
-        self.plan = Plan::default();
+    pub(super) fn draft_plan(
+        &mut self,
+        endpoint: &Endpoint,
+        options: &RunOptions,
+        peer: &mut Peer,
+    ) -> Result<(), SessionError> {
+        (self.plan, self.stands) = (Plan::default(), false);
         self.refuse_absent(endpoint, options)?;
         let still = |view: &HostView| view.delta.is_empty() && view.put_back.is_empty() && view.twins.is_empty();
         let quiet = still(&self.ours) && still(&self.theirs);
@@ -324,28 +350,16 @@ impl<F: Fs> Pair<F> {
         self.base = self.local.base()?;
         self.begun = self.local.begun()?;
         self.begun.forget_given(&self.base);
-        let policy = Policy {
-            no_delete: options.no_delete,
-            allow_bulk_delete: options.allow_bulk_delete,
-            adopt_other_headers: options.adopt_other_headers,
-            limit: limit(options.max_delete),
-            ..Policy::plain(options.direction.into())
-        };
-        let mut whole: HashMap<Name, Digest> = HashMap::new();
+        let mut learnt = Learnt::default();
         self.plan = loop {
-            match reconcile(&self.input(), &policy, &|name| whole.get(name).copied()) {
+            let bare = |side: Side, name: &Name| learnt.bare[side as usize].get(name).copied();
+            let known = Known {
+                whole: &|name| learnt.whole.get(name).copied(),
+                bare: self.tells_headers.then_some(&bare as &Bare<'_>),
+            };
+            match draft(&self.input(), &self.policy, &known) {
                 Ok(plan) => break plan,
-                Err(needs) => {
-                    for name in needs.whole_digests {
-                        // A message that cannot be read now has changed since the look: whatever its name
-                        // would be, the step on it will fail and the next run plans anew.
-                        let digest = self.local.whole_digest(&name).unwrap_or_else(|error| {
-                            tracing::debug!(%error, "no digest for a fresh uniq");
-                            Digest::of(name.uniq.as_bytes())
-                        });
-                        whole.insert(name, digest);
-                    }
-                }
+                Err(needs) => self.learn(needs, &mut learnt, peer)?,
             }
         };
         let mut begun = std::mem::take(&mut self.begun);
@@ -408,6 +422,18 @@ fn with_left_out(pairs: &[ExcludePair], folders: &BTreeSet<Folder>) -> Vec<Exclu
     let patterns: Vec<Vec<u8>> = folders.iter().filter_map(pattern_for).take(room).collect();
     let more = (!patterns.is_empty()).then(|| (Vec::new(), patterns));
     pairs.iter().cloned().chain(more).collect()
+}
+
+fn policy(options: &RunOptions) -> Policy {
+    let exempt = options.guard_except.as_ref();
+    Policy {
+        no_delete: options.no_delete,
+        allow_bulk_delete: options.allow_bulk_delete,
+        adopt_other_headers: options.adopt_other_headers,
+        limit: limit(options.max_delete),
+        exempt: exempt.map_or_else(Exempt::default, |names| Exempt::new(names.iter().map(Vec::as_slice))),
+        ..Policy::plain(options.direction.into())
+    }
 }
 
 fn limit(max: Option<MaxDelete>) -> Limit {

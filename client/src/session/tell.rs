@@ -74,7 +74,8 @@ impl<F: Fs> Pair<F> {
                                 format!("two messages of {whose} were called {}; one is now {}", twin.from, twin.to);
                             self.report.notes.push(text);
                         }
-                        self.counts(side).count(kind(step));
+                        let kind = self.kind(side, step);
+                        self.counts(side).count(kind);
                         continue;
                     }
                     Outcome::Changed(text) | Outcome::Failed(text) => text.clone(),
@@ -91,6 +92,15 @@ impl<F: Fs> Pair<F> {
                 self.troubles.push(Trouble { passing, ..Trouble::new(host(side), shown(step), text) });
             }
         }
+    }
+
+    /// A delete that is one half of a move under another header is shown as that move.
+    fn kind(&self, side: Side, step: &Step) -> Kind {
+        if self.is_dressed_move(side, step) { Kind::Moved } else { kind(step) }
+    }
+
+    fn is_dressed_move(&self, side: Side, step: &Step) -> bool {
+        matches!(step, Step::Delete(name) if self.dressed_moves[side as usize].contains(name))
     }
 
     fn counts(&mut self, side: Side) -> &mut Counts {
@@ -112,7 +122,8 @@ impl<F: Fs> Pair<F> {
                     if let (Some(why), true) = (why, plan.stop.is_none()) {
                         self.report.held.count(why);
                     } else if options.dry_run && plan.stop.is_none() && part.held.is_none() {
-                        self.counts(side).count(kind(step));
+                        let kind = self.kind(side, step);
+                        self.counts(side).count(kind);
                     }
                     if wants_items && plan.stop.is_none() && (part.held.is_none() || why.is_some()) {
                         self.report.items.push(self.item(side, step, why));
@@ -121,7 +132,7 @@ impl<F: Fs> Pair<F> {
             }
         }
         self.report.root = self.label().to_vec();
-        self.report.guard = match (&plan.stop, plan.guard) {
+        self.report.guard = match (&plan.stop, &plan.guard) {
             (Some(Stop::Suspicious { side, why }), _) => {
                 let path = match side {
                     Side::Ours => std::os::unix::ffi::OsStrExt::as_bytes(self.local.path().as_os_str()).to_vec(),
@@ -129,16 +140,41 @@ impl<F: Fs> Pair<F> {
                 };
                 Some(Guard::Swapped { host: host(*side), path, what: why.clone() })
             }
-            (Some(Stop::OtherHeaders { same_body, added }), _) => {
-                Some(Guard::OtherHeaders { messages: *same_body as u64, of: *added as u64 })
+            (Some(Stop::OtherHeaders { messages, of, .. }), _) => {
+                Some(Guard::OtherHeaders { messages: *messages, of: *of, copies: self.copies.clone() })
             }
-            (None, Some(trip)) => Some(Guard::Bulk { steps: trip.removals, of: trip.messages }),
+            (Some(Stop::Doubles { at, folder, messages, of, .. }), _) => {
+                let path = match at {
+                    Side::Ours => std::os::unix::ffi::OsStrExt::as_bytes(self.local.path().as_os_str()).to_vec(),
+                    Side::Theirs => self.remote().to_vec(),
+                };
+                Some(Guard::Doubles {
+                    host: host(*at),
+                    folder: folder.as_bytes().to_vec(),
+                    messages: *messages,
+                    of: *of,
+                    copies: crate::report::Copies { path, ..self.copies.clone() },
+                })
+            }
+            (None, Some(trip)) => Some(Guard::Bulk {
+                host: host(trip.side),
+                steps: trip.removals,
+                earlier: trip.earlier,
+                of: trip.messages,
+                folder: trip.folder.as_ref().map(|folder| folder.as_bytes().to_vec()),
+                stands: trip.stands,
+            }),
             (None, None) => None,
         };
         // A first copy into nothing is no adopt that anybody need hear of.
         let had_mail =
             |view: &smd_protocol::reconcile::HostView| view.delta.folders.values().any(|change| !change.set.is_empty());
-        if self.local.adopts() && !self.unusable && had_mail(&self.ours) && had_mail(&self.theirs) {
+        if self.local.adopts()
+            && !self.unusable
+            && plan.stop.is_none()
+            && had_mail(&self.ours)
+            && had_mail(&self.theirs)
+        {
             self.report.adopted = Some(Adopted { matched: plan.matched, returned: Vec::new() });
         }
         for note in plan.notes.iter().filter(|_| plan.stop.is_none()) {
@@ -185,15 +221,18 @@ impl<F: Fs> Pair<F> {
 
     fn item(&self, side: Side, step: &Step, held: Option<Reason>) -> Item {
         let host = host(side);
-        let kind = kind(step);
+        let kind = self.kind(side, step);
         match step {
             Step::MakeFolder(folder) | Step::RemoveFolder(folder) => {
                 Item { host, kind, folder: folder.as_bytes().to_vec(), uniq: Vec::new(), detail: Vec::new(), held }
             }
             Step::Put { to, .. } => item(host, kind, to, Vec::new(), held),
             Step::Replace { at, .. } => item(host, kind, at, Vec::new(), held),
-            Step::Delete(name) => item(host, kind, name, Vec::new(), held),
             Step::Part(twin) => item(host, kind, &twin.name(), format!("from {}", twin.from).into_bytes(), held),
+            Step::Delete(name) => {
+                let detail = if self.is_dressed_move(side, step) { &b"away, with another header"[..] } else { b"" };
+                item(host, kind, name, detail.to_vec(), held)
+            }
             Step::Move { from, to, dress } => {
                 let detail = if from == to {
                     let was =

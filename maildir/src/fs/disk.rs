@@ -8,13 +8,13 @@ use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use smd_protocol::delta::Mtime;
 use smd_protocol::seeded;
 
-use super::{Fs, Habits, Kind, Rename, Stat};
+use super::{Boot, Fs, Habits, Kind, Rename, Stat};
 
 /// The real thing.
 #[derive(Clone, Copy, Debug, Default)]
@@ -265,6 +265,19 @@ impl Fs for Disk {
             Ok(since) => Mtime { sec: since.as_secs() as i64, nsec: since.subsec_nanos() },
             Err(before) => Mtime { sec: -(before.duration().as_secs() as i64) - 1, nsec: 0 },
         }
+    }
+
+    fn boot(&self) -> Option<Boot> {
+        static ID: OnceLock<Option<String>> = OnceLock::new();
+        let read = || {
+            let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+            let id = text.trim().to_owned();
+            let whole = id.len() <= 64 && !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic());
+            whole.then_some(id)
+        };
+        let id = ID.get_or_init(read).clone()?;
+        let seconds = rustix::time::clock_gettime(rustix::time::ClockId::Boottime).tv_sec;
+        Some(Boot { id, seconds })
     }
 
     fn pause(&self, ms: u64) {

@@ -76,6 +76,15 @@ pub struct Habits {
     pub trusted: bool,
 }
 
+/// The boot that a system is in, and how long it has lasted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Boot {
+    /// Tells it from every other boot; printable, without a space.
+    pub id: String,
+    /// Seconds since it began, those asleep among them; nobody can set them.
+    pub seconds: i64,
+}
+
 /// A file system, by held directories. See the module's text.
 pub trait Fs: Send + Sync + 'static {
     /// A held directory. Cloning shares the descriptor.
@@ -161,6 +170,10 @@ pub trait Fs: Send + Sync + 'static {
     }
     /// The time by which this file system stamps, as near as can be told.
     fn now(&self) -> Mtime;
+    /// The boot that the system is in; none where it does not say.
+    fn boot(&self) -> Option<Boot> {
+        None
+    }
     /// Waits for so many milliseconds, so that stamps made before are clearly older than the next look.
     fn pause(&self, ms: u64);
 }

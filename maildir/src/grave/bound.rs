@@ -6,15 +6,13 @@
 use std::collections::HashSet;
 use std::io;
 
-use smd_protocol::delta::Mtime;
 use smd_protocol::seeded;
 
 use super::{Buried, Grave, State, index};
 use crate::fs::Fs;
+use crate::home::DAY;
 use crate::root::if_there;
 
-/// Seconds that a buried message is safe whatever space is lacking.
-pub(super) const DAY: i64 = 86_400;
 /// Bytes that [`Grave::free_space`] tries to free.
 const FREE_AT_ONCE: u64 = 64 << 20;
 /// The size that a grave may have where a share was asked for and the file system does not tell its own size.
@@ -60,25 +58,25 @@ impl GraveMax {
 }
 
 impl<F: Fs> Grave<F> {
-    /// Removes what was kept for more than `days`, and its lines of the index. Gives how many files went.
+    /// Removes what was kept for more than `days` of the age clock, which stands at `age`, and its lines of the index. Gives how many files went.
     ///
     /// # Errors
     /// As the system says; what was not removed goes another time.
-    pub fn sweep(&self, days: u64, now: Mtime) -> io::Result<usize> {
-        let oldest = now.sec.saturating_sub(i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(DAY));
+    pub fn sweep(&self, days: u64, age: i64) -> io::Result<usize> {
+        let oldest = age.saturating_sub(i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(DAY));
         self.remove_where(|_, files| {
-            let is_old = |buried: &&Buried| buried.state == State::Kept && buried.time < oldest;
+            let is_old = |buried: &&Buried| buried.state == State::Kept && buried.age < oldest;
             Ok(files.iter().filter(is_old).map(|buried| buried.ticket.id.clone()).collect())
         })
     }
 
-    /// Removes the oldest, but nothing younger than one day, until the grave is no larger than this; and the lines of the
+    /// Removes the oldest, but nothing younger than one day of the age clock, until the grave is no larger than this; and the lines of the
     /// index. Gives how many files went.
     ///
     /// # Errors
     /// As the system says; what was not removed goes another time.
-    pub fn bound(&self, max: GraveMax, now: Mtime) -> io::Result<usize> {
-        let yesterday = now.sec.saturating_sub(DAY);
+    pub fn bound(&self, max: GraveMax, age: i64) -> io::Result<usize> {
+        let yesterday = age.saturating_sub(DAY);
         self.remove_where(|dir, files| {
             let size = |buried: &Buried| {
                 let stat = if_there(self.fs().stat(dir, &buried.ticket.file(buried.state)))?;
@@ -89,7 +87,7 @@ impl<F: Fs> Grave<F> {
             let mut total: u64 = sizes.iter().sum();
             let mut going = HashSet::new();
             for (buried, size) in files.iter().zip(sizes) {
-                if total <= most || buried.time >= yesterday && !seeded::is("grave-gives-up-the-young") {
+                if total <= most || buried.age >= yesterday && !seeded::is("grave-gives-up-the-young") {
                     break;
                 }
                 if buried.state == State::Kept {
@@ -130,10 +128,10 @@ impl<F: Fs> Grave<F> {
     }
 
     pub(super) fn free_in(&self, dir: &F::Dir) -> io::Result<u64> {
-        let yesterday = self.fs().now().sec - DAY;
+        let yesterday = self.age()?.saturating_sub(DAY);
         let mut freed = 0;
         for buried in self.files(dir)? {
-            if freed >= FREE_AT_ONCE || buried.time >= yesterday {
+            if freed >= FREE_AT_ONCE || buried.age >= yesterday {
                 break;
             }
             if buried.state == State::Taken {

@@ -18,7 +18,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use smd_protocol::Content;
 use smd_protocol::names::GRAVE_DIR;
@@ -40,6 +40,8 @@ pub use resting::Resting;
 
 /// Graves opened by this process, to tell them apart.
 static OPENED: AtomicU64 = AtomicU64::new(0);
+/// Numbers in a ticket: the age clock, three that tell processes apart, and the one that counts.
+const NUMBERS: usize = 5;
 /// A name that nobody has, to ask whether two directories lie in one mount.
 const PROBE: &[u8] = b"..smd-probe";
 
@@ -59,6 +61,8 @@ struct Shared<F: Fs> {
     /// `~/.smd` and the name of this root's grave in it.
     home: Option<(F::Dir, Vec<u8>)>,
     run: String,
+    /// The age clock when this was first asked for.
+    age: OnceLock<i64>,
     /// Tells this run from others that have the same label and bury in the same second.
     nonce: String,
     next: AtomicU64,
@@ -116,8 +120,10 @@ impl State {
 pub struct Buried {
     /// Its ticket.
     pub ticket: Ticket,
-    /// When it was announced, seconds since 1970.
+    /// When it was announced, seconds since 1970, by whatever the wall clock said: for a person.
     pub time: i64,
+    /// The same by the age clock, in seconds: what its days count from.
+    pub age: i64,
     /// The label of the run that buried it.
     pub run: String,
     /// How far its burial came.
@@ -138,13 +144,11 @@ fn parse_file(file: &[u8]) -> Option<Buried> {
     let (time, rest) = id.split_once('.')?;
     let (run, number) = rest.rsplit_once('.')?;
     number.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-').then_some(())?;
-    Some(Buried {
-        ticket: Ticket { id: id.to_owned() },
-        time: time.parse().ok()?,
-        run: run.to_owned(),
-        state,
-        record: None,
-    })
+    let time = time.parse().ok()?;
+    // Before there was an age clock the wall clock was all that there was, and there was a number less.
+    let numbers: Vec<&str> = number.split('-').collect();
+    let age = if numbers.len() == NUMBERS { i64::from_str_radix(numbers[0], 16).ok()? } else { time };
+    Some(Buried { ticket: Ticket { id: id.to_owned() }, time, age, run: run.to_owned(), state, record: None })
 }
 
 /// Keeps letters, digits, `-`, `_` and `+` of a label and cuts it to 64.
@@ -160,7 +164,23 @@ impl<F: Fs> Grave<F> {
         let nonce =
             format!("{:x}-{:x}-{:x}", root.fs.now().nsec, std::process::id(), OPENED.fetch_add(1, Ordering::Relaxed));
         let (root, run, opened) = (root.clone(), file_safe(run), Mutex::new(Opened { dir: None, appended: false }));
-        Self { shared: Arc::new(Shared { root, home, run, nonce, next: AtomicU64::new(0), opened }) }
+        let (age, next) = (OnceLock::new(), AtomicU64::new(0));
+        Self { shared: Arc::new(Shared { root, home, run, age, nonce, next, opened }) }
+    }
+
+    /// The age clock, by which the days of what rests here are counted; the wall clock where there is no state directory.
+    ///
+    /// # Errors
+    /// When what was noted of it cannot be read.
+    pub fn age(&self) -> io::Result<i64> {
+        if let Some(age) = self.shared.age.get() {
+            return Ok(*age);
+        }
+        let age = match &self.shared.home {
+            Some((home, _)) => crate::home::age(self.fs(), home)?,
+            None => self.fs().now().sec.max(0),
+        };
+        Ok(*self.shared.age.get_or_init(|| age))
     }
 
     fn fs(&self) -> &F {
@@ -236,10 +256,10 @@ impl<F: Fs> Grave<F> {
             return Ok(Vec::new());
         }
         let dir = self.dir()?;
-        let time = self.fs().now().sec;
+        let (time, age) = (self.fs().now().sec, self.age()?);
         let number = |record: Record| {
             let n = self.shared.next.fetch_add(1, Ordering::Relaxed);
-            (Ticket { id: format!("{time}.{}.{}-{n:x}", self.shared.run, self.shared.nonce) }, record)
+            (Ticket { id: format!("{time}.{}.{age:x}-{}-{n:x}", self.shared.run, self.shared.nonce) }, record)
         };
         // By its path on this host: the grave is one for all peers of the root, who may call the folder otherwise.
         let on_disk = |record: Record| Ok(Record { folder: self.shared.root.local(&record.folder)?, ..record });
@@ -344,7 +364,7 @@ impl<F: Fs> Grave<F> {
             found.iter_mut().for_each(|buried| buried.record = records.remove(&buried.ticket.id));
             all.append(&mut found);
         }
-        all.sort_by_key(|buried| buried.time);
+        all.sort_by_key(|buried| (buried.age, buried.time));
         Ok(all)
     }
 
@@ -371,9 +391,28 @@ impl<F: Fs> Grave<F> {
                 found.extend(parse_file(name));
             }
         })?;
-        found.sort_by_key(|buried| buried.time);
+        found.sort_by_key(|buried| (buried.age, buried.time));
         Ok(found)
     }
+}
+
+/// Age and time of the newest burial in a state directory, of whatever root.
+///
+/// # Errors
+/// As the system says.
+pub(crate) fn newest_below<F: Fs>(fs: &F, home: &F::Dir) -> io::Result<Option<(i64, i64)>> {
+    let Some(graves) = if_there(fs.open_dir(home, b"grave"))? else { return Ok(None) };
+    let mut names = Vec::new();
+    fs.list(&graves, &mut |name, _, _| names.push(name.to_vec()))?;
+    let mut newest = None;
+    for name in names {
+        // What is no directory is no grave.
+        let Ok(Some(dir)) = if_there(fs.open_dir(&graves, &name)) else { continue };
+        fs.list(&dir, &mut |file, _, _| {
+            newest = newest.max(parse_file(file).map(|buried| (buried.age, buried.time)));
+        })?;
+    }
+    Ok(newest)
 }
 
 /// Whether an error says that the disk or the quota is full.

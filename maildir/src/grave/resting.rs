@@ -6,10 +6,10 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
-use super::bound::DAY;
 use super::index::{self, Line};
 use super::{Buried, Grave, State, parse_file};
 use crate::fs::{Fs, Rename, Stat};
+use crate::home::DAY;
 
 /// Days for which something that was brought back is told of: its line may stay until another burial is swept.
 const TOLD: i64 = 7;
@@ -122,8 +122,8 @@ impl<F: Fs> Grave<F> {
             let here: HashSet<String> = found.iter().map(|buried| buried.ticket.id.clone()).collect();
             let gone = back.iter().filter(|id| !here.contains(*id));
             let gone = gone.filter_map(|id| parse_file(format!("{id}.{}", State::Kept.letter()).as_bytes()));
-            let oldest = fs.now().sec - TOLD * DAY;
-            found.extend(gone.filter(|buried| buried.time >= oldest));
+            let oldest = self.age()?.saturating_sub(TOLD * DAY);
+            found.extend(gone.filter(|buried| buried.age >= oldest));
             for mut buried in found {
                 buried.record = records.remove(&buried.ticket.id);
                 let back = back.contains(&buried.ticket.id);

@@ -3,12 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use smd_protocol::delta::Mtime;
 use smd_protocol::{Name, Place, Uniq};
 
-use super::bound::DAY;
 use super::*;
 use crate::fs::Disk;
+use crate::home::DAY;
 
 struct Yard {
     temp: tempfile::TempDir,
@@ -55,7 +54,7 @@ fn nothing_is_made_before_the_first_burial() {
     for home in [true, false] {
         let grave = yard.grave(home);
         assert!(grave.entries().expect("lists").is_empty() && grave.unsettled().expect("lists").is_empty());
-        assert_eq!(grave.sweep(7, Disk.now()).expect("sweeps"), 0);
+        assert_eq!(grave.sweep(7, Disk.now().sec).expect("sweeps"), 0);
         grave.sync().expect("syncs");
         assert!(grave.announce(Vec::new()).expect("announces").is_empty());
     }
@@ -134,8 +133,8 @@ fn what_is_older_than_its_days_goes_with_its_line() {
     let grave = yard.grave(true);
     let (old, taken) = (yard.bury(&grave, "a:2,", "x"), yard.bury(&grave, "b:2,", "y"));
     grave.keep(&old).expect("keeps");
-    let now = Disk.now();
-    let later = |days: i64| Mtime { sec: now.sec + days * DAY + 60, ..now };
+    let now = Disk.now().sec;
+    let later = |days: i64| now + days * DAY + 60;
     assert_eq!(grave.sweep(7, later(6)).expect("sweeps"), 0);
     assert_eq!(grave.sweep(7, later(7)).expect("sweeps"), 1);
     // What nobody looked at is not ours to remove.
@@ -165,8 +164,8 @@ fn a_grave_that_is_too_large_loses_the_oldest_but_nothing_of_the_last_day() {
     let yard = Yard::new();
     let grave = yard.grave(false);
     grave.keep(&yard.bury(&grave, "a:2,", "of today")).expect("keeps");
-    let now = Disk.now();
-    let old = |days: i64, number: u32| format!("{}.old.{number}.k", now.sec - days * DAY - 60);
+    let now = Disk.now().sec;
+    let old = |days: i64, number: u32| format!("{}.old.{number}.k", now - days * DAY - 60);
     for (number, days) in [(1, 2), (2, 3), (3, 4)] {
         std::fs::write(yard.path("mail/..smd-grave").join(old(days, number)), "ten bytes.").expect("writes");
     }
@@ -226,4 +225,28 @@ fn it_follows_a_symlink_of_the_person_where_a_rename_does() {
     std::os::unix::fs::symlink("not/mounted", yard.path("home/grave")).expect("links");
     let error = yard.grave(true).entries().expect_err("it leads nowhere");
     assert!(error.to_string().contains("is its disk mounted?"), "{error}");
+}
+
+#[test]
+fn what_rests_is_as_old_as_the_age_clock_says_whatever_the_wall_clock_said() {
+    let yard = Yard::new();
+    let boot = Disk.boot().expect("Linux tells");
+    let noted = |age: i64, since: i64, wall: i64| {
+        let text = format!("smd-age-clock 1\nage {age}\nboot {} {}\nwall {wall}\n", boot.id, boot.seconds - since);
+        std::fs::write(yard.path("home/age-clock"), text).expect("writes");
+    };
+    // The wall clock was ten days behind when this boot began; by the clock that counts, an hour went by since.
+    noted(1_000_000, 3_600, Disk.now().sec - 10 * DAY);
+    let grave = yard.grave(true);
+    grave.keep(&yard.bury(&grave, "a:2,", "x")).expect("keeps");
+    let age = grave.age().expect("reads");
+    assert!((1_003_600..1_003_660).contains(&age), "{age}");
+    let entries = grave.entries().expect("lists");
+    assert_eq!((entries[0].age, entries[0].run.as_str()), (age, "2026_run_1"));
+    assert!((entries[0].time - Disk.now().sec).abs() < 60, "a person is told the wall clock's time");
+    for (later, swept) in [(0, 0), (7 * DAY, 0), (7 * DAY + 1, 1)] {
+        noted(age + later, 0, 0);
+        let grave = yard.grave(true);
+        assert_eq!(grave.sweep(7, grave.age().expect("reads").min(age + later)).expect("sweeps"), swept);
+    }
 }

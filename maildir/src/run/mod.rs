@@ -36,6 +36,8 @@ use crate::watch::Ground;
 mod begun;
 mod commit;
 mod endpoints;
+mod headers;
+mod ledger;
 mod left_out;
 mod looked;
 mod making;
@@ -175,6 +177,7 @@ impl<F: Fs> RootRun<F> {
         let pair = home.pair(side, peer)?;
         let stem = stem(settings.key);
         let state_lock = lock::state_lock(&pair, &stem, &Wait { ms: settings.lock_wait_ms, stop })?;
+        home.keep_age()?;
         let mut store = Store::open(&pair, settings.key)?;
         let translator = settings.naming.as_ref().map_or("", |naming| naming.fingerprint());
         if store.damaged().len() > smd_protocol::wire::DAMAGED_MAX || !store.is_made_under(translator) {
@@ -461,8 +464,10 @@ impl<F: Fs> RootRun<F> {
             // What this run buries can be told from what others bury, and brought back together.
             let label = format!("{}-{}", self.buries_as, self.fs.now().sec);
             let grave = Grave::open(&root, home, &label);
-            let now = self.fs.now();
-            let swept = grave.sweep(u64::from(self.grave_days), now).and_then(|_| grave.bound(self.grave_max, now));
+            let swept = grave.age().and_then(|age| {
+                grave.sweep(u64::from(self.grave_days), age)?;
+                grave.bound(self.grave_max, age)
+            });
             if let Err(error) = swept {
                 tracing::warn!(%error, "the grave was not swept");
             }

@@ -30,8 +30,10 @@ mod dealt;
 pub mod earlier;
 mod endpoints;
 mod header;
+pub(crate) mod ledger;
 mod tail;
 pub(crate) mod text;
+mod tripped;
 mod write;
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(crate) fn escape(out: &mut Vec<u8>, bytes: &[u8], keep: impl Fn(u8) -> bool)
     }
 }
 
-fn word(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn word(out: &mut Vec<u8>, bytes: &[u8]) {
     escape(out, bytes, |b| b.is_ascii_graphic() && b != b'%');
 }
 

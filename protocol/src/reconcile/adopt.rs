@@ -1,15 +1,15 @@
 //! How messages are matched where there is no base: by name and bytes, then by folder and bytes, then by
-//! uniq and bytes across folders. Nothing is ever deleted by it; what is left over is new.
+//! uniq and bytes across folders; and in one folder by body and header but for a mark of another program. Nothing is ever deleted by it; what is left over is new.
 //!
 //! One match needs no adopt: a uniq and bytes that each host has once, as a new message, and that are nowhere else. A
 //! run that was cut before its commit leaves a message on both hosts and in no base; whoever files it
 //! before the next run must not get it twice.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::gather::Gathered;
-use super::{At, Input, Message, Note, Side, begun};
-use crate::digest::Content;
+use super::{At, Direction, Input, Known, Message, Needs, Note, Policy, Side, begun};
+use crate::digest::{Content, Digest};
 use crate::names::{Folder, Name};
 use crate::seeded;
 use crate::snapshot::Entry;
@@ -29,6 +29,97 @@ pub(super) fn adopting_folders(input: &Input<'_>, gathered: &Gathered) -> BTreeS
         .filter(|folder| Side::BOTH.iter().any(|&side| input.present(side).has_folder(folder)))
         .cloned()
         .collect()
+}
+
+/// Takes out of the new names those that are one message in one folder but for a mark that another program put into one copy,
+/// or into both: matched by body and header without it, in sorted order, after those of equal bytes. The copy without a mark
+/// is what both hosts shall have.
+///
+/// # Errors
+/// [`Needs`] when headers without their marks are not known.
+pub(super) fn match_marked(
+    new: &mut [BTreeMap<Name, Entry>; 2],
+    adopting: &BTreeSet<Folder>,
+    policy: &Policy,
+    known: &Known<'_>,
+) -> Result<Vec<Message>, Needs> {
+    let [ours, theirs] = new;
+    let Some(bare) = known.bare.filter(|_| !ours.is_empty() && !theirs.is_empty()) else { return Ok(Vec::new()) };
+    let [here, there] = candidates(ours, theirs, adopting);
+    let mut needs = Needs::default();
+    let mut index = |side: Side, names: &[Name], mail: &BTreeMap<Name, Entry>| {
+        let mut found: BTreeMap<(Folder, Digest, Digest), VecDeque<Name>> = BTreeMap::new();
+        for name in names {
+            match (bare(side, name), mail.get(name)) {
+                (Some(Some(header)), Some(entry)) => {
+                    found.entry((name.folder.clone(), entry.content.body, header)).or_default().push_back(name.clone());
+                }
+                (None, _) => needs.bare_headers[side as usize].push(name.clone()),
+                _ => {}
+            }
+        }
+        found
+    };
+    let (here, mut there) = (index(Side::Ours, &here, ours), index(Side::Theirs, &there, theirs));
+    if needs != Needs::default() {
+        return Err(needs);
+    }
+    let mut messages = Vec::new();
+    for (key, names) in here.into_iter().filter(|_| !seeded::is("marks-make-two-messages")) {
+        let Some(queue) = there.get_mut(&key) else { continue };
+        for (a, b) in names.into_iter().zip(std::iter::from_fn(|| queue.pop_front())) {
+            let (Some(ea), Some(eb)) = (ours.remove(&a), theirs.remove(&b)) else { continue };
+            let by_us = policy.direction == Direction::Push;
+            let (first, second) = if by_us { (&ea, &eb) } else { (&eb, &ea) };
+            let bytes = if second.content.header == key.2 { second.content } else { first.content };
+            messages.push(Message {
+                ours: vec![At { name: a, entry: ea }],
+                theirs: vec![At { name: b, entry: eb }],
+                bytes: Some(bytes),
+                ..Message::default()
+            });
+        }
+    }
+    Ok(messages)
+}
+
+/// New names of each host that have one folder and one body with a new name of the other, and not its header.
+fn candidates(
+    ours: &BTreeMap<Name, Entry>,
+    theirs: &BTreeMap<Name, Entry>,
+    adopting: &BTreeSet<Folder>,
+) -> [Vec<Name>; 2] {
+    let nothing = Digest::of(b"");
+    let mut headers: HashMap<(Folder, Digest), HashMap<Digest, [usize; 2]>> = HashMap::new();
+    for (side, mail) in [ours, theirs].into_iter().enumerate() {
+        for (name, entry) in mail.iter().filter(|(name, _)| adopting.contains(&name.folder)) {
+            if entry.content.body != nothing {
+                let headers = headers.entry((name.folder.clone(), entry.content.body)).or_default();
+                headers.entry(entry.content.header).or_default()[side] += 1;
+            }
+        }
+    }
+    // What both hosts have with one header is matched by its bytes, in sorted order; what is left over are the last.
+    for headers in headers.values_mut() {
+        for [here, there] in headers.values_mut() {
+            (*here, *there) = (here.saturating_sub(*there), there.saturating_sub(*here));
+        }
+    }
+    headers.retain(|_, headers| [0, 1].into_iter().all(|side: usize| headers.values().any(|left| left[side] > 0)));
+    let mut left_over = |side: usize, mail: &BTreeMap<Name, Entry>| {
+        let mut names = Vec::new();
+        for (name, entry) in mail.iter().rev() {
+            let headers = headers.get_mut(&(name.folder.clone(), entry.content.body));
+            let left = headers.and_then(|headers| headers.get_mut(&entry.content.header));
+            if let Some(left) = left.filter(|left| left[side] > 0) {
+                left[side] -= 1;
+                names.push(name.clone());
+            }
+        }
+        names.reverse();
+        names
+    };
+    [left_over(0, ours), left_over(1, theirs)]
 }
 
 /// Turns new names into messages: one for both hosts where they are the same message, else one each.
@@ -71,7 +162,7 @@ pub(super) fn match_new(
     }
 
     // By folder and bytes, in sorted order.
-    let mut waiting: HashMap<(&Folder, Content), std::collections::VecDeque<&Name>> = HashMap::new();
+    let mut waiting: HashMap<(&Folder, Content), VecDeque<&Name>> = HashMap::new();
     let any_of_ours = !ours.is_empty() && !seeded::is("adopt-doubles");
     for (name, entry) in theirs.iter().filter(|(name, _)| any_of_ours && adopting.contains(&name.folder)) {
         waiting.entry((&name.folder, entry.content)).or_default().push_back(name);

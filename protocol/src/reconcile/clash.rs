@@ -44,7 +44,7 @@ pub(super) fn settle(
         claimed.insert(name, keeper);
     }
 
-    let mut needs = Needs { whole_digests: Vec::new() };
+    let mut needs = Needs::default();
     while let Some(mut client) = displaced.pop_front() {
         let Some(goal) = client.goal.clone() else { continue };
         let Some(at) = client.ours.first().cloned() else {
@@ -160,8 +160,8 @@ fn untouched(input: &Input<'_>, name: &Name) -> Option<Message> {
         base: Some(at.clone()),
         ours: vec![at.clone()],
         theirs: vec![at],
-        also: Vec::new(),
         goal: Some(goal),
+        ..Message::default()
     })
 }
 

@@ -1,62 +1,24 @@
-//! Which parts of a plan wait: direction, `--no-delete`, the bulk guard, and roots that may not be the
-//! ones they were.
+//! Which parts of a plan wait: direction, `--no-delete`, what goes with what the bulk guard holds (`guard`), and roots that
+//! may not be the ones they were.
 //!
 //! Nothing that waits is forgotten: the base keeps the old entry, and the next run proposes it again.
 
 use std::collections::HashMap;
 
+use super::guard::{self, Past};
 use super::{Component, Hold, Input, Plan, Policy, Side, Stop};
 use crate::digest::{Content, Digest};
 use crate::names::Folder;
 use crate::seeded;
-use crate::step::{Source, Step};
-
-/// Where the bulk guard trips: more than `percent` of a root's messages *and* more than `count`; or, by
-/// whatever limit, all of more than five.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Limit {
-    /// Share of the base's messages, 0 to 100.
-    pub percent: u32,
-    /// Messages that may always go.
-    pub count: u64,
-}
-
-impl Default for Limit {
-    fn default() -> Self {
-        Self { percent: 50, count: 20 }
-    }
-}
-
-/// So few may all go without a question.
-const ALL_OF: u64 = 5;
-/// From so many on, an adopt that would add other headers asks first.
-const OTHER_HEADERS: usize = 5;
-
-impl Limit {
-    /// Whether so many removals out of so many messages are too many.
-    pub fn trips(&self, removals: u64, messages: u64) -> bool {
-        let share = removals.saturating_mul(100) > messages.saturating_mul(u64::from(self.percent));
-        let many = (share && removals > self.count) || (removals >= messages && removals > ALL_OF);
-        many && !seeded::is("no-bulk-guard")
-    }
-}
-
-/// The bulk guard tripped.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct GuardTrip {
-    /// Deletes and replacements that were held back, both hosts together.
-    pub removals: u64,
-    /// Messages in the base.
-    pub messages: u64,
-}
+use crate::step::Step;
 
 /// Whether this host's part takes user's bytes out of the tree.
-fn removes(component: &Component, side: Side) -> bool {
+pub(super) fn removes(component: &Component, side: Side) -> bool {
     !component.heals && component.part(side).steps.iter().any(Step::removes)
 }
 
-/// Decides what waits, and whether anything is done at all.
-pub(super) fn hold(input: &Input<'_>, policy: &Policy, plan: &mut Plan) {
+/// Decides what waits for reasons that lie in the run alone: its direction, and `--no-delete`.
+pub(super) fn hold_by_policy(policy: &Policy, plan: &mut Plan) {
     for component in &mut plan.components {
         for side in Side::BOTH {
             let removes = removes(component, side) || is_removal(component, side);
@@ -71,7 +33,12 @@ pub(super) fn hold(input: &Input<'_>, policy: &Policy, plan: &mut Plan) {
             }
         }
     }
-    guard(input, policy, plan);
+}
+
+/// Decides what the guards hold back, whether anything is done at all, and what waits with what is held.
+pub(super) fn hold(input: &Input<'_>, policy: &Policy, past: &Past, plan: &mut Plan) {
+    suspect(input, policy, plan);
+    guard::guard(input, policy, past, plan);
     hold_copies(input, plan);
     hold_folders(plan);
 }
@@ -80,13 +47,8 @@ fn is_removal(component: &Component, side: Side) -> bool {
     component.part(side).steps.iter().any(|step| matches!(step, Step::RemoveFolder(_)))
 }
 
-fn guard(input: &Input<'_>, policy: &Policy, plan: &mut Plan) {
-    let mut removals = 0u64;
-    for component in &plan.components {
-        for side in Side::BOTH.into_iter().filter(|&side| removes(component, side)) {
-            removals += component.part(side).open().iter().filter(|step| step.removes()).count() as u64;
-        }
-    }
+/// Stops a run that would remove something while a root may not be the one it was.
+fn suspect(input: &Input<'_>, policy: &Policy, plan: &mut Plan) {
     if policy.allow_bulk_delete {
         return;
     }
@@ -96,23 +58,6 @@ fn guard(input: &Input<'_>, policy: &Policy, plan: &mut Plan) {
     let suspicious = Side::BOTH.into_iter().find_map(|side| Some((side, suspicion(input, side)?)));
     if let (true, Some((side, why))) = (some_go, suspicious) {
         plan.stop.get_or_insert(Stop::Suspicious { side, why });
-    }
-    if removals == 0 {
-        return;
-    }
-    let messages = input.base.messages() as u64;
-    if !policy.limit.trips(removals, messages) {
-        return;
-    }
-    plan.guard = Some(GuardTrip { removals, messages });
-    for component in &mut plan.components {
-        for side in Side::BOTH {
-            let removes = removes(component, side);
-            let part = component.part_mut(side);
-            if removes && part.held.is_none() {
-                part.held = Some(Hold::Guard);
-            }
-        }
     }
 }
 
@@ -205,23 +150,5 @@ fn hold_folders(plan: &mut Plan) {
                 part.held = waiting.get(folder).copied();
             }
         }
-    }
-}
-
-/// Stops an adopt that would mostly add what is there with another header: then a header stripper is what helps.
-pub(super) fn ask_about_headers(input: &Input<'_>, policy: &Policy, plan: &mut Plan) {
-    if !input.adopt || policy.adopt_other_headers {
-        return;
-    }
-    let puts = || {
-        plan.components
-            .iter()
-            .flat_map(|c| c.ours.steps.iter().chain(&c.theirs.steps))
-            .filter_map(|step| if let Step::Put { bytes, .. } = step { Some(bytes) } else { None })
-    };
-    let added = puts().count();
-    let same_body = puts().filter(|bytes| matches!(bytes.source, Source::Body(_))).count();
-    if same_body * 2 > added && same_body > OTHER_HEADERS {
-        plan.stop = Some(Stop::OtherHeaders { same_body, added });
     }
 }

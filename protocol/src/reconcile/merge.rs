@@ -76,6 +76,7 @@ pub(super) fn set_goal(
                     .into_iter()
                     .find(|(_, at)| at.entry.content.is_empty());
                 let content = if theirs.entry.content.is_empty() { ours.entry.content } else { theirs.entry.content };
+                let content = message.bytes.unwrap_or(content);
                 if let Some((on, _)) = damaged.filter(|_| !content.is_empty()) {
                     notes.push(Note::Healed { on, name: named.name.clone() });
                 }

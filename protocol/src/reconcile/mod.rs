@@ -10,14 +10,14 @@
 //! * `clash`: two messages that want one name, and the fresh uniq;
 //! * `folders`: folders made and removed;
 //! * `parts`: the steps of each host, in order;
-//! * `hold`: direction, `--no-delete` and the bulk guard;
+//! * `hold`: direction and `--no-delete`; `guard`: the bulk guard; `headers`: copies that another program made;
 //! * `sources`: where the bytes come from;
 //! * `settle`: the new base, from what was done.
 //!
 //! Deliberately not here: disk, wire, clock. A clash first met while applying is not settled here
 //! either: its step fails, and the next plan sees it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::delta::{Delta, Present};
 use crate::digest::{Content, Digest};
@@ -31,6 +31,8 @@ mod begun;
 mod clash;
 mod folders;
 mod gather;
+mod guard;
+mod headers;
 mod hold;
 mod merge;
 mod moves;
@@ -41,7 +43,7 @@ mod sources;
 mod tests;
 
 pub use begun::{Begun, Brought, Changed};
-pub use hold::{GuardTrip, Limit};
+pub use guard::{Exempt, GuardTrip, Limit, Past, Removal, removals, survivors};
 pub use settle::normalise;
 
 /// One of the two hosts, seen from the client.
@@ -101,6 +103,8 @@ pub struct Policy {
     pub adopt_other_headers: bool,
     /// Where the bulk guard trips.
     pub limit: Limit,
+    /// Folders that may be emptied.
+    pub exempt: Exempt,
 }
 
 impl Policy {
@@ -112,6 +116,7 @@ impl Policy {
             allow_bulk_delete: false,
             adopt_other_headers: false,
             limit: Limit::default(),
+            exempt: Exempt::default(),
         }
     }
 }
@@ -206,6 +211,8 @@ struct Message {
     theirs: Vec<At>,
     /// Base names of messages that became one with this.
     also: Vec<Name>,
+    /// The bytes that it shall have on both hosts, where these have others and are one message all the same.
+    bytes: Option<Content>,
     /// What it shall be; none: it is deleted.
     goal: Option<Goal>,
 }
@@ -258,6 +265,11 @@ impl Part {
 
     /// The contents that its steps take out of the tree, of messages deleted or replaced.
     fn removed(&self, input: &Input<'_>, side: Side) -> Vec<Content> {
+        self.taken_out(input, side).into_iter().map(|(_, old, _)| old).collect()
+    }
+
+    /// What its steps take out of the tree: the name there, the bytes, and those that come instead, if any.
+    fn taken_out<'a>(&'a self, input: &Input<'_>, side: Side) -> Vec<(&'a Name, Content, Option<Content>)> {
         let mut moved: Vec<(&Name, Content)> = Vec::new();
         let mut removed = Vec::new();
         for step in &self.steps {
@@ -266,7 +278,10 @@ impl Part {
                 moved.or_else(|| input.present(side).entry(name).map(|entry| entry.content))
             };
             match step {
-                Step::Delete(name) | Step::Replace { at: name, .. } => removed.extend(content(name)),
+                Step::Delete(name) => removed.extend(content(name).map(|old| (name, old, None))),
+                Step::Replace { at: name, bytes, .. } => {
+                    removed.extend(content(name).map(|old| (name, old, Some(bytes.content))));
+                }
                 Step::Move { from, to, .. } => {
                     if let Some(content) = content(from) {
                         moved.push((to, content));
@@ -364,13 +379,37 @@ pub enum Stop {
         /// What is wrong with it.
         why: String,
     },
-    /// Most of what an adopt would add is there with another header.
+    /// Much of what an adopt would add is there with another header.
     OtherHeaders {
         /// Messages that differ in the header only.
-        same_body: usize,
-        /// All that would be added.
-        added: usize,
+        messages: u64,
+        /// Messages of the root.
+        of: u64,
+        /// Some of them.
+        samples: Vec<Sample>,
     },
+    /// Much of what an ordinary run would bring into a folder is there already, with another header or by another program.
+    Doubles {
+        /// The host that has them twice.
+        at: Side,
+        /// The folder.
+        folder: Folder,
+        /// Messages that are there twice.
+        messages: u64,
+        /// Messages of the folder in the base.
+        of: u64,
+        /// Some of them, both at that host.
+        samples: Vec<Sample>,
+    },
+}
+
+/// Two messages with one body and different headers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sample {
+    /// The one that would be brought, and the host that has it.
+    pub new: (Side, Name),
+    /// The one that is there already, and the host that has it.
+    pub old: (Side, Name),
 }
 
 /// The ordered steps for both hosts.
@@ -390,6 +429,10 @@ pub struct Plan {
     pub notes: Vec<Note>,
     /// The bulk guard tripped.
     pub guard: Option<GuardTrip>,
+    /// Something is to be removed at either host, now or, for whatever reason, in a later run.
+    pub removals_left: bool,
+    /// Deletes at each host that are one half of a move under another header.
+    pub dressed_moves: [HashSet<Name>; 2],
     /// Nothing is done, and why.
     pub stop: Option<Stop>,
     /// Entries that left the base because their folder was put back from a backup.
@@ -407,29 +450,44 @@ impl Plan {
 }
 
 /// What the planner must know before it can finish.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Needs {
     /// Messages of the client that clash: the digest of all their bytes is their fresh uniq.
     pub whole_digests: Vec<Name>,
+    /// Messages of each host that may differ by a mark of another program alone ([`crate::header::MARKS`]): wanted is the digest
+    /// of their headers without it.
+    pub bare_headers: [Vec<Name>; 2],
 }
 
-/// Makes the plan.
-///
-/// `whole` gives the digest of all bytes of one of *our* messages, as far as it is known.
+/// What is known of the bytes of messages beside their digests. Each gives none where it is not known yet.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// The digest of all bytes of one of the client's messages.
+    pub whole: &'a dyn Fn(&Name) -> Option<Digest>,
+    /// The digest of a message's header without marks: `Some(None)` where nobody can tell. Without it no message is matched by it.
+    pub bare: Option<&'a Bare<'a>>,
+}
+
+/// Tells of a host's message the digest of its header without marks.
+pub type Bare<'a> = dyn Fn(Side, &Name) -> Option<Option<Digest>> + 'a;
+
+/// Makes the plan as far as the root alone says: not yet is anything held back by a guard. To be [`finish`]ed.
 ///
 /// # Errors
-/// [`Needs`] when messages clash whose digest `whole` does not know; call again with it.
-pub fn reconcile(input: &Input<'_>, policy: &Policy, whole: &dyn Fn(&Name) -> Option<Digest>) -> Result<Plan, Needs> {
+/// [`Needs`] when it must know more of some messages than is known; call again with it.
+pub fn draft(input: &Input<'_>, policy: &Policy, known: &Known<'_>) -> Result<Plan, Needs> {
     let mut plan = Plan::default();
     let mut gathered = gather::gather(input);
     moves::match_moves(input, &mut gathered);
     begun::rebase(input, &mut gathered);
     let adopting = adopt::adopting_folders(input, &gathered);
+    let marked = adopt::match_marked(&mut gathered.new, &adopting, policy, known)?;
+    gathered.messages.extend(marked);
     let mut messages = adopt::match_new(input, gathered.messages, gathered.new, &adopting, &mut plan.notes);
     plan.matched =
         messages.iter().filter(|m| m.base.is_none() && !m.ours.is_empty() && !m.theirs.is_empty()).count() as u64;
     merge::set_goals(&mut messages, policy.direction, input.begun, &mut plan.notes);
-    let mut messages = clash::settle(input, messages, whole, &mut plan.notes)?;
+    let mut messages = clash::settle(input, messages, known.whole, &mut plan.notes)?;
     plan.forgotten = gathered.forgotten;
     plan.adopting = adopting;
     plan.agreed.extend(
@@ -441,8 +499,14 @@ pub fn reconcile(input: &Input<'_>, policy: &Policy, whole: &dyn Fn(&Name) -> Op
     parts::part_twins(input, &mut plan);
     folders::plan_folders(input, &messages, &mut plan);
     parts::plan_parts(input, &mut messages, &mut plan);
-    hold::hold(input, policy, &mut plan);
-    sources::choose(input, &mut plan);
-    hold::ask_about_headers(input, policy, &mut plan);
+    hold::hold_by_policy(policy, &mut plan);
     Ok(plan)
+}
+
+/// Holds back what the guards say, and chooses where bytes come from.
+pub fn finish(input: &Input<'_>, policy: &Policy, past: &Past, plan: &mut Plan) {
+    hold::hold(input, policy, past, plan);
+    sources::choose(input, plan);
+    headers::ask(input, policy, plan);
+    plan.dressed_moves = guard::dressed_moves(input, plan);
 }

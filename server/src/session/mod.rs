@@ -3,7 +3,7 @@
 //! The server decides nothing about mail. It looks, tells what changed, takes the steps that it is given
 //! after checking each against its own disk, and keeps its half of the base.
 //!
-//! The rooms, in the order of a run: `begin` (roots, bases, looks), `batch` (steps and contents), `commit`; `words` (what is
+//! The rooms, in the order of a run: `begin` (roots, bases, looks), `batch` (steps and contents), `commit`; `ledger` (what runs removed within a day); `headers`; `words` (what is
 //! said of contents, troubles, and a look).
 //!
 //! Deliberately not here: frames and their order in time (`link`, `serve`), which paths may be roots (`roots`), and
@@ -12,6 +12,8 @@
 mod batch;
 mod begin;
 mod commit;
+mod headers;
+mod ledger;
 mod words;
 
 use std::ops::ControlFlow;
@@ -143,6 +145,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             FromClient::Rest => self.handle_rest(),
             FromClient::Spelled(spelled) => self.handle_spelled(&spelled),
             FromClient::Spell { root, wanted } => self.handle_spell(root, wanted),
+            FromClient::BareHeaders { root, names } => self.handle_bare_headers(root, &names),
+            FromClient::Header { root, name } => self.handle_header(root, &name),
+            FromClient::Ledger { root, act } => self.handle_ledger(root, act),
             FromClient::Bye | FromClient::Ping => Ok(()),
         }
     }

@@ -8,20 +8,17 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use smd_client::args::{Color, Typed};
 
-use super::filter::Names;
+use super::filter::{MARKS, Names};
 
 /// The program's name.
 pub const NAME: &str = "smd-strip-header";
-/// The field that OfflineIMAP puts into messages that it uploads.
-const DEFAULT: &str = "X-OfflineIMAP";
-
 #[derive(Clone, Debug, Parser)]
 #[command(version, disable_version_flag = true, args_override_self = true, styles = Styles::plain(), max_term_width = 80)]
 struct Options {
     /// A Maildir, or a folder of one
     #[arg(value_name = "DIR", hide = true)]
     dir: PathBuf,
-    /// Remove this field, several times for several [X-OfflineIMAP]
+    /// Remove this field, several times for several [X-OfflineIMAP, X-TUID]
     #[arg(short = 'H', long, value_name = "NAME")]
     header: Vec<String>,
     /// Count only; change nothing
@@ -73,12 +70,12 @@ of the file stays as it is: its other bytes, name, flags, mode and time.
 
 The messages as they were rest in the grave for GRAVE_DAYS days and take that
 much space; smd-undo puts them back. Run it on the host whose messages have the
-field, before the first sync: OfflineIMAP adds X-OfflineIMAP to one of the two
+field: OfflineIMAP adds X-OfflineIMAP, and mbsync X-TUID, to one of the two
 copies of a message, which differ by nothing else.
 
 Examples:
-  smd-strip-header -d ~/Mail                   how many have X-OfflineIMAP
-  smd-strip-header ~/Mail                      remove it
+  smd-strip-header -d ~/Mail                   how many have X-OfflineIMAP or X-TUID
+  smd-strip-header ~/Mail                      remove both
   smd-strip-header -H X-Keywords -H Status ~/Mail/Archive
 
 Exit codes: 0 done, 1 partly (see the warnings), 2 usage, 74 input/output,
@@ -91,7 +88,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, clap::
     let mut command = command();
     let matches = command.try_get_matches_from_mut(std::iter::once(OsString::from(NAME)).chain(args))?;
     let options = Options::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
-    let headers = if options.header.is_empty() { vec![DEFAULT.to_owned()] } else { options.header };
+    let headers = if options.header.is_empty() { MARKS.map(str::to_owned).to_vec() } else { options.header };
     let names =
         Names::new(headers.iter().map(String::as_str)).map_err(|text| command.error(ErrorKind::InvalidValue, text))?;
     let typed = Typed {
@@ -110,9 +107,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_several_or_the_one_of_offlineimap() {
+    fn fields_are_several_or_those_of_offlineimap_and_mbsync() {
         let parsed = |line: &str| parse(line.split_whitespace().map(OsString::from));
-        assert_eq!(parsed("Mail").expect("good").headers, [DEFAULT]);
+        assert_eq!(parsed("Mail").expect("good").headers, MARKS);
         assert_eq!(parsed("-H A --header B: Mail -d").expect("good").headers, ["A", "B:"]);
         for line in ["", "a b", "-H x:y a", "-q -v a", "--frob a"] {
             assert_eq!(parsed(line).expect_err(line).exit_code(), 2, "{line}");

@@ -1,20 +1,19 @@
 //! `smd-strip-header`: removes header fields from the messages of a Maildir, so that two copies of a message that differ by
 //! such a field alone become one.
 //!
-//! The rooms: [`args`] (what was typed), [`filter`] (which bytes go), [`look`] (one message), [`work`] (one root), [`text`]
+//! The rooms: [`args`] (what was typed), `smd_protocol::header` (which bytes go), [`look`] (one message), [`work`] (one root), [`text`]
 //! (what is said of it).
 //!
 //! Deliberately not here: how a message gets other bytes (`smd_maildir::apply`), and how it gets the old ones back (`smd-undo`).
 
 pub mod args;
-pub mod filter;
 pub mod look;
 pub mod text;
 pub mod work;
 
+pub use smd_protocol::header as filter;
+
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -25,19 +24,14 @@ use smd_client::output::Output;
 use smd_client::progress::Progress;
 use smd_client::signals::Signals;
 use smd_maildir::fs::{Disk, Fs as _};
-use smd_maildir::grave::Grave;
-use smd_maildir::home::{Access, Home, stem};
-use smd_maildir::lock::{Guard, Wait};
-use smd_maildir::root::Root;
-use smd_protocol::Folder;
+use smd_maildir::home::{Access, Home};
 
-use crate::undo::{failure, io_failure, places, take_lock};
+use crate::area::{self, Area};
+use crate::undo::{failure, io_failure};
 use args::Request;
 use text::What;
 use work::{Report, Work};
 
-/// How long the root's lock is waited for, in milliseconds.
-const LOCK_WAIT_MS: u64 = 30_000;
 /// Troubles that are named.
 const NAMED: usize = 20;
 
@@ -65,29 +59,11 @@ fn strip(request: &Request, output: &Output) -> Result<(Report, Exit), Box<Failu
     let signals = Signals::catch().map_err(|error| Box::new(Failure::signals(&error)))?;
     let stop = signals.stop();
     let area = Area::of(&request.dir, &smd_home)?;
-    let open = |path: &Path| {
-        Root::open(Arc::new(Disk), path).map_err(|error| io_failure(format!("cannot open {}: {error}", path.display())))
-    };
-    let root = open(&area.root)?;
-    let mut locks: Vec<Guard<Disk>> = Vec::new();
-    if !request.dry_run {
-        let raised = || stop.load(std::sync::atomic::Ordering::Relaxed);
-        let wait = Wait { ms: LOCK_WAIT_MS, stop: &raised };
-        for path in std::iter::once(&area.root).chain(&area.inside) {
-            let lock = take_lock(&open(path)?, &home, &wait);
-            // Who ended the waiting wants to hear of that.
-            let ended =
-                |failure: Box<Failure>| Box::new(Failure { exit: signals.exit().unwrap_or(failure.exit), ..*failure });
-            locks.push(lock.map_err(ended)?);
-        }
-    }
+    let root = area::open(&area.root)?;
+    let _locks = if request.dry_run { Vec::new() } else { area.lock(&home, &signals)? };
     let own = home.dir().and_then(|dir| Disk.stat_dir(dir).ok());
     let mut progress = Progress::new(output.progress() && !request.typed.json);
-    let key = stem(area.root.as_os_str().as_bytes());
-    let grave = (!request.dry_run).then(|| {
-        let label = format!("strip-header-{}", Disk.now().sec);
-        Grave::open(&root, home.dir().cloned().map(|dir| (dir, key.as_str())), &label)
-    });
+    let grave = (!request.dry_run).then(|| area.grave(&root, &home, "strip-header"));
     let work = Work {
         root: &root,
         below: area.below,
@@ -109,33 +85,6 @@ fn strip(request: &Request, output: &Output) -> Result<(Report, Exit), Box<Failu
         _ => Exit::Partly,
     };
     Ok((report, exit))
-}
-
-/// Which part of which root a directory is.
-struct Area {
-    root: PathBuf,
-    below: Folder,
-    /// Known roots inside it, which are locked as well.
-    inside: Vec<PathBuf>,
-}
-
-impl Area {
-    /// Finds the root that a directory is, or lies in: its lock is the one that a sync takes, and its grave the one that
-    /// smd-undo looks into. A directory that no config or state names is a root by itself.
-    fn of(dir: &Path, home: &SmdHome) -> Result<Self, Box<Failure>> {
-        let real = |path: &Path| std::fs::canonicalize(path);
-        let wanted = real(dir).map_err(|error| io_failure(format!("cannot open {}: {error}", dir.display())))?;
-        let known: Vec<(PathBuf, PathBuf)> =
-            places::known(home).into_iter().filter_map(|path| Some((real(&path).ok()?, path))).collect();
-        if let Some((real, root)) = known.iter().find(|(real, _)| wanted.starts_with(real)) {
-            let below = wanted.strip_prefix(real).unwrap_or(Path::new(""));
-            let below = Folder::parse(below.as_os_str().as_bytes())
-                .map_err(|error| failure(Exit::Usage, "That is no folder.", Some(error.to_string()), None))?;
-            return Ok(Self { root: root.clone(), below, inside: Vec::new() });
-        }
-        let inside = known.into_iter().filter(|(real, _)| real.starts_with(&wanted)).map(|(_, path)| path).collect();
-        Ok(Self { root: wanted, below: Folder::root(), inside })
-    }
 }
 
 fn say(request: &Request, output: &Output, report: &Report, exit: Exit) -> Exit {

@@ -359,7 +359,8 @@ impl Work<'_> {
     }
 }
 
-fn is_below(folder: &Folder, above: &Folder) -> bool {
+/// Whether a folder is this one or below it.
+pub(crate) fn is_below(folder: &Folder, above: &Folder) -> bool {
     match folder.as_bytes().strip_prefix(above.as_bytes()) {
         Some(rest) => above.is_root() || rest.is_empty() || rest[0] == b'/',
         None => false,

@@ -125,14 +125,92 @@ fn headers(changed: usize, equal: usize) -> String {
     format!("! adopt\n {}", changed.chain(equal).collect::<String>())
 }
 
+#[track_caller]
+fn stops(text: &str, expect: &str) {
+    let scene = Scene::parse(text);
+    let plan = scene.show_plan(&scene.plan());
+    let stop: Vec<&str> = plan.lines().filter(|line| line.starts_with("stop")).collect();
+    assert_eq!(stop.join("\n"), expect);
+}
+
 #[test]
-fn mostly_other_headers_stop_the_run() {
-    let stop = |text: String| Scene::parse(&text).plan().stop.is_some();
-    assert!(stop(headers(10, 0)));
-    assert!(stop(headers(10, 19)), "20 of 39");
-    assert!(!stop(headers(10, 20)), "20 of 40 is not more than half");
-    assert!(!stop(headers(2, 0)), "a few are no pattern");
-    assert!(!stop(headers(10, 0) + "! adopt-other-headers"));
+fn many_other_headers_of_a_root_stop_the_run_and_are_counted_as_messages() {
+    stops(&headers(10, 0), "stop: 10 of 10 with another header");
+    stops(&headers(5, 0), "");
+    stops(&headers(10, 9), "stop: 10 of 19 with another header");
+    stops(&headers(10, 10), "");
+    stops(&headers(21, 100), "stop: 21 of 121 with another header");
+    stops(&headers(20, 100), "");
+    stops(&headers(21, 189), "");
+    stops(&(headers(10, 0) + "! adopt-other-headers"), "");
+    // A machine that writes the same each night is one body, in a root of whatever size.
+    let reports: String = (0..30).map(|i| format!("o x{i} cur S h{i} b\n t y{i} cur S g{i} b\n")).collect();
+    stops(&format!("! adopt\n {reports}"), "");
+}
+
+#[test]
+fn copies_that_differ_by_a_mark_alone_are_one_message_and_lose_it_on_both_hosts() {
+    // `h*` is the header h with a mark of another program.
+    let scene = "! adopt\n ! marks\n o x cur S h* b\n t y cur F h b\n";
+    planned(
+        scene,
+        "ours: move x to y cur FS\n ours: replace y cur FS h b from body x\n theirs: flags y cur FS\n agreed: ./ there",
+    );
+    planned(
+        "! adopt\n ! marks\n o x cur S h b\n t x cur F h* b",
+        "ours: flags x cur FS\n theirs: replace x cur FS h b from body x\n agreed: ./ there",
+    );
+    // Two marks: the server's stays. Another body, or another header below the mark, is another message.
+    planned(
+        "! adopt\n ! marks\n o x cur S h** b\n t y cur S h* b",
+        "ours: move x to y cur S\n ours: replace y cur S h* b from body x\n agreed: ./ there",
+    );
+    planned(
+        "! adopt\n ! marks\n o x cur S h* b\n t y cur S h c\n t z cur S g b",
+        "ours: put y cur S h c from wire
+         theirs: put x cur S h* b from body z
+         ours: put z cur S g b from body x
+         agreed: ./ there
+         note: returned to theirs: x
+         note: returned to ours: y
+         note: returned to ours: z",
+    );
+    // Without an adopt it is an edit like any other.
+    planned("! marks\n bt x cur S h b\n o x cur S h* b", "theirs: replace x cur S h* b from body x");
+}
+
+#[test]
+fn equal_bytes_are_matched_before_marks() {
+    planned(
+        "! adopt\n ! marks\n o a cur S h b\n o c cur S h* b\n t x cur S h* b\n t y cur S h** b",
+        "ours: move c to x cur S\n ours: move a to y cur S\n theirs: replace y cur S h b from body x\n agreed: ./ there",
+    );
+}
+
+/// So many messages of a folder that are there, of which so many are new at the server once more, with another header.
+fn fetched_again(there: usize, again: usize, name: &str, header: &str) -> String {
+    let there = (0..there).map(|i| format!("bot F/m{i} cur S h b{i}\n"));
+    there.chain((0..again).map(|i| format!("t F/n{i}{name} cur S {header} b{i}\n"))).collect()
+}
+
+#[test]
+fn messages_that_another_program_fetched_again_stop_an_ordinary_run() {
+    stops(&fetched_again(100, 21, "", "g"), "stop: 21 of 100 twice in F/ at Theirs");
+    stops(&fetched_again(100, 20, "", "g"), "");
+    stops(&fetched_again(210, 21, "", "g"), "");
+    // Under a name that says who fetched it the header may be the same; else that is a copy by a user.
+    stops(&fetched_again(100, 21, ",U=7", "h"), "stop: 21 of 100 twice in F/ at Theirs");
+    stops(&fetched_again(100, 21, "", "h"), "");
+    stops(&(fetched_again(100, 21, "", "g") + "! adopt-other-headers"), "");
+    stops(&(fetched_again(100, 21, "", "g") + "! push"), "");
+    // In another folder, or where the old one is gone, it is a move or an edit.
+    stops(&(fetched_again(100, 30, "", "g").replace("t F/n", "t G/n") + "bot G/"), "");
+    stops(&fetched_again(100, 30, "", "g").replace("bot", "bo"), "");
+    // A machine that writes the same each night.
+    let reports = |who: &str, from: usize, to: usize| -> String {
+        (from..to).map(|i| format!("{who} F/m{i} cur S h{i} b\n")).collect()
+    };
+    stops(&(reports("bot", 0, 100) + &reports("t", 100, 150)), "");
 }
 
 #[test]

@@ -89,11 +89,10 @@ fn the_guard_trips_at_all_of_more_than_five() {
 }
 
 #[test]
-fn both_hosts_count_together_and_replacements_count() {
-    assert_eq!(guard(&(many("bo", 0, 11) + &many("bt", 11, 22) + &many("bot", 22, 40))), "guard: 22 of 40");
+fn replacements_count_and_what_another_direction_does_later_does_not() {
     let edited: String = (0..6).map(|i| format!("bo m{i} cur S h b{i}\n t m{i} cur S h c{i}\n")).collect();
     assert_eq!(guard(&edited), "guard: 6 of 6");
-    assert_eq!(guard(&("! pull\n".to_owned() + &many("bo", 0, 11) + &many("bt", 11, 22) + &many("bot", 22, 40))), "");
+    assert_eq!(guard(&("! pull\n".to_owned() + &many("bt", 0, 22) + &many("bot", 22, 40))), "");
 }
 
 #[test]
@@ -114,9 +113,9 @@ fn the_guard_holds_removals_and_lets_everything_else_pass() {
 
 #[test]
 fn a_held_delete_holds_the_copy_with_its_body_under_another_header() {
-    // All headers were stripped by rename: copies now and deletes never would double the mailbox.
+    // Copies now and deletes never would double the mailbox; the rest of it trips the guard.
     let text: String = (0..6).map(|i| format!("bo m{i} cur S h b{i}\n t n{i} cur S g b{i}\n")).collect();
-    let scene = Scene::parse(&text);
+    let scene = Scene::parse(&(text + &many("bo", 10, 40)));
     let plan = scene.plan();
     assert!(plan.guard.is_some());
     assert!(

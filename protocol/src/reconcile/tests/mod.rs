@@ -2,7 +2,7 @@
 //!
 //! * `world`: hosts as maps, a strict executor of steps, whole runs;
 //! * `text`: base, ours and theirs as text in, the plan as text out;
-//! * `table`, `moves`, `clashes`, `adopt`, `folders`, `holds`, `bases`: what the design says, sentence by sentence;
+//! * `table`, `moves`, `clashes`, `adopt`, `folders`, `holds`, `guard`, `bases`: what the design says, sentence by sentence;
 //! * `model`, `users`: random users, random runs, random faults, and what must hold all the same;
 //! * `size`: no room of the planner is quadratic.
 
@@ -11,6 +11,7 @@ mod bases;
 mod begun;
 mod clashes;
 mod folders;
+mod guard;
 mod holds;
 mod model;
 mod moves;

@@ -9,11 +9,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::world::{Tree, plan, run_well, whole_digest};
+use super::world::{Tree, plan, plan_after, run_well, whole_digest};
 use crate::digest::{Content, Digest};
 use crate::flags::Flags;
 use crate::names::{Folder, Name, Uniq};
-use crate::reconcile::{Begun, Direction, Input, Note, Plan, Policy, Side, Stop};
+use crate::reconcile::{Begun, Direction, Exempt, Input, Note, Past, Plan, Policy, Removal, Side, Stop};
 use crate::snapshot::{Entry, Place, Snapshot};
 use crate::step::{Bytes, Dress, Source, Step};
 
@@ -22,6 +22,9 @@ pub(super) struct Scene {
     pub(super) trees: [Tree; 2],
     noted: [Tree; 5],
     pub(super) policy: Policy,
+    pub(super) past: Past,
+    /// Headers of one word, but for the stars behind it, differ by a mark alone.
+    marks: bool,
     incomplete: [bool; 2],
     put_back: [BTreeSet<Folder>; 2],
     suspicious: [bool; 2],
@@ -49,6 +52,8 @@ impl Scene {
             trees: Default::default(),
             noted: Default::default(),
             policy: Policy::plain(Direction::Sync),
+            past: Past::default(),
+            marks: false,
             incomplete: [false; 2],
             put_back: Default::default(),
             suspicious: [false; 2],
@@ -99,6 +104,19 @@ impl Scene {
             ["no-delete"] => self.policy.no_delete = true,
             ["allow-bulk-delete"] => self.policy.allow_bulk_delete = true,
             ["adopt-other-headers"] => self.policy.adopt_other_headers = true,
+            ["marks"] => self.marks = true,
+            ["tripped"] => self.past.tripped = true,
+            ["except", names @ ..] => self.policy.exempt = Exempt::new(names.iter().map(|name| name.as_bytes())),
+            ["elsewhere", who, body, count] => {
+                let count = count.parse().expect("a number");
+                self.past.elsewhere[side(who)].insert(digest(body), count);
+            }
+            ["removed", who, path, body, section, base] => {
+                let number = |word: &str| word.parse().expect("a number");
+                let (name, body) = (self.name(path), digest(body));
+                let removal = Removal { name, body, section: number(section), base: number(base) };
+                self.past.removed[side(who)].push(removal);
+            }
             ["incomplete", who] => self.incomplete[side(who)] = true,
             ["suspicious", who] => self.suspicious[side(who)] = true,
             ["put-back", who, name] => drop(self.put_back[side(who)].insert(folder(name))),
@@ -132,7 +150,13 @@ impl Scene {
 
     #[track_caller]
     pub(super) fn plan(&self) -> Plan {
-        self.with_input(|input| plan(input, &self.policy))
+        self.with_input(|input| {
+            let bare = |side: Side, name: &Name| {
+                let header = self.trees[side as usize].mail.get(name)?.content.header;
+                Some(self.words.get(&header).map(|word| digest(word.trim_end_matches('*'))))
+            };
+            plan_after(input, &self.policy, &self.past, self.marks.then_some(&bare))
+        })
     }
 
     /// Which bytes a run that takes all steps notes that messages of the base are given: `HOST NAME HEADER BODY`, in lines.
@@ -278,10 +302,18 @@ impl Scene {
                 .iter()
                 .map(|(folder, there)| format!("agreed: {folder}/ {}", if *there { "there" } else { "gone" })),
         );
-        out.extend(plan.guard.map(|trip| format!("guard: {} of {}", trip.removals, trip.messages)));
+        out.extend(plan.guard.iter().map(|trip| {
+            let folder = trip.folder.as_ref().map(|folder| format!(" in {folder}/")).unwrap_or_default();
+            let earlier = if trip.earlier > 0 { format!(", {} earlier", trip.earlier) } else { String::new() };
+            let stands = if trip.stands { ", stands" } else { "" };
+            format!("guard: {} of {}{folder}{earlier}{stands}", trip.removals, trip.messages)
+        }));
         out.extend(plan.stop.iter().map(|stop| match stop {
             Stop::Suspicious { side, why } => format!("stop: {side:?} {why}"),
-            Stop::OtherHeaders { same_body, added } => format!("stop: {same_body} of {added} with another header"),
+            Stop::OtherHeaders { messages, of, .. } => format!("stop: {messages} of {of} with another header"),
+            Stop::Doubles { at, folder, messages, of, .. } => {
+                format!("stop: {messages} of {of} twice in {folder}/ at {at:?}")
+            }
         }));
         out.extend(plan.notes.iter().map(|note| format!("note: {}", self.show_note(note))));
         out.join("\n")

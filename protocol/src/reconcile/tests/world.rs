@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::delta::{Delta, FolderDelta, Meta, Mtime, Presence, Seen};
 use crate::digest::Digest;
 use crate::names::{Folder, Name};
-use crate::reconcile::{Component, HostView, Input, Plan, Policy, Side, normalise, reconcile};
+use crate::reconcile::{Bare, Component, HostView, Input, Known, Past, Plan, Policy, Side, draft, finish, normalise};
 use crate::snapshot::{Entry, Section, Snapshot};
 use crate::step::{Source, Step};
 
@@ -80,9 +80,20 @@ pub(super) fn whole_digest(entry: &Entry) -> Digest {
 /// Makes the plan, twice: the same input must give the same plan.
 #[track_caller]
 pub(super) fn plan(input: &Input<'_>, policy: &Policy) -> Plan {
-    let whole = |name: &Name| input.present(Side::Ours).entry(name).map(whole_digest);
-    let plan = reconcile(input, policy, &whole).expect("every digest is known");
-    assert_eq!(plan, reconcile(input, policy, &whole).expect("every digest is known"), "the plan depends on chance");
+    plan_after(input, policy, &Past::default(), None)
+}
+
+/// Makes the plan when this went before.
+#[track_caller]
+pub(super) fn plan_after(input: &Input<'_>, policy: &Policy, past: &Past, bare: Option<&Bare<'_>>) -> Plan {
+    let make = || {
+        let whole = |name: &Name| input.present(Side::Ours).entry(name).map(whole_digest);
+        let mut plan = draft(input, policy, &Known { whole: &whole, bare }).expect("every digest is known");
+        finish(input, policy, past, &mut plan);
+        plan
+    };
+    let plan = make();
+    assert_eq!(plan, make(), "the plan depends on chance");
     plan
 }
 

@@ -3,7 +3,77 @@
 //! A field is a line that begins with one of the names, whatever its case, and a colon, with all lines after it that begin with a
 //! blank or a tab. The header ends as it does for digests: after the first empty line (LF or CRLF), or not at all.
 //!
+//! Beside that: which fields two headers differ by.
+//!
 //! Deliberately not here: MIME. What is attached to a message is body.
+
+use crate::digest::Digest;
+
+/// Fields that programs put into their copy of a message, to find it again, and that say nothing of it: OfflineIMAP's, and
+/// mbsync's.
+pub const MARKS: [&str; 2] = ["X-OfflineIMAP", "X-TUID"];
+
+/// Digest of a header without [`MARKS`]: its own, where it has none. None when it has one of which nobody can tell where it ends.
+pub fn without_marks(header: &[u8]) -> Option<Digest> {
+    let names = Names::new(MARKS).expect("they are names");
+    let (mut filter, mut stays) = (Filter::new(&names), Vec::with_capacity(header.len()));
+    filter.pass(header, &mut stays);
+    filter.end(&mut stays);
+    (!filter.is_odd()).then(|| Digest::of(&stays))
+}
+
+/// The fields that one header has and the other does not, with those whose values differ on both sides: their names as
+/// written, in the order of the first header, then of the second.
+pub fn differing(one: &[u8], other: &[u8]) -> [Vec<String>; 2] {
+    let (one, other) = (fields(one), fields(other));
+    let only = |these: &[(Vec<u8>, &[u8])], those: &[(Vec<u8>, &[u8])]| {
+        let mut left: Vec<&(Vec<u8>, &[u8])> = those.iter().collect();
+        let mut names = Vec::new();
+        for field in these {
+            match left.iter().position(|that| *that == field) {
+                Some(at) => drop(left.swap_remove(at)),
+                None => {
+                    let name = String::from_utf8_lossy(&field.0).into_owned();
+                    if !names.contains(&name) {
+                        names.push(name);
+                    }
+                }
+            }
+        }
+        names
+    };
+    [only(&one, &other), only(&other, &one)]
+}
+
+/// The value of a field, unfolded and without blanks around it; the first, if there are several.
+pub fn value(header: &[u8], name: &str) -> Option<Vec<u8>> {
+    let found = fields(header).into_iter().find(|(own, _)| own.eq_ignore_ascii_case(name.as_bytes()))?;
+    let words = found.1.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    Some(words.collect::<Vec<_>>().join(&b' '))
+}
+
+/// The fields of a header, names as written and what follows the colon, folded lines included. What has no colon is no field.
+fn fields(header: &[u8]) -> Vec<(Vec<u8>, &[u8])> {
+    let mut starts: Vec<usize> = Vec::new();
+    let mut at = 0;
+    for line in header.split_inclusive(|&byte| byte == b'\n') {
+        if matches!(line, b"\n" | b"\r\n") {
+            break;
+        }
+        if !matches!(line[0], b' ' | b'\t') {
+            starts.push(at);
+        }
+        at += line.len();
+    }
+    let ends = starts.iter().skip(1).copied().chain([at]);
+    let each = starts.iter().zip(ends).filter_map(|(&start, end)| {
+        let field = &header[start..end];
+        let colon = field.iter().position(|&byte| byte == b':')?;
+        let name = field[..colon].trim_ascii_end();
+        (!name.is_empty()).then(|| (name.to_vec(), field[colon + 1..].trim_ascii()))
+    });
+    each.collect()
+}
 
 /// Blanks that may stand between a name and its colon (RFC 822 had them); with more of them it is no such field.
 const BLANKS: usize = 64;
@@ -187,7 +257,7 @@ fn keep(byte: u8, out: &mut Vec<u8>, state: State) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use smd_protocol::ContentHasher;
+    use crate::ContentHasher;
 
     /// What stays, in pieces of every size; it is the same for all.
     #[track_caller]
@@ -213,6 +283,26 @@ mod tests {
         assert_eq!(String::from_utf8_lossy(&out), expected, "{message:?}");
         assert_eq!(removed, Removed { fields, bytes: (message.len() - expected.len()) as u64 }, "{message:?}");
         assert!(!odd, "{message:?}");
+    }
+
+    #[test]
+    fn headers_that_differ_by_a_mark_alone_have_one_digest_without_it() {
+        let bare = Digest::of(b"A: 1\nB: 2\n\n");
+        for marked in ["X-TUID: q/8\nA: 1\nB: 2\n\n", "A: 1\nx-offlineimap: 3\n 4\nB: 2\nX-Tuid: 1\n\n"] {
+            assert_eq!(without_marks(marked.as_bytes()), Some(bare), "{marked}");
+        }
+        assert_eq!(without_marks(b"A: 1\nB: 2\n\n"), Some(bare));
+        assert_eq!(without_marks(b"X-TUID: 1\rA: 1\n\n"), None);
+    }
+
+    #[test]
+    fn fields_that_differ_are_named() {
+        let one = b"A: 1\nX-Label: x\n y\nReceived: 1\nReceived: 2\n\nBody: 1\n";
+        let other = b"A: 1\r\nReceived: 2\r\nReceived: 3\r\nStatus: RO\r\n\r\n";
+        assert_eq!(differing(one, other), [vec!["X-Label", "Received"], vec!["Received", "Status"]]);
+        assert_eq!(differing(one, one), [Vec::<String>::new(), Vec::new()]);
+        assert_eq!(value(one, "x-label"), Some(b"x y".to_vec()));
+        assert_eq!((value(one, "Body"), value(b"", "A")), (None, None));
     }
 
     #[test]

@@ -1,0 +1,62 @@
+//! What runs removed from the root within a day, as the bulk guard counts it; and whether it stands.
+//!
+//! The ledger is one for all peers of the root; whether the guard stands is this pair's alone.
+
+use smd_protocol::reconcile::Removal;
+
+use super::{RootRun, RunError};
+use crate::error::Error;
+use crate::fs::Fs;
+use crate::home::stem;
+use crate::store::ledger;
+
+impl<F: Fs> RootRun<F> {
+    fn ledger_stem(&self) -> String {
+        stem(std::os::unix::ffi::OsStrExt::as_bytes(self.path.as_os_str()))
+    }
+
+    /// What runs of all peers removed here within a day.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub fn removed(&self) -> Result<Vec<Removal>, Error> {
+        ledger::read(&self.home, &self.ledger_stem())
+    }
+
+    /// Counts what a batch is about to remove, durably, under the root's lock. To be called before its steps begin: a crash
+    /// then leaves too much counted, never too little.
+    ///
+    /// # Errors
+    /// When the lock is held too long, or it cannot be written: then nothing may be removed.
+    pub fn count_removals(&mut self, removals: &[Removal], stop: &dyn Fn() -> bool) -> Result<(), RunError> {
+        if removals.is_empty() {
+            return Ok(());
+        }
+        self.applier(stop)?;
+        Ok(ledger::add(&self.home, &self.ledger_stem(), removals)?)
+    }
+
+    /// Forgets what was removed: a person said that it was meant.
+    ///
+    /// # Errors
+    /// When the ledger cannot be removed.
+    pub fn forget_removals(&self) -> Result<(), Error> {
+        ledger::clear(&self.home, &self.ledger_stem())
+    }
+
+    /// Whether the bulk guard tripped for this pair, and stands.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub fn tripped(&self) -> Result<bool, Error> {
+        self.store.tripped()
+    }
+
+    /// Notes that it stands, or no longer does, durably.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub fn note_tripped(&self, stands: bool) -> Result<(), Error> {
+        self.store.note_tripped(stands)
+    }
+}

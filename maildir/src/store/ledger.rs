@@ -1,0 +1,197 @@
+//! The ledger: what runs removed from a root of this host within a day, whoever its peer was (docs/FORMAT-db.md).
+//!
+//! A run writes what it is about to remove before it removes anything, durably. So a crash between the two leaves too much
+//! here, never too little; and as each message is named, the run that removes it after all does not count it again. A line that
+//! a crash tore is passed over: nothing was removed on its account. The caller holds the root's lock for every write.
+//!
+//! Times are those of the age clock. Deliberately not here: what is too much (`smd_protocol::reconcile`).
+
+use std::collections::HashSet;
+use std::io::{self, Write};
+
+use smd_protocol::reconcile::Removal;
+use smd_protocol::{Digest, Name, Uniq, seeded};
+
+use super::text::{self, number, put, put_folder, read_folder, words};
+use crate::error::{Context, Error};
+use crate::fs::Fs;
+use crate::home::{Access, DAY, Home, read_file, replace_file};
+use crate::root::if_there;
+
+/// Larger than any ledger gets within a day; a larger one fails the run rather than count as none.
+const SIZE_MAX: u64 = 512 << 20;
+/// Lines that are over before a ledger is written anew.
+const OVER_MAX: usize = 1_000;
+
+fn name(stem: &str) -> Vec<u8> {
+    format!("removed.{stem}").into_bytes()
+}
+
+fn put_line(out: &mut Vec<u8>, age: i64, removal: &Removal) {
+    let Removal { name, body, section, base } = removal;
+    put(out, format_args!("{age} {section} {base} {body} "));
+    put_folder(out, &name.folder);
+    out.push(b' ');
+    text::word(out, name.uniq.as_bytes());
+    out.push(b'\n');
+}
+
+/// Gives the age at which it was removed, and what was.
+fn read_line(line: &[u8]) -> Option<(i64, Removal)> {
+    let [age, section, base, body, folder, uniq] = words(line)?;
+    let removal = Removal {
+        name: Name::new(&read_folder(folder)?, &Uniq::parse(&text::unescape(uniq)?).ok()?),
+        body: Digest::from_letters(body)?,
+        section: number(section)?,
+        base: number(base)?,
+    };
+    Some((i64::try_from(number(age)?).ok()?, removal))
+}
+
+/// A ledger as it is.
+struct Held {
+    /// What was removed within a day, each with its age.
+    lines: Vec<(i64, Removal)>,
+    /// How many lines are over.
+    over: usize,
+    /// The file ends where a line does.
+    whole: bool,
+    is_there: bool,
+}
+
+fn read_all<F: Fs>(home: &Home<F>, stem: &str, now: i64) -> Result<Held, Error> {
+    let bytes = match home.dir() {
+        Some(dir) => read_file(&**home.fs(), dir, &name(stem), SIZE_MAX).context("read", name(stem))?,
+        None => None,
+    };
+    let is_there = bytes.is_some();
+    let bytes = bytes.unwrap_or_default();
+    let whole = bytes.last().is_none_or(|&byte| byte == b'\n');
+    let complete = bytes.split_inclusive(|&byte| byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
+    let mut lines: Vec<(i64, Removal)> = complete.filter_map(read_line).collect();
+    let all = lines.len();
+    lines.retain(|(age, _)| *age >= now.saturating_sub(DAY));
+    Ok(Held { over: all - lines.len(), lines, whole, is_there })
+}
+
+/// What runs removed from the root within a day.
+///
+/// # Errors
+/// When the ledger, or the age clock, cannot be read.
+pub(crate) fn read<F: Fs>(home: &Home<F>, stem: &str) -> Result<Vec<Removal>, Error> {
+    let now = home.age()?;
+    Ok(read_all(home, stem, now)?.lines.into_iter().map(|(_, removal)| removal).collect())
+}
+
+/// Adds removals that are not in it, durably. Writes nothing in a dry run.
+///
+/// # Errors
+/// When the ledger cannot be read or written: then nothing may be removed.
+pub(crate) fn add<F: Fs>(home: &Home<F>, stem: &str, removals: &[Removal]) -> Result<(), Error> {
+    let (Some(dir), Access::ReadWrite, false) = (home.dir(), home.access(), seeded::is("removals-are-not-counted"))
+    else {
+        return Ok(());
+    };
+    let (fs, now) = (&**home.fs(), home.age()?);
+    let held = read_all(home, stem, now)?;
+    let known: HashSet<(&Name, Digest)> = held.lines.iter().map(|(_, one)| (&one.name, one.body)).collect();
+    let mut fresh = removals.iter().filter(|one| !known.contains(&(&one.name, one.body))).peekable();
+    if fresh.peek().is_none() {
+        return Ok(());
+    }
+    let mut text = Vec::new();
+    if !held.is_there || held.over > OVER_MAX.max(held.lines.len()) {
+        held.lines.iter().for_each(|(age, removal)| put_line(&mut text, *age, removal));
+        fresh.for_each(|removal| put_line(&mut text, now, removal));
+        return replace_file(fs, dir, &name(stem), &[&text[..]]).context("write", name(stem));
+    }
+    if !held.whole {
+        text.push(b'\n');
+    }
+    fresh.for_each(|removal| put_line(&mut text, now, removal));
+    let append = || -> io::Result<()> {
+        let mut file = fs.append(dir, &name(stem))?;
+        file.write_all(&text)?;
+        fs.sync_file(&file)
+    };
+    append().context("write", name(stem))
+}
+
+/// Forgets all removals of the root: a person said that they were meant. Writes nothing in a dry run.
+///
+/// # Errors
+/// When the ledger cannot be removed.
+pub(crate) fn clear<F: Fs>(home: &Home<F>, stem: &str) -> Result<(), Error> {
+    let (Some(dir), Access::ReadWrite) = (home.dir(), home.access()) else { return Ok(()) };
+    let fs = &**home.fs();
+    let removed = if_there(fs.unlink(dir, &name(stem))).context("remove", name(stem))?;
+    removed.map_or(Ok(()), |()| fs.sync_dir(dir).context("sync", name(stem)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::Disk;
+    use smd_protocol::Folder;
+    use std::sync::Arc;
+
+    fn removal(folder: &str, uniq: &str) -> Removal {
+        let folder = Folder::parse(folder.as_bytes()).expect("folder");
+        let name = Name::new(&folder, &Uniq::parse(uniq.as_bytes()).expect("uniq"));
+        Removal { name, body: Digest::of(uniq.as_bytes()), section: 3, base: 7 }
+    }
+
+    fn home(path: &std::path::Path, access: Access) -> Home<Disk> {
+        Home::open(Arc::new(Disk), path, access).expect("opens")
+    }
+
+    #[test]
+    fn removals_are_kept_for_a_day_and_each_is_named_once() {
+        let temp = tempfile::tempdir().expect("temp");
+        let home = home(temp.path(), Access::ReadWrite);
+        let (a, b) = (removal("", "a"), removal("x y/\u{e9}", "b %"));
+        assert!(read(&home, "stem").expect("reads").is_empty());
+        add(&home, "stem", &[a.clone(), b.clone()]).expect("adds");
+        add(&home, "stem", std::slice::from_ref(&a)).expect("knows it");
+        assert_eq!(read(&home, "stem").expect("reads"), [a, b.clone()]);
+        assert!(read(&home, "other").expect("reads").is_empty());
+        // A day and a minute later.
+        let file = temp.path().join("removed.stem");
+        let text = std::fs::read_to_string(&file).expect("reads");
+        let old = |line: &str| {
+            let (age, rest) = line.split_once(' ').expect("an age");
+            format!("{} {rest}\n", age.parse::<i64>().expect("a number") - DAY - 60)
+        };
+        std::fs::write(&file, text.lines().map(old).collect::<String>()).expect("writes");
+        add(&home, "stem", std::slice::from_ref(&b)).expect("adds");
+        assert_eq!(read(&home, "stem").expect("reads"), [b]);
+        clear(&home, "stem").expect("clears");
+        clear(&home, "stem").expect("clears what is not there");
+        assert!(!file.exists());
+    }
+
+    #[test]
+    fn a_line_torn_by_a_crash_swallows_neither_the_one_before_nor_the_one_after() {
+        let temp = tempfile::tempdir().expect("temp");
+        let home = home(temp.path(), Access::ReadWrite);
+        add(&home, "stem", &[removal("", "a"), removal("", "b")]).expect("adds");
+        let file = temp.path().join("removed.stem");
+        let text = std::fs::read(&file).expect("reads");
+        std::fs::write(&file, &text[..text.len() - 4]).expect("writes");
+        add(&home, "stem", &[removal("", "c")]).expect("adds");
+        assert_eq!(read(&home, "stem").expect("reads"), [removal("", "a"), removal("", "c")]);
+    }
+
+    #[test]
+    fn a_ledger_of_bygone_days_is_written_anew_and_a_dry_run_writes_nothing() {
+        let temp = tempfile::tempdir().expect("temp");
+        let file = temp.path().join("removed.stem");
+        let line = format!("1000 3 7 {} . x\n", Digest::of(b"x"));
+        std::fs::write(&file, line.repeat(OVER_MAX + 1)).expect("writes");
+        add(&home(temp.path(), Access::ReadOnly), "stem", &[removal("", "a")]).expect("adds nothing");
+        clear(&home(temp.path(), Access::ReadOnly), "stem").expect("clears nothing");
+        assert!(std::fs::metadata(&file).expect("is there").len() > 10_000);
+        add(&home(temp.path(), Access::ReadWrite), "stem", &[removal("", "a")]).expect("adds");
+        assert_eq!(std::fs::read_to_string(&file).expect("reads").lines().count(), 1);
+    }
+}

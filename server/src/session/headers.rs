@@ -1,0 +1,44 @@
+//! Headers of messages that this session told of, for a client that must know by which field two messages differ.
+
+use smd_maildir::fs::Fs;
+use smd_protocol::delta::Present;
+use smd_protocol::wire::{self, FromServer};
+use smd_protocol::{Entry, Name};
+
+use super::{Active, Session};
+use crate::error::{ServeError, never_offered, protocol};
+use crate::link::{Outbox, send};
+
+/// The entry that this session told of, or that both hosts have in the base.
+fn told<F: Fs>(active: &mut Active<F>, name: &Name) -> Result<Entry, ServeError> {
+    let base = active.run.base()?;
+    let delta = active.run.delta().clone();
+    let entry = Present { base: &base, delta: &delta }.entry(name).cloned();
+    entry.ok_or_else(|| protocol("the header of a message that is not there"))
+}
+
+impl<F: Fs, O: Outbox> Session<F, O> {
+    /// Digests of headers without marks.
+    pub(super) fn handle_bare_headers(&mut self, root: u16, names: &[Name]) -> Result<(), ServeError> {
+        if names.len() > wire::ITEMS_IN_FRAME {
+            return Err(protocol("too many headers at once"));
+        }
+        let Self { roots, outbox, .. } = self;
+        let active = roots.get_mut(usize::from(root)).ok_or_else(never_offered)?;
+        let mut digests = Vec::with_capacity(names.len());
+        for name in names {
+            let entry = told(active, name)?;
+            digests.push(active.run.bare_header(name, entry.content));
+        }
+        Ok(send(outbox, &FromServer::BareHeaders { root, digests })?)
+    }
+
+    /// A header.
+    pub(super) fn handle_header(&mut self, root: u16, name: &Name) -> Result<(), ServeError> {
+        let Self { roots, outbox, .. } = self;
+        let active = roots.get_mut(usize::from(root)).ok_or_else(never_offered)?;
+        told(active, name)?;
+        let bytes = active.run.header(name).unwrap_or_default();
+        Ok(send(outbox, &FromServer::Header { root, bytes })?)
+    }
+}

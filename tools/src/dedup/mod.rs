@@ -1,0 +1,103 @@
+//! `smd-dedup`: finds messages that are twice in their folder, as a program leaves them that fetched a mailbox once more, and
+//! buries the doubles.
+//!
+//! The rooms: [`args`] (what was typed), [`same`] (which messages are one), [`work`] (one root), [`text`] (what is said of it).
+//!
+//! Deliberately not here: how a message is buried (`smd_maildir::apply`), and how it comes back (`smd-undo`).
+
+pub mod args;
+pub mod same;
+pub mod text;
+pub mod work;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use smd_client::error::Failure;
+use smd_client::exit::Exit;
+use smd_client::home::SmdHome;
+use smd_client::output::Output;
+use smd_client::progress::Progress;
+use smd_client::signals::Signals;
+use smd_maildir::fs::{Disk, Fs as _};
+use smd_maildir::home::{Access, Home};
+
+use crate::area::{self, Area};
+use crate::undo::{failure, io_failure};
+use args::Request;
+use work::{Report, Work};
+
+/// Troubles that are named.
+const NAMED: usize = 20;
+
+/// What `smd-dedup` does. The first of `args` is the program's name.
+pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let request = match args::parse(args.into_iter().skip(1)) {
+        Ok(request) => request,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()));
+        }
+    };
+    let output = Output::new(&request.typed);
+    match dedup(&request, &output) {
+        Ok((report, exit)) => say(&request, &output, &report, exit).into(),
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn dedup(request: &Request, output: &Output) -> Result<(Report, Exit), Box<Failure>> {
+    let smd_home = SmdHome::from_env()
+        .map_err(|error| failure(Exit::Config, "There is no home directory.", Some(error.to_string()), None))?;
+    let access = if request.apply { Access::ReadWrite } else { Access::ReadOnly };
+    let home = Home::open(Arc::new(Disk), smd_home.path(), access).map_err(io_failure)?;
+    let signals = Signals::catch().map_err(|error| Box::new(Failure::signals(&error)))?;
+    let stop = signals.stop();
+    let area = Area::of(&request.dir, &smd_home)?;
+    let root = area::open(&area.root)?;
+    let _locks = if request.apply { area.lock(&home, &signals)? } else { Vec::new() };
+    let own = home.dir().and_then(|dir| Disk.stat_dir(dir).ok());
+    let mut progress = Progress::new(output.progress() && !request.typed.json);
+    let grave = request.apply.then(|| area.grave(&root, &home, "dedup"));
+    let work = Work {
+        root: &root,
+        below: area.below,
+        skip_dirs: own.map(|stat| (stat.dev, stat.ino)).into_iter().collect(),
+        grave,
+        stop: &stop,
+        progress: &progress,
+    };
+    let report = work.run().map_err(io_failure)?;
+    progress.finish();
+    if report.folders == 0 && report.troubles.is_empty() {
+        let cause = format!("{} has no folder with cur or new", request.dir.display());
+        return Err(failure(Exit::Io, "There is no Maildir.", Some(cause), None));
+    }
+    let exit = match signals.exit() {
+        Some(exit) if report.stopped => exit,
+        _ if report.troubles.is_empty() => Exit::Ok,
+        _ => Exit::Partly,
+    };
+    Ok((report, exit))
+}
+
+fn say(request: &Request, output: &Output, report: &Report, exit: Exit) -> Exit {
+    let dir = request.dir.display().to_string();
+    if request.typed.json {
+        output.say(&format!("{}\n", text::json(&dir, report, request.apply, exit)));
+    } else if !request.typed.quiet {
+        output.say(&text::lines(&dir, report, request.apply, request.typed.verbose > 0));
+    }
+    report.troubles.iter().take(NAMED).for_each(|trouble| output.warn(trouble, None));
+    if report.troubles.len() > NAMED {
+        output.warn(&format!("and {} more were left as they are", report.troubles.len() - NAMED), None);
+    }
+    if report.stopped {
+        output.warn("stopped before it was over; the same command goes on", None);
+    }
+    exit
+}
