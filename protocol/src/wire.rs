@@ -51,6 +51,9 @@ pub const WATCH: &str = "watch";
 /// one look may miss what is moved meanwhile and not know it.
 pub const CUT: &str = "cut";
 
+/// The feature by which a client asks how much room there is in each root: [`FromServer::Room`].
+pub const ROOM: &str = "room";
+
 /// How closely to look.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub enum Depth {
@@ -362,6 +365,13 @@ pub enum FromServer {
     },
     /// Something changed here since the last look; said once in a rest. May cross a Hello of the client.
     Changed,
+    /// Before [`FromServer::Looked`], to a client that asked for it ([`ROOM`]) and where the file system says so.
+    Room {
+        /// Which root.
+        root: u16,
+        /// How many bytes may still be written there.
+        free: u64,
+    },
 }
 
 /// Why the server ends a session.

@@ -1,7 +1,8 @@
 //! The session's brain: both looks, one plan per root, batches of steps, and the agreement on a new base.
 //!
 //! The rooms: `peer` (talking to the server), `greet` (which roots and bases these are, and `known`, what they were last),
-//! `pair` (one root at both hosts: looks and plan), `batch`
+//! `pair` (one root at both hosts: looks and plan), `room` (whether the plan
+//! fits on the disks), `batch`
 //! (steps and contents, both ways), `agree` (the new base), `tell` (what the report says of it), `verify` (both
 //! looks without a base, for `smd-verify` and `smd-check-conf`),
 //! `open` (run after run over one connection). `converse` is the order in which they are used.
@@ -29,6 +30,7 @@ mod known;
 mod open;
 mod pair;
 mod peer;
+mod room;
 mod tell;
 mod verify;
 
@@ -94,7 +96,7 @@ impl<F: Fs> Open<F> {
         roots: Vec<RootOffer>,
     ) -> Result<ServerHello, SessionError> {
         let after_cut = pairs.iter().any(Pair::comes_after_cut);
-        let features = [(stays, wire::WATCH), (after_cut, wire::CUT)];
+        let features = [(stays, wire::WATCH), (after_cut, wire::CUT), (true, wire::ROOM)];
         let features = features.into_iter().filter(|(has, _)| *has).map(|(_, feature)| feature.to_owned()).collect();
         self.begins();
         self.peer.say(&FromClient::Hello(ClientHello {
@@ -148,7 +150,7 @@ fn converse<F: Fs>(
         Some(Fresh::First) | None => None,
     };
     if let (Some(why), Some(pair)) = (changed, pairs.first_mut()) {
-        pair.report.notes.push(format!("{why}; this run unites both hosts by content"));
+        pair.report.notes.push(format!("{why}; this run merges both hosts by content"));
     }
     let Open { peer, endpoint, rests, .. } = open;
     *rests = hello.features.iter().any(|feature| feature == wire::WATCH);
@@ -192,6 +194,9 @@ fn converse<F: Fs>(
         traffic.delta = peer.bytes_after_hello();
     }
 
+    for pair in pairs.iter_mut() {
+        pair.weigh(endpoint, options, progress);
+    }
     if !options.dry_run {
         progress.phase(Phase::Apply, Some(pairs.iter().map(Pair::open_steps).sum()));
         for pair in pairs.iter_mut() {

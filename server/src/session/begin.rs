@@ -68,6 +68,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             answers.push(answer);
         }
         let features = self.features(&hello);
+        self.tells_room = hello.features.iter().any(|feature| feature == wire::ROOM);
         send(&self.outbox, &FromServer::Hello(ServerHello { features, roots: answers.clone() }))?;
         if hello.compress && !self.compressed {
             self.outbox.compress()?;
@@ -198,7 +199,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
 
     /// Looks at a root and tells what changed in it.
     fn look(&mut self, root: u16, depth: Depth) -> Result<(), ServeError> {
-        let Self { roots, outbox, .. } = self;
+        let Self { roots, outbox, tells_room, .. } = self;
         let active = roots.get_mut(usize::from(root)).ok_or_else(never_offered)?;
         let looked = match active.run.look(depth, &|_| true) {
             Ok(found) => {
@@ -213,6 +214,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             Err(error @ RunError::Io(_)) => Looked { unusable: Some(error.to_string()), ..Looked::default() },
             Err(error) => return Err(error.into()),
         };
+        if let (true, Some(free)) = (*tells_room, active.run.room()) {
+            send(outbox, &FromServer::Room { root, free })?;
+        }
         Ok(send(outbox, &FromServer::Looked { root, looked })?)
     }
 

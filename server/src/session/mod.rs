@@ -51,6 +51,8 @@ pub struct Session<F: Fs, O: Outbox> {
     rest: Option<Rest<F>>,
     /// Everything said is compressed.
     compressed: bool,
+    /// The client wants to know how much room there is.
+    tells_room: bool,
     /// Of the run that is on.
     hello: Option<ClientHello>,
     roots: Vec<Active<F>>,
@@ -68,6 +70,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             ringer: None,
             rest: None,
             compressed: false,
+            tells_room: false,
             hello: None,
             roots: Vec::new(),
             incoming: None,

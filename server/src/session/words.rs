@@ -35,7 +35,7 @@ pub(super) fn few(troubles: Vec<smd_maildir::Trouble>) -> Vec<PeerTrouble> {
     let mut few: Vec<PeerTrouble> =
         troubles.into_iter().take(TROUBLES_MAX).map(|trouble| PeerTrouble::new(trouble.path, trouble.text)).collect();
     if more > 0 {
-        few.push(PeerTrouble::new(Vec::new(), format!("{more} more troubles are not listed")));
+        few.push(PeerTrouble::new(Vec::new(), format!("{more} more problems are not listed")));
     }
     few
 }
