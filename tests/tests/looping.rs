@@ -115,6 +115,7 @@ fn a_run_by_hand_does_without_a_loop_that_is_stopped_or_dead() {
     let world = world();
     let looping = Loop::watching(&world, "work");
     looping.stop_at_rest(&world);
+    smd(&world, "smd-loop", &["--status"]).exits(1).says(&format!("No loop answers, though process {}", looping.pid()));
     them(&world).deliver("");
     let by_itself = smd(&world, "smd-sync", &["--json", "work"]).ok();
     assert_eq!(by_itself.number("/pulled/new"), 1, "{by_itself}");
