@@ -19,7 +19,8 @@ pub fn line(report: &Report, watched: bool) -> Option<String> {
     Some(text)
 }
 
-/// The line without how long it took, for a table that has a column of it.
+/// The line without how long it took and what crossed the wire, for a table that has a column of the one and no room for the
+/// other.
 pub fn untimed(report: &Report) -> String {
     told(report, true, "").unwrap_or_default()
 }
@@ -44,6 +45,7 @@ fn told(report: &Report, watched: bool, took: &str) -> Option<String> {
             let checked = if took.is_empty() { String::new() } else { format!("; checked{took}") };
             text.push_str(&format!("{mail}{checked}"));
         }
+        false if took.is_empty() => {}
         false => text.push_str(&format!("{took} ({})", size(report.traffic.sent + report.traffic.received))),
     }
     text.push_str(&left(report, watched));
@@ -263,27 +265,24 @@ mod tests {
         };
         let waits = Held { direction: 1, ..Held::default() };
         for (report, says) in [
-            (idle(), "already in sync with host (38 KiB)"),
-            (
-                failed(),
-                "nothing was synced with host (38 KiB); 2 changes could not be made; the next run will try again",
-            ),
-            (troubled(), "nothing was synced with host (38 KiB)"),
-            (guard(), "nothing was synced with host (38 KiB)"),
+            (idle(), "already in sync with host"),
+            (failed(), "nothing was synced with host; 2 changes could not be made; the next run will try again"),
+            (troubled(), "nothing was synced with host"),
+            (guard(), "nothing was synced with host"),
             (Report { dry_run: true, ..guard() }, "nothing would be synced with host"),
             (
                 held(Held { incomplete: 1, ..Held::default() }),
-                "nothing was synced with host (38 KiB); 1 change waits until everything can be read",
+                "nothing was synced with host; 1 change waits until everything can be read",
             ),
             (
                 Report { direction: Direction::Pull, ..held(waits) },
-                "nothing to pull from host (38 KiB); 1 change waits for the other direction",
+                "nothing to pull from host; 1 change waits for the other direction",
             ),
             (
                 Report { direction: Direction::Push, ..held(waits) },
-                "nothing to push to host (38 KiB); 1 change waits for the other direction",
+                "nothing to push to host; 1 change waits for the other direction",
             ),
-            (Report { direction: Direction::Pull, ..idle() }, "already in sync with host (38 KiB)"),
+            (Report { direction: Direction::Pull, ..idle() }, "already in sync with host"),
         ] {
             assert_eq!(untimed(&report), says);
         }

@@ -61,7 +61,12 @@ fn told(report: &Report, group: &Group<'_>) -> Warning {
     };
     let paths: Vec<String> = group.troubles.iter().take(PATHS).map(|one| printable(&one.path)).collect();
     let more = if number > PATHS { format!(" and {} more", number - PATHS) } else { String::new() };
-    let root = if first.root.is_empty() { String::new() } else { format!("{} on ", printable(&first.root)) };
+    // Of two local directories the hosts are called by their paths.
+    let root = if first.root.is_empty() || printable(&first.root) == host {
+        String::new()
+    } else {
+        format!("{} on ", printable(&first.root))
+    };
     let cause = if system { format!(": {}", printable(group.cause.as_bytes())) } else { String::new() };
     let text = format!("{root}{host}: {what}{cause}: {}{more}. The first: {text}.", paths.join(", "));
     Warning { text, hint: None, weight, key }
