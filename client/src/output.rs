@@ -216,7 +216,7 @@ mod tests {
         let brief = output(|_| ()).results(&report(true));
         assert_eq!(
             brief,
-            "on this host, here:\n  M: 1 new message\nwould pull 1 new message from host; checked in 0.00 s\n"
+            "at this host, here:\n  M: 1 new message\nwould pull 1 new message from host; checked in 0.00 s\n"
         );
         assert!(output(|output| output.verbose = 1).results(&report(true)).starts_with("pull new            M 1\n"));
     }

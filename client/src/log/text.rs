@@ -33,9 +33,6 @@ fn why(server: &str, item: &Item) -> String {
         Kind::Copied => format!("{cause} has it, and its bytes were there"),
         Kind::Flags | Kind::Moved => format!("{}, as at {cause}", printable(&item.detail)),
         Kind::Replaced => format!("edited at {cause}"),
-        Kind::Deleted if item.host == Host::Server => {
-            format!("deleted at {cause}, kept on {}", printable(server.as_bytes()))
-        }
         Kind::Deleted => format!("deleted at {cause}"),
         Kind::FolderMade => format!("made at {cause}"),
         Kind::FolderRemoved => format!("removed at {cause}"),

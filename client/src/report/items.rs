@@ -45,7 +45,7 @@ pub fn dry_run(report: &Report) -> String {
         if !section.is_empty() {
             let name = printable(if host == Host::Client { &report.client } else { &report.server }.as_bytes());
             let heading = if host == Host::Client { "this host" } else { "the server" };
-            let _ = write!(text, "on {heading}, {name}:\n{section}");
+            let _ = write!(text, "at {heading}, {name}:\n{section}");
         }
     }
     text
@@ -165,11 +165,11 @@ mod tests {
     #[test]
     fn a_dry_run_sums_up_by_folder_and_names_what_would_be_deleted() {
         insta::assert_snapshot!(dry_run(&report()), @r"
-        on this host, laptop:
+        at this host, laptop:
           Maildir: 1 deletion
             delete 3\x1b[2Jx
           Maildir/.Work: 2 new messages
-        on the server, host:
+        at the server, host:
           Maildir: 1 deletion (held back)
             delete 4.a [held back by --no-delete]
           Maildir/.New: 1 new message, 3 moves

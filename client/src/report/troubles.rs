@@ -52,7 +52,7 @@ fn told(report: &Report, group: &Group<'_>) -> Warning {
         false => format!("{} {text}", printable(&first.path)),
     };
     if number == 1 {
-        return Warning { text: format!("{} on {host}: {text}.", printable(&first.path)), hint: None, weight, key };
+        return Warning { text: format!("{} at {host}: {text}.", printable(&first.path)), hint: None, weight, key };
     }
     let what = match first.met {
         Met::Step => count(number as u64, "change", "changes") + " could not be made",
@@ -65,7 +65,7 @@ fn told(report: &Report, group: &Group<'_>) -> Warning {
     let root = if first.root.is_empty() || printable(&first.root) == host {
         String::new()
     } else {
-        format!("{} on ", printable(&first.root))
+        format!("{} at ", printable(&first.root))
     };
     let cause = if system { format!(": {}", printable(group.cause.as_bytes())) } else { String::new() };
     let text = format!("{root}{host}: {what}{cause}: {}{more}. The first: {text}.", paths.join(", "));
@@ -113,7 +113,7 @@ mod tests {
     fn a_full_disk_is_one_warning_with_the_number_of_messages() {
         let warnings = warnings(&report((0..271).map(full).collect()));
         assert_eq!(warnings.len(), 1);
-        insta::assert_snapshot!(warnings[0].text, @"Maildir on office: 271 changes could not be made: No space left on device (os error 28): .a/0, .a/1, .a/2 and 268 more. The first: cannot create /mail/.a/tmp/0: No space left on device (os error 28); make room on this disk.");
+        insta::assert_snapshot!(warnings[0].text, @"Maildir at office: 271 changes could not be made: No space left on device (os error 28): .a/0, .a/1, .a/2 and 268 more. The first: cannot create /mail/.a/tmp/0: No space left on device (os error 28); make room on this disk.");
     }
 
     #[test]

@@ -119,7 +119,7 @@ fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {
             "if they were meant, run again with --allow-bulk-delete; if not, with --adopt, which merges both hosts and deletes nothing.".to_owned(),
         ),
         Guard::Swapped { host, path, what } => (
-            format!("{name}: {} on {} {what}, and something would be deleted. {nothing} in this root.", printable(path), host_name(report, *host)),
+            format!("{name}: {} at {} {what}, and something would be deleted. {nothing} in this root.", printable(path), host_name(report, *host)),
             "is everything mounted? If the change was meant, run again with --allow-bulk-delete; to merge both hosts and delete nothing, with --adopt.".to_owned(),
         ),
         Guard::OtherHeaders { messages, of } => (
@@ -239,7 +239,7 @@ mod tests {
         let mut report = report(RootReport { conflicts: vec![conflict], failed: 2, ..RootReport::default() });
         report.troubles.push(Trouble::new(Host::Server, b".b/\x07", "cannot be read"));
         insta::assert_snapshot!(texts(&report), @r"
-        .b/\x07 on host: cannot be read.
+        .b/\x07 at host: cannot be read.
         Maildir/.a: two messages had the name 1; both are kept, laptop's as fresh.
         ");
     }

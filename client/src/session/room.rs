@@ -69,7 +69,7 @@ impl<F: Fs> Pair<F> {
                 true => self.troubles.push(Trouble { met: Met::Step, ..Trouble::new(host, self.label.clone(), text) }),
                 false => {
                     let (root, name) = (printable(&self.label), printable(name.as_bytes()));
-                    progress.warn(&format!("{root} on {name}: {text}."));
+                    progress.warn(&format!("{root} at {name}: {text}."));
                 }
             }
         }
