@@ -192,7 +192,7 @@ pub fn parse(which: Command, args: impl IntoIterator<Item = OsString>) -> Result
         return Err(usage(ErrorKind::ArgumentConflict, text.to_owned()));
     }
     if matches!(target, Target::Here(..)) && (typed.rsh.is_some() || typed.remote_command.is_some()) {
-        let text = "--rsh and --remote-command make no sense for two directories of this host";
+        let text = "--rsh and --remote-command have no meaning for two directories on this host";
         return Err(usage(ErrorKind::ArgumentConflict, text.to_owned()));
     }
     Ok(Args { target, typed })

@@ -71,7 +71,7 @@ impl Failure {
                      or name two Maildirs: {program} ~/Maildir user@host:Maildir"
                 ),
                 there => {
-                    format!("write one and edit it: {program} -t{name}\nor one that there is: {}", there.join(", "))
+                    format!("write one and edit it: {program} -t{name}\nor use an existing one: {}", there.join(", "))
                 }
             }),
             EndpointError::Config(ConfigError::Exists(file)) => {
@@ -82,7 +82,7 @@ impl Failure {
                 Self::new(Exit::Io, "The config file cannot be used.").cause(&error)
             }
             EndpointError::Config(_) | EndpointError::Exclude { .. } => {
-                Self::new(Exit::Config, "The config file makes no sense.").cause(&error).hint(format!(
+                Self::new(Exit::Config, "The config file has an error.").cause(&error).hint(format!(
                     "correct it, then try it: smd-check-conf{name}\nevery key is explained in: man smd-config"
                 ))
             }
@@ -91,9 +91,7 @@ impl Failure {
                 Self::new(Exit::Io, "A directory on this host cannot be looked at.").cause(&error)
             }
             EndpointError::Address(_) | EndpointError::Rsh(_) | EndpointError::RemoteCommand(_) => {
-                Self::new(Exit::Usage, "The command line makes no sense.")
-                    .cause(&error)
-                    .hint(format!("{program} --help"))
+                Self::new(Exit::Usage, "Invalid command line.").cause(&error).hint(format!("{program} --help"))
             }
         };
         match &error {
@@ -170,17 +168,17 @@ impl Failure {
                 if words { said(failure) } else { failure }
             }
             SessionError::Noise { first_bytes } => said(Self::explained(explain::noise(endpoint, first_bytes))),
-            SessionError::Locked { .. } => Self::new(Exit::Locked, "Another run is at work on this mail.")
+            SessionError::Locked { .. } => Self::new(Exit::Locked, "Another run is using this Maildir.")
                 .cause(&error)
                 .hint("try again when it is done; nothing needs to be removed"),
             SessionError::Version { .. } => {
                 let look = explain::look(endpoint, ending).map(|look| format!("; what is there: {look}"));
-                Self::new(Exit::Protocol, format!("{server} has another version of these programs."))
+                Self::new(Exit::Protocol, format!("{server} has a different version of these programs."))
                     .cause(&error)
                     .hint(format!("install the same version on both hosts{}", look.unwrap_or_default()))
             }
             SessionError::Protocol { .. } => {
-                said(Self::new(Exit::Protocol, format!("{server} broke the rules of the conversation.")).cause(&error))
+                said(Self::new(Exit::Protocol, format!("{server} broke the protocol.")).cause(&error))
                     .hint("run again; if it happens again, compare on both hosts: smd-sync --version")
             }
             SessionError::Refused { .. } => said(Self::new(Exit::Refused, format!("{server} refused.")).cause(&error)),
@@ -195,7 +193,7 @@ impl Failure {
             SessionError::Interrupted => {
                 Self::new(Exit::Interrupted, "Stopped; what was done is kept.").hint("run again to finish")
             }
-            SessionError::Bug { .. } => said(Self::new(Exit::Bug, "This is a fault of these programs.").cause(&error))
+            SessionError::Bug { .. } => said(Self::new(Exit::Bug, "This is a bug in these programs.").cause(&error))
                 .hint("please report it, with the output of the same command under SMD_LOG=debug"),
         }
     }

@@ -12,7 +12,7 @@ pub enum Exit {
     Ok = 0,
     /// Partly done: some messages or folders were left as they were, or a post hook failed. Run again.
     Partly = 1,
-    /// The command line makes no sense; nothing was looked at.
+    /// Invalid command line; nothing was looked at.
     Usage = 2,
     /// A guard held steps back; a person must say whether they were meant.
     Guard = 3,
@@ -29,7 +29,7 @@ pub enum Exit {
     Protocol = 76,
     /// Refused: ssh authentication, a host key, the server's policy, or a pre hook.
     Refused = 77,
-    /// The config file, or the roots that it names, make no sense.
+    /// The config file, or a mailbox that it names, has an error.
     Config = 78,
     /// Stopped by an interrupt (SIGINT).
     Interrupted = 130,
@@ -65,15 +65,15 @@ impl Exit {
         match self {
             Self::Ok => "Everything is done and durable on both hosts.",
             Self::Partly => "Some messages were left as they were, or a post hook failed; run again.",
-            Self::Usage => "The command line makes no sense.",
+            Self::Usage => "Invalid command line.",
             Self::Guard => "A guard held steps back; say whether they were meant.",
             Self::Network => "The other host cannot be reached or was lost; try again.",
-            Self::Bug => "A fault of these programs; please report it.",
+            Self::Bug => "A bug in these programs; please report it.",
             Self::Io => "Reading or writing failed on this host.",
             Self::Locked => "Another run holds the lock; try again.",
-            Self::Protocol => "The other end does not speak our language.",
+            Self::Protocol => "The other end does not speak the protocol of these programs.",
             Self::Refused => "Authentication, host key, policy or a pre hook refused it.",
-            Self::Config => "The config file makes no sense.",
+            Self::Config => "The config file has an error.",
             Self::Interrupted => "Stopped by an interrupt.",
             Self::Terminated => "Stopped by a request to terminate.",
         }

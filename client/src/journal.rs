@@ -75,12 +75,12 @@ impl Journal {
         }
     }
 
-    /// Takes note of a step that was done, or why it failed; `root` is the root as written.
-    pub fn step(&self, root: &[u8], item: &Item, failed: Option<&str>) {
+    /// Takes note of a step that was tried; `root` is the root as written.
+    pub fn step(&self, root: &[u8], item: &Item) {
         let mut told = self.told();
         let Told { log, server, .. } = &mut *told;
         if let Some(log) = log {
-            log.line(&text::step(server, root, item, failed));
+            log.line(&text::step(server, root, item));
         }
     }
 

@@ -19,7 +19,8 @@ use crate::error::Failure;
 use crate::exit::Exit;
 use crate::log::frames;
 use crate::log::past::{self, Past};
-use crate::report::{Report, items, json, summary, tags, warnings};
+use crate::report::warnings::{self, Weight};
+use crate::report::{Report, items, json, summary, tags};
 use crate::wrap;
 
 /// The variable that filters what goes to stderr in detail, for instance `SMD_LOG=debug`.
@@ -93,8 +94,8 @@ impl Output {
     pub fn report(&self, report: &Report) -> Exit {
         self.say(&wrap::fit(&self.results(report), wrap::width(io::stdout()).filter(|_| !self.machine())));
         for warning in warnings::of(report) {
-            if !(warning.mild && (self.voice.quiet || self.voice.json || self.voice.tags)) {
-                self.warn(&warning.text, warning.hint.as_deref());
+            if !(warning.weight == Weight::Note && (self.voice.quiet || self.voice.json || self.voice.tags)) {
+                self.say_aside(warning.weight, &warning.text, warning.hint.as_deref());
             }
         }
         report.exit()
@@ -169,7 +170,12 @@ impl Output {
 
     /// Prints a warning, and what to do about it.
     pub fn warn(&self, text: &str, hint: Option<&str>) {
-        let mut block = format!("{} {text}\n", self.paint("1;33", "Warning:"));
+        self.say_aside(Weight::Warning, text, hint);
+    }
+
+    fn say_aside(&self, weight: Weight, text: &str, hint: Option<&str>) {
+        let code = if weight == Weight::Note { "1" } else { "1;33" };
+        let mut block = format!("{} {text}\n", self.paint(code, weight.word()));
         if let Some(hint) = hint {
             block.push_str(&format!("{} {hint}\n", self.paint("1", "Hint:")));
         }
@@ -220,7 +226,7 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Counts, Host, Item, Kind, RootReport};
+    use crate::report::{Counts, Fate, Host, Item, Kind, RootReport};
 
     fn output(change: impl FnOnce(&mut Output)) -> Output {
         let voice = Voice::default();
@@ -236,7 +242,7 @@ mod tests {
             folder: Vec::new(),
             uniq: b"1".to_vec(),
             detail: Vec::new(),
-            held: None,
+            fate: Fate::Done,
         };
         let pulled = Counts { new: 1, ..Counts::default() };
         let root = RootReport { root: b"M".to_vec(), pulled, items: vec![item], ..RootReport::default() };
@@ -245,14 +251,17 @@ mod tests {
 
     #[test]
     fn a_run_prints_one_line() {
-        assert_eq!(output(|_| ()).results(&report(false)), "pulled 1 new from host in 0.00 s (0 B)\n");
+        assert_eq!(output(|_| ()).results(&report(false)), "pulled 1 new message from host in 0.00 s (0 B)\n");
         assert_eq!(output(|_| ()).results(&Report::default()), "");
     }
 
     #[test]
     fn a_dry_run_prints_folders_and_with_v_messages() {
         let brief = output(|_| ()).results(&report(true));
-        assert_eq!(brief, "at this host, here:\n  M: 1 new\nwould pull 1 new from host in 0.00 s (0 B)\n");
+        assert_eq!(
+            brief,
+            "at this host, here:\n  M: 1 new message\nwould pull 1 new message from host; checked in 0.00 s\n"
+        );
         assert!(output(|output| output.verbose = 1).results(&report(true)).starts_with("pull new            M 1\n"));
     }
 

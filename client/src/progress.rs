@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::journal::Journal;
+use crate::output::Output;
 
 /// How long a run may take before it shows a bar.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -59,6 +60,8 @@ impl Phase {
 pub struct Progress {
     bar: Option<Bar>,
     journal: Journal,
+    /// Whom to tell what a person should know while the run is on.
+    output: Option<Output>,
 }
 
 #[derive(Debug)]
@@ -74,17 +77,30 @@ impl Progress {
     /// A bar if `wanted` and stderr is a terminal, otherwise nothing at all.
     pub fn new(wanted: bool) -> Self {
         let bar = (wanted && std::io::stderr().is_terminal()).then(Bar::start);
-        Self { bar, journal: Journal::default() }
+        Self { bar, journal: Journal::default(), output: None }
     }
 
     /// Never draws.
     pub fn hidden() -> Self {
-        Self { bar: None, journal: Journal::default() }
+        Self { bar: None, journal: Journal::default(), output: None }
     }
 
     /// Tells this journal what the session does.
     pub fn telling(self, journal: &Journal) -> Self {
         Self { journal: journal.clone(), ..self }
+    }
+
+    /// Says through this what a person should know while the run is on.
+    pub fn speaking(self, output: &Output) -> Self {
+        Self { output: Some(output.clone()).filter(|output| !output.quiet()), ..self }
+    }
+
+    /// Says something that a person should know now, to the log too.
+    pub fn warn(&self, text: &str) {
+        self.journal.line(&format!("warning: {text}"));
+        if let Some(output) = &self.output {
+            self.suspend(|| output.warn(text, None));
+        }
     }
 
     /// Where the session tells what it does.

@@ -1,7 +1,8 @@
 //! What a run did, or would do, as a value: the session fills it in, the renderings only read it.
 //!
 //! Rooms: [`summary`] (the one line), [`items`] (message by message, and the dry run), [`warnings`]
-//! (what a person must know), [`json`] (one object), [`tags`] (the predecessor's machine line).
+//! (what a person must know), `troubles` (what
+//! was left, by cause), [`json`] (one object), [`tags`] (the predecessor's machine line).
 //!
 //! Deliberately not here: deciding anything about mail, and the terminal. The exit code is
 //! derived here because a guard or a left message is an outcome, not an error.
@@ -10,12 +11,14 @@ pub mod items;
 pub mod json;
 pub mod summary;
 pub mod tags;
+pub(crate) mod troubles;
 pub mod warnings;
 
 use std::time::Duration;
 
 use smd_maildir::apply::Change;
 use smd_protocol::seeded;
+use smd_protocol::step::LOOKS_AGAIN;
 
 use crate::exit::Exit;
 use crate::options::Direction;
@@ -93,7 +96,10 @@ pub struct RootReport {
     pub restored: Vec<Vec<u8>>,
     /// Sentences without a full stop about what was settled and wants nothing done.
     pub notes: Vec<String>,
-    /// Planned or done step by step: filled for a dry run, and when `verbose` is above zero.
+    /// Bytes of mail that a dry run found to be sent, as far as their sizes are known.
+    #[serde(default)]
+    pub mail: u64,
+    /// Step by step: what a dry run found to be done, or, when `verbose` is above zero, what became of each.
     pub items: Vec<Item>,
 }
 
@@ -129,10 +135,13 @@ pub struct Held {
     pub direction: u64,
     /// Steps that the server's policy refused.
     pub policy: u64,
+    /// Steps that wait for a look that could read everything.
+    #[serde(default)]
+    pub incomplete: u64,
 }
 
 /// A host of the pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Host {
     /// This host.
@@ -229,6 +238,13 @@ impl Guard {
     }
 }
 
+impl Guard {
+    /// Whether nothing at all was done in this root.
+    pub fn stops_all(&self) -> bool {
+        matches!(self, Self::Swapped { .. } | Self::OtherHeaders { .. })
+    }
+}
+
 /// Two messages that claimed one name; both are kept.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Conflict {
@@ -240,12 +256,28 @@ pub struct Conflict {
     pub fresh: Vec<u8>,
 }
 
+/// Why there is no common base.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Baseless {
+    /// Neither host knows of an earlier run.
+    #[default]
+    First,
+    /// There were runs, and at least one host has lost what they agreed on.
+    Lost,
+    /// A person gave it up: `--adopt`.
+    Asked,
+}
+
 /// What an adopt found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Adopted {
+    /// Why there was no base.
+    #[serde(default)]
+    pub why: Baseless,
     /// Messages that both hosts had already.
     pub matched: u64,
-    /// Messages that only one host had: new ones, and perhaps some that were deleted since the lost base.
+    /// Messages that only one host had and that both have now: new ones, and perhaps some that were deleted since the lost base.
     pub returned: Vec<Item>,
 }
 
@@ -285,9 +317,11 @@ pub enum Reason {
     Direction,
     /// The server's policy.
     Policy,
+    /// Not everything could be read.
+    Incomplete,
 }
 
-/// One step, planned or done.
+/// One step with what became of it; in a dry run, with what would be tried.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Item {
     /// Where the step is carried out: at the client it is a pull, at the server a push.
@@ -300,8 +334,28 @@ pub struct Item {
     pub uniq: Vec<u8>,
     /// What else a person wants to know: `from .Old`, `-S +FS`. Empty is fine. Printed escaped.
     pub detail: Vec<u8>,
-    /// Set when the step is not to be done in this run.
-    pub held: Option<Reason>,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of a step.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// It is done; in a dry run, it would be tried.
+    #[default]
+    Done,
+    /// It was not tried.
+    Held(Reason),
+    /// It was tried and is not done: why, lowercase, without a full stop.
+    Left(String),
+}
+
+impl Fate {
+    /// Why it was not tried, if it was not.
+    pub fn held(&self) -> Option<Reason> {
+        if let Self::Held(reason) = self { Some(*reason) } else { None }
+    }
 }
 
 /// Something that could not be looked at or done.
@@ -316,12 +370,32 @@ pub struct Trouble {
     /// It passes by itself: a message changed meanwhile, and the next run finds it as it is now.
     #[serde(default)]
     pub passing: bool,
+    /// The root as written, which stands for its file system; empty when it is about none.
+    #[serde(default)]
+    pub root: Vec<u8>,
+    /// What was being done.
+    #[serde(default)]
+    pub met: Met,
+}
+
+/// What was being done when something went wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Met {
+    /// A look at what there is.
+    #[default]
+    Look,
+    /// A step.
+    Step,
+    /// A hook after the run.
+    Hook,
 }
 
 impl Trouble {
-    /// One that does not pass by itself.
+    /// One of a look. It passes by itself when its text says so.
     pub fn new(host: Host, path: impl Into<Vec<u8>>, text: impl Into<String>) -> Self {
-        Self { host, path: path.into(), text: text.into(), passing: false }
+        let (path, text) = (path.into(), text.into());
+        Self { host, path, passing: text.ends_with(LOOKS_AGAIN), text, root: Vec::new(), met: Met::Look }
     }
 }
 
@@ -378,6 +452,12 @@ impl Held {
         self.guard += other.guard;
         self.direction += other.direction;
         self.policy += other.policy;
+        self.incomplete += other.incomplete;
+    }
+
+    /// Steps that wait for something else than the guard, the direction apart, which the person chose.
+    pub fn waits_for_others(&self) -> u64 {
+        self.no_delete + self.policy + self.incomplete
     }
 
     /// Counts one step.
@@ -387,6 +467,7 @@ impl Held {
             Reason::Guard => &mut self.guard,
             Reason::Direction => &mut self.direction,
             Reason::Policy => &mut self.policy,
+            Reason::Incomplete => &mut self.incomplete,
         } += 1;
     }
 }
@@ -409,9 +490,21 @@ impl Report {
         held
     }
 
+    /// Steps that were tried and are not done, of all roots.
+    pub fn failed(&self) -> u64 {
+        self.roots.iter().map(|root| root.failed).sum()
+    }
+
     /// Whether nothing below the roots was changed, or would be.
     pub fn nothing_happened(&self) -> bool {
         self.pulled().is_empty() && self.pushed().is_empty()
+    }
+
+    /// Whether this run looked at everything and found nothing that one of the hosts lacks. A step that waits, for whatever
+    /// reason, is a difference that stays.
+    pub fn in_sync(&self) -> bool {
+        let waits = self.held() != Held::default();
+        self.exit() == Exit::Ok && self.nothing_happened() && !waits
     }
 
     /// The exit code that this outcome deserves: a tripped guard outweighs a left message.

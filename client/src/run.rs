@@ -33,7 +33,7 @@ use crate::looping::words::Answer;
 use crate::options::RunOptions;
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::report::{Host, Report, Trouble};
+use crate::report::{Host, Met, Report, Trouble};
 use crate::session::{self, Line, SessionError};
 use crate::signals::Signals;
 
@@ -210,7 +210,7 @@ fn between_hooks(
         true => {}
     }
 
-    let mut progress = Progress::new(output.progress()).telling(journal);
+    let mut progress = Progress::new(output.progress()).telling(journal).speaking(output);
     let start = Instant::now();
     let mut result = session(&mut progress);
     progress.finish();
@@ -247,7 +247,8 @@ fn between_hooks(
 fn trouble(failed: &Failed) -> Trouble {
     let last = failed.fault.said.last().map(|line| format!("; it said: {line}")).unwrap_or_default();
     let path = failed.hook.path.as_os_str().as_encoded_bytes().to_vec();
-    Trouble::new(Host::Client, path, format!("the hook failed, {}{last}", failed.fault.what))
+    let text = format!("the hook failed, {}{last}", failed.fault.what);
+    Trouble { met: Met::Hook, ..Trouble::new(Host::Client, path, text) }
 }
 
 /// Connects, has this conversation, and explains what went wrong.

@@ -1,9 +1,12 @@
 complete -c smd-undo -s f -l folder -d 'Only messages of such folders; * and ? match, . is the root itself' -r
-complete -c smd-undo -l root -d 'Only the grave of this root, known or not; as DIRECTORY' -r -F
+complete -c smd-undo -s m -l match -d 'Only messages with TEXT in From, Subject or Date' -r
+complete -c smd-undo -s s -l since -d 'Only runs since then: 1h, today, 10:00, 2026-01-05' -r
+complete -c smd-undo -l root -d 'Only the grave of this Maildir' -r -F
 complete -c smd-undo -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c smd-undo -s l -l list -d 'Show the messages of RUN; change nothing'
+complete -c smd-undo -s l -l list -d 'Show the messages of each run; change nothing'
+complete -c smd-undo -l all -d 'Bring back all runs that would be listed'
 complete -c smd-undo -s v -l verbose -d 'Name every message'
 complete -c smd-undo -s q -l quiet -d 'Print errors only'
 complete -c smd-undo -l json -d 'Print one JSON object'

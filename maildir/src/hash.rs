@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use smd_protocol::digest::{ContentHasher, Hashed};
-use smd_protocol::{Digest, Uniq, seeded};
+use smd_protocol::{Content, Digest, Uniq, seeded};
 
 use crate::fs::{Fs, Stat};
 
@@ -116,6 +116,44 @@ pub fn fresh_uniq(whole: &Digest, nth: u32) -> Uniq {
     Uniq::parse(&name).expect("letters and digits are a uniq")
 }
 
+/// Letters of a digest at the end of a successor's name, at least.
+const SUCCESSOR_LEAST: usize = 13;
+/// All letters of a digest.
+const SUCCESSOR_MOST: usize = 38;
+/// Longest stem of such a name, in bytes: letters, flags and a counter fit behind it.
+const STEM_MAX: usize = 160;
+
+/// The part of a uniq that stays when its message gets another name: without the fields of IMAP servers, which tell of its
+/// bytes, and without what an earlier name was given. It begins with no dash, which a shell would take for an option.
+fn stem(uniq: &Uniq) -> &[u8] {
+    let name = uniq.as_bytes();
+    let name = name.split(|&byte| byte == b',').next().unwrap_or_default();
+    let is_letter = |byte: &u8| matches!(byte, b'a'..=b'z' | b'2'..=b'7');
+    let ending = |letters: &[u8]| letters.len() >= SUCCESSOR_LEAST && letters.iter().all(is_letter);
+    let stem = match name.iter().rposition(|&byte| byte == b'~') {
+        Some(at) if ending(&name[at + 1..]) => &name[..at],
+        _ => name,
+    };
+    let first = stem.iter().position(|byte| !matches!(byte, b'-' | b'.')).unwrap_or(stem.len());
+    &stem[first..stem.len().min(first + STEM_MAX)]
+}
+
+/// The `nth` name for a message whose own has other bytes: its stem, `~`, and letters of what it holds, more of them where
+/// that is taken. Two hosts give the same message the same name.
+pub fn successor(uniq: &Uniq, content: &Content, nth: u32) -> Uniq {
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let digest = Digest::of(&[content.header.0, content.body.0].concat()).0;
+    let bit = |at: usize| digest.get(at / 8).map_or(0, |byte| byte >> (7 - at % 8) & 1);
+    let letter = |n: usize| LETTERS[usize::from((5 * n..5 * n + 5).fold(0, |five, at| five << 1 | bit(at)))];
+    let wanted = SUCCESSOR_LEAST + nth as usize;
+    let mut name = [stem(uniq), b"~"].concat();
+    name.extend((0..wanted.min(SUCCESSOR_MOST)).map(letter));
+    if wanted > SUCCESSOR_MOST {
+        name.extend_from_slice((wanted - SUCCESSOR_MOST).to_string().as_bytes());
+    }
+    Uniq::parse(&name).expect("part of a uniq, and letters")
+}
+
 fn each_piece(file: &mut impl Read, buffer: &mut [u8], mut each: impl FnMut(&[u8])) -> io::Result<()> {
     loop {
         match file.read(buffer) {
@@ -201,7 +239,6 @@ fn hash_job<F: Fs>(fs: &F, job: &Job<F::Dir>, buffer: &mut [u8]) -> Outcome {
 mod tests {
     use super::*;
     use crate::fs::Disk;
-    use smd_protocol::Content;
 
     #[test]
     fn many_files_come_back_in_order() {
@@ -235,6 +272,29 @@ mod tests {
         let jobs: Vec<_> = (0..100).map(|_| Job { dir: dir.clone(), name: (*b"a").into() }).collect();
         let results = hash_many(&Disk, &jobs, &|_| false);
         assert!(results.last().is_some_and(Result::is_err));
+    }
+
+    #[test]
+    fn a_successor_keeps_the_stem_begins_with_no_dash_and_grows_where_it_is_taken() {
+        let content = Content::of(b"A: b\n\nc");
+        let name = |uniq: &[u8], nth| successor(&Uniq::parse(uniq).expect("a uniq"), &content, nth).to_string();
+        let first = name(b"1700000000.M1P2.host,S=738,W=795", 0);
+        let letters = first.strip_prefix("1700000000.M1P2.host~").expect("the stem").to_owned();
+        assert_eq!(letters.len(), SUCCESSOR_LEAST);
+        for (uniq, stem) in [
+            (first.as_bytes(), "1700000000.M1P2.host"),
+            (b"-rf", "rf"),
+            (b"-.x", "x"),
+            (b",S=5", ""),
+            (b"a~b", "a~b"),
+            (b"a~abcdefghijklm,U=7", "a"),
+            (&[b'x'; 255], &"x".repeat(STEM_MAX)),
+        ] {
+            assert_eq!(name(uniq, 0), format!("{stem}~{letters}"));
+        }
+        assert!(name(b"a", 1).starts_with(&name(b"a", 0)) && name(b"a", 1).len() == name(b"a", 0).len() + 1);
+        let all: std::collections::BTreeSet<String> = (0..100).map(|nth| name(b"a", nth)).collect();
+        assert_eq!(all.len(), 100);
     }
 
     #[test]

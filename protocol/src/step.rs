@@ -126,6 +126,9 @@ impl Step {
     }
 }
 
+/// How a sentence ends that tells of something which changed meanwhile. It passes by itself.
+pub const LOOKS_AGAIN: &str = "the next run looks again";
+
 /// What became of a step.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Outcome {

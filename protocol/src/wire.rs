@@ -72,6 +72,9 @@ pub const HEADERS: &str = "headers";
 /// Most bytes of a header that are told.
 pub const HEADER_MAX: usize = 64 * 1024;
 
+/// The feature by which a client asks how much room there is in each root: [`FromServer::Room`].
+pub const ROOM: &str = "room";
+
 /// How closely to look.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub enum Depth {
@@ -479,6 +482,13 @@ pub enum FromServer {
         root: u16,
         /// Its bytes.
         bytes: Vec<u8>,
+    },
+    /// Before [`FromServer::Looked`], to a client that asked for it ([`ROOM`]) and where the file system says so.
+    Room {
+        /// Which root.
+        root: u16,
+        /// How many bytes may still be written there.
+        free: u64,
     },
 }
 

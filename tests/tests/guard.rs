@@ -818,7 +818,7 @@ fn a_tree_and_a_state_put_back_from_a_backup_are_given_back_the_newer_mail() {
         copy(&backup.state, &home);
         let said = everywhere(&backup.world);
         backup.assert_whole(&newer);
-        assert!(said[0].stderr.contains("without a common base"), "{}", said[0]);
+        assert!(said[0].stderr.contains("the record of the last sync is lost"), "{}", said[0]);
         assert_rests(&backup.world);
     }
 }

@@ -57,7 +57,9 @@ fn every_message_that_a_run_touched_has_a_line_and_the_run_another() {
     assert!(line("pull flags").ends_with("[DFRS], as at office"), "{said:#?}");
     assert!(line("push deleted").ends_with(": deleted at this host"), "{said:#?}");
     assert!(line("push new").ends_with(&format!("Maildir {}: new at this host", String::from_utf8_lossy(new.uniq()))));
-    assert!(said[3].starts_with("sync: pulled 1 flag change from office; pushed 1 new, 1 deleted to office in "));
+    assert!(said[3].starts_with(
+        "sync: changed flags of 1 message here; pushed 1 new message to office; deleted 1 message on office in "
+    ));
     assert!(said[3].ends_with("; exit 0"), "{said:#?}");
 }
 
@@ -68,7 +70,7 @@ fn a_run_with_nothing_to_do_adds_one_line_and_a_dry_run_none() {
     run(&world, "smd-pull", &[]).ok().silent();
     let said = lines(&world);
     assert_eq!(said.len(), 1, "{said:#?}");
-    assert!(said[0].starts_with("pull: nothing to do with office in "), "{said:#?}");
+    assert!(said[0].starts_with("pull: already in sync with office in "), "{said:#?}");
     us.deliver("");
     let before = Stamps::below(&world.client().home);
     run(&world, "smd-sync", &["-d"]).ok();
@@ -159,7 +161,10 @@ fn status_shows_the_last_runs_newest_first() {
     assert!(
         rows[0].contains("  push    69 ") && rows[1].contains("  pull     0 ") && rows[2].contains("  sync     0 ")
     );
-    assert!(text.contains("pulled 1 new from") && text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(
+        text.contains("pulled 1 new message from") && text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
 
     let status = run(&world, "smd-sync", &["--status", "--json"]).ok();
     assert_eq!((status.number("/runs/1/counts/pulled/new"), status.number("/runs/0/exit")), (1, 69));

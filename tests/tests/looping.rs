@@ -96,8 +96,11 @@ fn a_run_by_hand_is_done_in_the_open_session_and_prints_its_own_report() {
     looping.wait_for(&world, "the guard is known", |one| one["watching"] == true && one["last_error"]["exit"] == 3);
     smd(&world, "smd-loop", &["--status"]).exits(1).says("error").says("--allow-bulk-delete");
     let dry = smd(&world, "smd-sync", &["-d", "--allow-bulk-delete", "work"]).ok();
-    assert!(dry.stdout.contains("would pull 12 deleted"), "{dry}");
-    smd(&world, "smd-sync", &["-v", "--allow-bulk-delete", "work"]).ok().says("pulled 12 deleted").says("pull delete");
+    assert!(dry.stdout.contains("would delete 12 messages here"), "{dry}");
+    smd(&world, "smd-sync", &["-v", "--allow-bulk-delete", "work"])
+        .ok()
+        .says("deleted 12 messages here")
+        .says("pull delete");
     assert!(Tree::read(&world.client().maildir()).is_empty());
     looping.wait_for(&world, "all is well", |one| one["last_error"]["stands"] == false);
     assert_eq!(looping.times("12 of 12 messages would be deleted"), 1, "{}", looping.said());
@@ -112,6 +115,7 @@ fn a_run_by_hand_does_without_a_loop_that_is_stopped_or_dead() {
     let world = world();
     let looping = Loop::watching(&world, "work");
     looping.stop_at_rest(&world);
+    smd(&world, "smd-loop", &["--status"]).exits(1).says(&format!("No loop answers, though process {}", looping.pid()));
     them(&world).deliver("");
     let by_itself = smd(&world, "smd-sync", &["--json", "work"]).ok();
     assert_eq!(by_itself.number("/pulled/new"), 1, "{by_itself}");
@@ -166,7 +170,7 @@ fn an_error_that_needs_a_person_is_said_once_and_the_mending_too() {
         status(&world).filter(|status| at(&status["endpoints"][0]) > at(&first))
     });
     let said = wait_until("it is told", || fs::read_to_string(&heard).ok().filter(|text| text.contains("==")));
-    assert!(said.starts_with("Error: work: The config file makes no sense.\n  because: "), "{said}");
+    assert!(said.starts_with("Error: work: The config file has an error.\n  because: "), "{said}");
     assert!(said.contains("line 5"), "{said}");
 
     configure(&world, "work", "MAILBOX=Maildir");
@@ -181,13 +185,25 @@ fn an_error_that_needs_a_person_is_said_once_and_the_mending_too() {
 }
 
 #[test]
+fn a_program_for_notifications_that_is_not_there_is_told_when_the_loop_begins() {
+    let world = world();
+    let looping = Loop::start(&world, &["--notify=/no/such/program", "work"]);
+    looping.wait_for(&world, "it watches", |one| one["watching"] == true);
+    assert_eq!(looping.times("/no/such/program is not installed, so nobody will be notified"), 1, "{}", looping.said());
+    drop(looping);
+    let looping = Loop::start(&world, &["--notify=/bin/echo", "work"]);
+    looping.wait_for(&world, "it watches", |one| one["watching"] == true);
+    assert_eq!(looping.said(), "");
+}
+
+#[test]
 fn an_endpoint_that_was_mistyped_ends_the_loop_at_once_and_those_that_there_are_are_named() {
     let world = world();
     let looping = Loop::start(&world, &["wrok"]);
     wait_for_end(looping.pid());
     let (code, said) = looping.code();
     assert_eq!(code, Some(78), "{said}");
-    assert!(said.starts_with("Error: There is no ") && said.ends_with("or one that there is: work"), "{said}");
+    assert!(said.starts_with("Error: There is no ") && said.ends_with("or use an existing one: work"), "{said}");
 }
 
 #[test]
@@ -199,7 +215,7 @@ fn the_loop_file_is_written_to_be_edited_and_read_again_on_request() {
     assert!(text.contains("\n# 5 5 work\n"), "{text}");
     smd(&world, "smd-loop", &[]).exits(78).says("names no endpoint");
     fs::write(&file, "5 5 work\nfive 5 home\n").expect("it can be edited");
-    smd(&world, "smd-loop", &[]).exits(78).says("line 2").says("`five` is no number of minutes");
+    smd(&world, "smd-loop", &[]).exits(78).says("line 2").says("`five` is not a number of minutes");
 
     fs::write(&file, text.replace("# 5 5 work", "5 5 work")).expect("it can be edited");
     let looping = Loop::start(&world, &[]);
@@ -228,7 +244,7 @@ fn the_loop_file_is_written_to_be_edited_and_read_again_on_request() {
     // A file that makes no sense changes nothing.
     fs::write(&file, "x\n").expect("it can be edited");
     looping.signal(Signal::HUP);
-    wait_until("it is said", || (looping.times("The loop file makes no sense") == 1).then_some(()));
+    wait_until("it is said", || (looping.times("The loop file has an error") == 1).then_some(()));
     let theirs = them.deliver("");
     wait_until("a pull", || {
         tree::list(&world.client().home.join("Other")).iter().any(|one| one.uniq() == theirs.uniq()).then_some(())

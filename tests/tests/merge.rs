@@ -197,6 +197,6 @@ fn a_folder_removed_here_that_holds_a_file_of_others_there_is_made_again_in_the_
     // It never left the base, so there is nothing to agree on again.
     let written = || [world.client(), world.server()].map(|host| bases(&host.smd_home()));
     let before = written();
-    world.sync(&["-v"]).ok().says("nothing to do");
+    world.sync(&["-v"]).ok().says("already in sync");
     assert!(written() == before, "a run with nothing to do wrote a base");
 }

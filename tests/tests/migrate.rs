@@ -100,7 +100,7 @@ fn a_maildir_of_offlineimap_and_one_of_dovecot_become_one_without_duplicates_or_
     let most = the.there("smd-strip-header", &["-d", "--json", "Maildir"]).ok();
     assert_eq!(most.number("/found"), with_field as u64);
     the.there("smd-strip-header", &["Maildir"]).ok().says(&format!("removed from {with_field} of"));
-    the.here("smd-strip-header", &["Mail"]).ok().says("nothing to do");
+    the.here("smd-strip-header", &["Mail"]).ok().says("nothing to remove");
 
     let plan = the.here("smd-uniform-names", &["--json"]).ok().json();
     let counts = &plan["roots"][0]["counts"];

@@ -105,7 +105,7 @@ fn a_pull_changes_nothing_at_the_server_and_a_push_nothing_here() {
 fn the_run_says_one_line_in_words_nothing_when_nothing_happened_and_quiet_says_nothing() {
     let (world, mut us, mut them) = agreed(60);
     them.deliver("");
-    let said = world.pull(&[]).ok().says("pulled 1 new").says("from office");
+    let said = world.pull(&[]).ok().says("pulled 1 new message from office");
     assert_eq!(said.stdout.lines().count() + said.stderr.lines().count(), 1, "{said}");
     world.sync(&[]).ok().silent();
     us.deliver("");

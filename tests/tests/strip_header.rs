@@ -76,7 +76,7 @@ fn messages_become_what_they_were_without_the_field_and_come_back_with_it() {
     assert_eq!(tree::list(&mail), names, "no file has another name");
 
     let again = Stamps::below(&mail);
-    strip(&world, &[]).ok().says("nothing to do");
+    strip(&world, &[]).ok().says("nothing to remove");
     again.assert_unchanged(&mail);
 
     let runs = finish(world.command("smd-undo", world.client()).arg("--json")).ok().json();

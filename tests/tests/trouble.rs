@@ -99,6 +99,40 @@ fn a_full_disk_under_a_root_costs_nothing_and_the_rest_is_done() {
 }
 
 #[test]
+fn a_full_disk_is_told_before_and_once_afterwards_and_every_line_of_a_step_says_what_became_of_it() {
+    for side in SIDES {
+        let mut scene = Scene::new(Link::Local, 79);
+        let room = Room::mount(&scene.root(side), "1m");
+        finish(&mut room.enter(&scene.sync())).ok();
+        let roots = if side == 0 { [room.path(), scene.root(1)] } else { [scene.root(0), room.path()] };
+        scene.deliver_much(&roots[1 - side], 30);
+        let with = |options: &[&str]| finish(room.enter(&scene.sync()).args(options));
+        with(&["-d"]).exits(PARTLY).says("there is not enough room: 30 messages");
+
+        let before = contents(&roots[side]).len();
+        let full = with(&["-v"]).exits(PARTLY).says("there is not enough room: 30 messages").says("could not be made");
+        let came = contents(&roots[side]).len() - before;
+        let (failed, done): (Vec<&str>, Vec<&str>) = full
+            .stdout
+            .lines()
+            .filter(|line| line.starts_with("pull new ") || line.starts_with("push new "))
+            .partition(|line| line.contains(" NOT DONE: "));
+        assert_eq!((done.len(), failed.len()), (came, 30 - came), "{full}");
+        let told = full.stderr.lines().filter(|line| line.contains("No space left on device")).count();
+        assert_eq!(told, 1, "one line for one cause\n{full}");
+
+        // Nothing more fits, and that is not the same as nothing to do.
+        let again = with(&[]).exits(PARTLY).says("could not be made; the next run will try again");
+        assert!(!again.stdout.contains("in sync"), "{again}");
+        let status = with(&["--status"]).ok().stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(status.contains("changes could not be made") && !status.contains("in sync"), "{status}");
+        room.remount("size=16m");
+        with(&[]).ok();
+        with(&["-v"]).ok().says("already in sync with");
+    }
+}
+
+#[test]
 fn a_message_is_not_deleted_when_there_is_no_room_for_the_line_in_the_index_of_the_grave() {
     for side in SIDES {
         let scene = Scene::new(Link::Local, 71);

@@ -44,7 +44,7 @@ impl Hosts {
     pub(crate) fn args(self, name: &str, command: &mut clap::Command, voice: Voice) -> Result<Args, clap::Error> {
         let target = target(name, &self.paths).map_err(|text| command.error(ErrorKind::InvalidValue, text))?;
         if matches!(target, Target::Here(..)) && (self.rsh.is_some() || self.remote_command.is_some()) {
-            let text = "--rsh and --remote-command make no sense for two directories of this host";
+            let text = "--rsh and --remote-command have no meaning for two directories on this host";
             return Err(command.error(ErrorKind::ArgumentConflict, text));
         }
         let Voice { verbose, quiet, json } = voice;

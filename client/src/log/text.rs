@@ -3,10 +3,10 @@
 use smd_protocol::names::printable;
 
 use crate::error::Failure;
-use crate::report::{Host, Item, Kind, Report, items, summary, warnings};
+use crate::report::{Fate, Host, Item, Kind, Report, items, summary, warnings};
 
 /// A message or folder that a run touched, or could not; `server` is how the other host is called.
-pub fn step(server: &str, root: &[u8], item: &Item, failed: Option<&str>) -> String {
+pub fn step(server: &str, root: &[u8], item: &Item) -> String {
     let way = match item.host {
         Host::Client => "pull",
         Host::Server => "push",
@@ -16,9 +16,9 @@ pub fn step(server: &str, root: &[u8], item: &Item, failed: Option<&str>) -> Str
         text.push(' ');
         text.push_str(&printable(&item.uniq));
     }
-    let why = match failed {
-        Some(why) => format!("NOT DONE: {}", printable(why.as_bytes())),
-        None => why(server, item),
+    let why = match &item.fate {
+        Fate::Left(why) => format!("NOT DONE: {}", printable(why.as_bytes())),
+        Fate::Done | Fate::Held(_) => why(server, item),
     };
     format!("{text}: {why}")
 }
@@ -43,7 +43,7 @@ fn why(server: &str, item: &Item) -> String {
 /// What a report is in the log: its warnings, then the line of the run.
 pub fn report(report: &Report) -> Vec<String> {
     let mut lines: Vec<String> =
-        warnings::of(report).into_iter().map(|warning| format!("warning: {}", warning.text)).collect();
+        warnings::of(report).into_iter().map(|one| one.weight.word().to_lowercase() + " " + &one.text).collect();
     let line = summary::line(report, true).unwrap_or_default();
     lines.push(format!("{}: {line}; exit {}", report.direction.word(), report.exit().code()));
     lines
@@ -66,16 +66,17 @@ mod tests {
 
     fn item(host: Host, kind: Kind, detail: &str) -> Item {
         let (folder, uniq) = (b".Work".to_vec(), b"1.a\x1b".to_vec());
-        Item { host, kind, folder, uniq, detail: detail.as_bytes().to_vec(), held: None }
+        Item { host, kind, folder, uniq, detail: detail.as_bytes().to_vec(), fate: Fate::Done }
     }
 
     #[test]
     fn a_line_says_what_where_which_and_why() {
+        let left = Item { fate: Fate::Left("was edited".into()), ..item(Host::Server, Kind::Deleted, "") };
         let lines = [
-            step("office", b"Maildir", &item(Host::Client, Kind::New, ""), None),
-            step("office", b"Maildir", &item(Host::Client, Kind::Flags, "[S] -> [FS]"), None),
-            step("office", b"Maildir", &item(Host::Server, Kind::Moved, "from .Old/1.a"), None),
-            step("office", b"Maildir", &item(Host::Server, Kind::Deleted, ""), Some("was edited")),
+            step("office", b"Maildir", &item(Host::Client, Kind::New, "")),
+            step("office", b"Maildir", &item(Host::Client, Kind::Flags, "[S] -> [FS]")),
+            step("office", b"Maildir", &item(Host::Server, Kind::Moved, "from .Old/1.a")),
+            step("office", b"Maildir", &left),
         ];
         insta::assert_snapshot!(lines.join("\n"), @r"
         pull new            Maildir/.Work 1.a\x1b: new at office
@@ -96,8 +97,7 @@ mod tests {
             hint: None,
         };
         insta::assert_snapshot!([done.join("\n"), failure("pull", &failed)].join("\n"), @r"
-        warning: : 1 step was not done; the next run proposes them again.
-        sync: pulled 2 new from office in 0.00 s (0 B); exit 1
+        sync: pulled 2 new messages from office in 0.00 s (0 B); 1 change could not be made; the next run will try again; exit 1
         pull: office cannot be reached (ssh: no route); exit 69
         ");
     }

@@ -32,13 +32,13 @@ pub struct Typed {
     /// Sync by the minutes only, a connection each time
     #[arg(long)]
     pub no_watch: bool,
-    /// Tell CMD (notify-send) what needs a person
+    /// Run CMD (notify-send) when something needs your attention
     #[arg(long, value_name = "CMD", num_args = 0..=1, require_equals = true, default_missing_value = "notify-send")]
     pub notify: Option<OsString>,
     /// Say what each run did; twice: message by message
     #[arg(short = 'v', long, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Say how the running loop fares, and end
+    /// Show the status of the loop, and exit
     #[arg(long, conflicts_with_all = ["no_watch", "notify", "verbose", "endpoints"])]
     pub status: bool,
     /// With --status: one JSON object

@@ -37,7 +37,7 @@ pub fn run(args: &Args, resolved: &Resolved, waits: impl FnOnce(&str)) -> Option
                 Reply::Taken => from.get_ref().set_read_timeout(Some(WAITING * 3))?,
                 Reply::Waiting => {
                     if let Some(waits) = waits.take() {
-                        waits(&format!("smd-loop is at work on {name}, a run or a hook; this waits for it."));
+                        waits(&format!("smd-loop is busy with {name} (a run or a hook); waiting for it."));
                     }
                 }
                 Reply::Answer(Answer::Declined(why)) | Reply::Declined(why) => return Err(io::Error::other(why)),

@@ -117,7 +117,7 @@ fn every(word: &[u8]) -> Result<Every, String> {
     match minutes.and_then(|word| word.parse().ok()).filter(|&minutes| minutes <= MINUTES_MAX) {
         Some(0) => Ok(Every::Seen),
         Some(minutes) => Ok(Every::Minutes(minutes)),
-        None => Err(format!("`{}` is no number of minutes", printable(word))),
+        None => Err(format!("`{}` is not a number of minutes", printable(word))),
     }
 }
 
@@ -183,9 +183,9 @@ mod tests {
         for (text, error) in [
             ("\n5 work", "loop, line 2: a line is: PULL-MINUTES PUSH-MINUTES ENDPOINT"),
             ("5 5 a b", "loop, line 1: a line is: PULL-MINUTES PUSH-MINUTES ENDPOINT"),
-            ("+5 5 a", "loop, line 1: `+5` is no number of minutes"),
-            ("5 1e3 a", "loop, line 1: `1e3` is no number of minutes"),
-            ("5 999999999 a", "loop, line 1: `999999999` is no number of minutes"),
+            ("+5 5 a", "loop, line 1: `+5` is not a number of minutes"),
+            ("5 1e3 a", "loop, line 1: `1e3` is not a number of minutes"),
+            ("5 999999999 a", "loop, line 1: `999999999` is not a number of minutes"),
             ("5 5 a\n5 5 a", "loop, line 2: a is named a second time"),
             ("- - a", "loop, line 1: neither direction is ever to be done"),
             ("# 5 5 a\n", "loop names no endpoint"),

@@ -2,16 +2,21 @@
 //!
 //! Deliberately not here: the wording ([`crate::error`], [`crate::report`]).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::error::Failure;
 use crate::exit::Exit;
-use crate::report::{Guard, Report, items, summary, warnings};
+use crate::report::warnings::{self, Warning, Weight};
+use crate::report::{Report, items, summary, troubles};
 use crate::wrap;
 
 /// Says things on stderr, and those that need a person to a command too.
@@ -22,21 +27,63 @@ pub(super) struct Herald {
     verbose: u8,
 }
 
+/// What heals itself within this time is not said.
+const HEALS: Duration = Duration::from_secs(60);
+
 /// What was said of an endpoint and stands, by a key that stays the same while numbers in the text change.
 #[derive(Debug, Default)]
 struct Said {
+    /// The last failure, until a run does all that it has to.
     failure: Option<String>,
-    warnings: BTreeSet<String>,
-    /// Those of them that a person was to be told.
-    persons: BTreeSet<String>,
+    /// What runs left, and that a person was told.
+    warnings: BTreeMap<String, Weight>,
+    /// Since when what passes by itself stands.
+    passing: BTreeMap<String, Instant>,
+}
+
+/// What there is to say after a run.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct News {
+    fresh: Vec<Saying>,
+    /// All is well again, and whether a person was told that it was not.
+    mended: Option<bool>,
 }
 
 /// Something to say.
+#[derive(Debug, PartialEq, Eq)]
 struct Saying {
     key: String,
     text: String,
-    person: bool,
-    passing: bool,
+    weight: Weight,
+}
+
+impl Said {
+    /// Takes note of a run that came to its end; `exit` is what it deserves. Pure, but for the clock that it is given.
+    fn hear(&mut self, sayings: Vec<Saying>, exit: Exit, verbose: bool, now: Instant) -> News {
+        self.passing.retain(|key, _| sayings.iter().any(|one| one.key == *key));
+        let mut stands = BTreeMap::new();
+        let mut fresh = Vec::new();
+        for saying in sayings {
+            if saying.weight == Weight::Passing {
+                let since = *self.passing.entry(saying.key.clone()).or_insert(now);
+                if now.duration_since(since) < HEALS && !verbose {
+                    continue;
+                }
+            }
+            stands.insert(saying.key.clone(), saying.weight);
+            if !self.warnings.contains_key(&saying.key) {
+                fresh.push(saying);
+            }
+        }
+        let was = std::mem::replace(&mut self.warnings, stands);
+        if exit != Exit::Ok {
+            return News { fresh, mended: None };
+        }
+        let failed = self.failure.take().is_some();
+        let wrong = was.values().any(|weight| *weight != Weight::Note);
+        let person = failed || was.values().any(|weight| *weight == Weight::Warning);
+        News { fresh, mended: (failed || wrong).then_some(person) }
+    }
 }
 
 impl Herald {
@@ -55,9 +102,12 @@ impl Herald {
             }
             return;
         }
-        let known = self.with(endpoint, |said| said.failure.replace(text.clone()));
-        if known.as_ref() != Some(&text) {
-            self.say(&Saying { key: String::new(), text, person: true, passing: false });
+        // A full disk is the same full disk, whichever file did not fit.
+        let system = failure.causes.iter().find_map(|cause| troubles::system_said(cause));
+        let key = system.map_or_else(|| text.clone(), |said| format!("{} {said}", failure.heading));
+        let known = self.with(endpoint, |said| said.failure.replace(key.clone()));
+        if known.as_ref() != Some(&key) {
+            self.say(&text, true);
         }
     }
 
@@ -69,28 +119,11 @@ impl Herald {
             let each = if self.verbose > 1 { items::each(report) } else { String::new() };
             print(&format!("{each}{endpoint}: {line}\n"));
         }
-        let mut sayings = sayings(endpoint, report);
-        // What passes by itself comes and goes with every busy minute.
-        sayings.retain(|saying| !saying.passing || self.verbose > 0);
-        let keys: BTreeSet<String> = sayings.iter().map(|saying| saying.key.clone()).collect();
-        let persons = sayings.iter().filter(|saying| saying.person).map(|saying| saying.key.clone()).collect();
-        let (fresh, mended, person) = self.with(endpoint, |said| {
-            let person = said.failure.is_some() || !said.persons.is_empty();
-            let fresh: Vec<Saying> = sayings.into_iter().filter(|one| !said.warnings.contains(&one.key)).collect();
-            let mended =
-                said.failure.take().is_some() || (report.exit() == Exit::Ok && !said.warnings.is_subset(&keys));
-            said.persons = persons;
-            said.warnings = keys;
-            (fresh, mended && report.exit() == Exit::Ok, person)
-        });
-        fresh.iter().for_each(|saying| self.say(saying));
-        if mended {
-            self.say(&Saying {
-                key: String::new(),
-                text: format!("{endpoint}: all is well again.\n"),
-                person,
-                passing: false,
-            });
+        let (sayings, verbose) = (sayings(endpoint, report), self.verbose > 0);
+        let news = self.with(endpoint, |said| said.hear(sayings, report.exit(), verbose, Instant::now()));
+        news.fresh.iter().for_each(|saying| self.say(&saying.text, saying.weight == Weight::Warning));
+        if let Some(person) = news.mended {
+            self.say(&format!("{endpoint}: all is well again.\n"), person);
         }
     }
 
@@ -116,43 +149,35 @@ impl Herald {
         change(said.entry(endpoint.to_owned()).or_default())
     }
 
-    fn say(&self, saying: &Saying) {
-        print(&saying.text);
-        if let (Some(words), true) = (&self.notify, saying.person) {
-            notify(words, &saying.text);
+    fn say(&self, text: &str, person: bool) {
+        print(text);
+        if let (Some(words), true) = (&self.notify, person) {
+            notify(words, text);
         }
     }
 }
 
 /// All that a report gives a reason to say.
 fn sayings(endpoint: &str, report: &Report) -> Vec<Saying> {
-    // A guard's numbers change with every message that arrives meanwhile; it is the same guard.
-    let guards: Vec<String> = report
-        .roots
-        .iter()
-        .filter_map(|root| {
-            let kind = match root.guard.as_ref()? {
-                Guard::Bulk { .. } => "bulk",
-                Guard::Swapped { .. } => "swapped",
-                Guard::OtherHeaders { .. } => "other-headers",
-                Guard::Doubles { .. } => "doubles",
-            };
-            Some(format!("guard {kind} {}", root.root.escape_ascii()))
-        })
-        .collect();
-    let mut guards = guards.into_iter();
-    warnings::of(report)
-        .into_iter()
-        .map(|warning| {
-            let guard = guards.next();
-            let person = !warning.mild && !warning.passing;
-            let mut text = format!("Warning: {endpoint}: {}\n", warning.text);
-            if let Some(hint) = &warning.hint {
-                text.push_str(&format!("Hint: {hint}\n"));
-            }
-            Saying { key: guard.unwrap_or(warning.text), text, person, passing: warning.passing }
-        })
-        .collect()
+    let saying = |warning: Warning| {
+        let mut text = format!("{} {endpoint}: {}\n", warning.weight.word(), warning.text);
+        if let Some(hint) = &warning.hint {
+            text.push_str(&format!("Hint: {hint}\n"));
+        }
+        Saying { key: warning.key, text, weight: warning.weight }
+    };
+    warnings::of(report).into_iter().map(saying).collect()
+}
+
+/// Whether this program is there to be started.
+pub(super) fn is_installed(program: &OsStr) -> bool {
+    let runs = |path: &Path| path.metadata().is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0);
+    if program.as_encoded_bytes().contains(&b'/') {
+        return runs(Path::new(program));
+    }
+    // What execvp(3) takes where there is no PATH.
+    let dirs = env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
+    env::split_paths(&dirs).any(|dir| runs(&dir.join(program)))
 }
 
 /// One write, so that lines of several endpoints do not mix; nobody is left to tell when stderr is closed.
@@ -175,29 +200,80 @@ fn notify(words: &[OsString], text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::RootReport;
+    use crate::report::{Guard, Host, Met, RootReport, Trouble};
 
     fn guarded(steps: u64) -> Report {
         let root = RootReport { root: b"Mail".to_vec(), guard: Some(Guard::bulk(steps, 30)), ..RootReport::default() };
         Report { roots: vec![root], ..Report::default() }
     }
 
+    fn troubled(number: usize, passing: bool, text: &str) -> Report {
+        let trouble = |at: usize| Trouble {
+            passing,
+            met: Met::Step,
+            ..Trouble::new(Host::Client, format!("{at}"), format!("cannot write {at}: {text}"))
+        };
+        Report { troubles: (0..number).map(trouble).collect(), ..Report::default() }
+    }
+
+    fn hear(said: &mut Said, report: &Report, now: Instant) -> (usize, Option<bool>) {
+        let news = said.hear(sayings("work", report), report.exit(), false, now);
+        (news.fresh.len(), news.mended)
+    }
+
     #[test]
     fn a_guard_is_the_same_guard_whatever_its_numbers_and_needs_a_person() {
         let (one, two) = (sayings("work", &guarded(21)), sayings("work", &guarded(22)));
-        assert_eq!((one.len(), one[0].key.as_str(), one[0].person), (1, "guard bulk Mail", true));
+        assert_eq!((one.len(), one[0].key.as_str(), one[0].weight), (1, "guard bulk Mail", Weight::Warning));
         assert_eq!(one[0].key, two[0].key);
         assert!(one[0].text.starts_with("Warning: work: Mail: 21 of 30") && one[0].text.contains("\nHint: "));
     }
 
     #[test]
     fn what_was_said_is_said_again_only_after_it_was_gone() {
-        let herald = Herald::new(None, 0);
-        let known = |herald: &Herald| herald.with("work", |said| said.warnings.len());
-        herald.report("work", &guarded(21));
-        herald.report("work", &guarded(22));
-        assert_eq!(known(&herald), 1);
-        herald.report("work", &Report::default());
-        assert_eq!(known(&herald), 0);
+        let (mut said, now) = (Said::default(), Instant::now());
+        assert_eq!(hear(&mut said, &guarded(21), now), (1, None));
+        assert_eq!(hear(&mut said, &guarded(22), now), (0, None));
+        assert_eq!(hear(&mut said, &Report::default(), now), (0, Some(true)));
+        assert_eq!(hear(&mut said, &Report::default(), now), (0, None));
+        assert_eq!(hear(&mut said, &guarded(21), now), (1, None));
+    }
+
+    #[test]
+    fn a_full_disk_is_told_once_whatever_it_stops() {
+        let (mut said, now) = (Said::default(), Instant::now());
+        let full = "No space left on device (os error 28)";
+        assert_eq!(hear(&mut said, &troubled(271, false, full), now), (1, None));
+        assert_eq!(hear(&mut said, &troubled(1, false, full), now), (0, None));
+        assert_eq!(hear(&mut said, &troubled(14, false, full), now), (0, None));
+        assert_eq!(hear(&mut said, &troubled(14, false, "Input/output error (os error 5)"), now), (1, None));
+    }
+
+    #[test]
+    fn what_heals_itself_within_a_minute_is_not_said_and_neither_is_that_it_healed() {
+        let (mut said, now) = (Said::default(), Instant::now());
+        let (busy, after) = (troubled(1, true, "is busy"), |seconds| now + Duration::from_secs(seconds));
+        assert_eq!(hear(&mut said, &busy, now), (0, None));
+        assert_eq!(hear(&mut said, &busy, after(59)), (0, None));
+        assert_eq!(hear(&mut said, &Report::default(), after(60)), (0, None));
+        assert_eq!(hear(&mut said, &busy, after(61)), (0, None));
+        assert_eq!(hear(&mut said, &busy, after(121)), (1, None));
+        assert_eq!(hear(&mut said, &busy, after(122)), (0, None));
+        assert_eq!(hear(&mut said, &Report::default(), after(123)), (0, Some(false)));
+    }
+
+    #[test]
+    fn a_note_that_is_gone_is_nothing_that_was_mended() {
+        let root = RootReport { notes: vec!["one thing was settled".into()], ..RootReport::default() };
+        let (mut said, now) = (Said::default(), Instant::now());
+        assert_eq!(hear(&mut said, &Report { roots: vec![root], ..Report::default() }, now), (1, None));
+        assert_eq!(hear(&mut said, &Report::default(), now), (0, None));
+    }
+
+    #[test]
+    fn a_program_is_looked_for_as_it_would_be_started() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert!(is_installed(OsStr::new("sh")) && is_installed(OsStr::new("/bin/sh")));
+        assert!(!is_installed(OsStr::new("no-such-program")) && !is_installed(dir.path().as_os_str()));
     }
 }

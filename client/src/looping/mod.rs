@@ -51,6 +51,7 @@ use file::{Entry, FileError};
 use herald::Herald;
 use schedule::Rhythm;
 use socket::{Reception, Seat, SeatError};
+use status::Presence;
 use systemd::Manager;
 use worker::{Place, Worker};
 
@@ -97,6 +98,15 @@ fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
             let error = EndpointError::Config(ConfigError::Missing(file));
             return Err(Failure::endpoint(&Target::Endpoint(name.clone()), Command::Sync, error));
         }
+    }
+    if let Some(program) = args.notify.as_ref().and_then(|words| words.first())
+        && !herald::is_installed(program)
+    {
+        let text = format!("{} is not installed, so nobody will be notified.", program.display());
+        output.warn(
+            &text,
+            Some("install it (notify-send is in libnotify-bin or libnotify), or give another: --notify=CMD"),
+        );
     }
     let seat = Seat::take(&home).map_err(|error| of_seat(&error))?;
     let cannot = |error: &io::Error| failure(Exit::Bug, "The loop cannot be started.", error, "smd-loop --help");
@@ -172,24 +182,30 @@ fn reload(args: &Args, home: &SmdHome, crew: &mut Crew) {
             }
         }
         // What was read before stays.
-        Err(error) => crew.herald.failure(args::NAME, &of_file(home, &error)),
+        Err(error) => {
+            let hint = Some("edit it, then: systemctl --user reload smd-loop, or send SIGHUP".to_owned());
+            crew.herald.failure(args::NAME, &Failure { hint, ..of_file(home, &error) });
+        }
     }
 }
 
-/// Prints how a loop fares, or fared; well is a loop that runs and has nothing to complain about.
+/// Prints the status of the loop, or of the last one; all is well when a loop runs and has nothing to complain about.
 fn tell_status(home: &SmdHome, json: bool, output: &Output) -> Exit {
-    let (status, running) = match ask::status(home) {
-        Some(status) => (Some(status), true),
-        None => (status::left(home), false),
+    let (status, presence) = match (ask::status(home), socket::silent(home)) {
+        (Some(status), _) => (Some(status), Presence::Runs),
+        (None, Some(pid)) => (status::left(home), Presence::Silent { pid }),
+        (None, None) => (status::left(home), Presence::Gone),
     };
     let now = status::now();
     match &status {
-        Some(status) if json => output.say(&format!("{}\n", status.json(running, now))),
-        Some(status) => output.say(&status.text(running, now)),
-        None if json => output.say(&format!("{}\n", status::Status::none().json(false, now))),
+        Some(status) if json => output.say(&format!("{}\n", status.json(presence, now))),
+        Some(status) => output.say(&status.text(presence, now)),
+        None if json => output.say(&format!("{}\n", status::Status::none().json(presence, now))),
+        None if presence != Presence::Gone => output.say("No loop answers, though one is there.\n"),
         None => output.say("No loop runs, and none has run here.\n"),
     }
-    if running && status.is_some_and(|status| status.well()) { Exit::Ok } else { Exit::Partly }
+    let well = status.is_some_and(|status| status.well());
+    if presence == Presence::Runs && well { Exit::Ok } else { Exit::Partly }
 }
 
 fn failure(exit: Exit, heading: &str, error: &(dyn Error + 'static), hint: &str) -> Failure {
@@ -206,19 +222,19 @@ fn failure(exit: Exit, heading: &str, error: &(dyn Error + 'static), hint: &str)
 /// What to do about the loop file; one that is missing is written, to be edited.
 fn of_file(home: &SmdHome, error: &FileError) -> Failure {
     let file = file::path(home);
-    let run = "edit it and start the loop again, or name endpoints: smd-loop ENDPOINT...";
+    let run = "edit it, then start the loop again, or name endpoints: smd-loop ENDPOINT...";
     match error {
         FileError::Missing(_) => match file::write_template(home) {
             Ok(file) => Failure {
                 exit: Exit::Config,
-                heading: format!("There was no {}; now there is one to edit.", file.display()),
+                heading: format!("{} did not exist; a template was written there.", file.display()),
                 causes: Vec::new(),
                 hint: Some(run.to_owned()),
             },
             Err(error) => failure(Exit::Io, "The loop file cannot be written.", &error, "smd-loop --help"),
         },
         FileError::Io(..) => failure(Exit::Io, "The loop file cannot be read.", error, "smd-loop --help"),
-        FileError::Line { .. } => failure(Exit::Config, "The loop file makes no sense.", error, run),
+        FileError::Line { .. } => failure(Exit::Config, "The loop file has an error.", error, run),
         FileError::Empty(_) => Failure {
             exit: Exit::Config,
             heading: format!("{} names no endpoint.", file.display()),
@@ -232,9 +248,9 @@ fn of_seat(error: &SeatError) -> Failure {
     match error {
         SeatError::Taken(_) => Failure {
             exit: Exit::Locked,
-            heading: format!("There is nothing to start: {error}."),
+            heading: format!("The loop was not started: {error}."),
             causes: Vec::new(),
-            hint: Some("look at it: smd-loop --status".to_owned()),
+            hint: Some("see its status: smd-loop --status".to_owned()),
         },
         SeatError::Io(_, why) => {
             let hint = match why.kind() {

@@ -144,6 +144,14 @@ pub(super) fn holder(home: &SmdHome) -> Option<u32> {
     pid_in(&mut File::open(home.path().join(LOCK)).ok()?)
 }
 
+/// The process of that loop, if it is there still, be it stopped. The lock is not tried: a loop that begins at that instant
+/// would take it for taken.
+pub(super) fn silent(home: &SmdHome) -> Option<u32> {
+    let pid = holder(home)?;
+    let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
+    (name.trim_ascii_end() == super::args::NAME.as_bytes()).then_some(pid)
+}
+
 fn pid_in(lock: &mut File) -> Option<u32> {
     let mut text = String::new();
     lock.take(20).read_to_string(&mut text).ok()?;

@@ -14,7 +14,8 @@ use smd_protocol::names::printable;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::home::SmdHome;
-use crate::report::{Counts, Report, summary, warnings};
+use crate::report::warnings::{self, Weight};
+use crate::report::{Counts, Report, summary};
 
 /// The number that a change of meaning, never an addition, raises.
 pub(super) const VERSION: u32 = 1;
@@ -96,6 +97,20 @@ pub struct Status {
     pub endpoints: Vec<EndpointStatus>,
 }
 
+/// Whether there is a loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// One runs, and gave the status.
+    Runs,
+    /// A process holds the loop's place and does not answer, such as one that was stopped.
+    Silent {
+        /// The process.
+        pid: u32,
+    },
+    /// None is there.
+    Gone,
+}
+
 /// The time, as it is shown: this host's clock, and nothing depends on it.
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
@@ -120,7 +135,7 @@ impl EndpointStatus {
             self.well();
             return;
         }
-        let warning = warnings::of(report).into_iter().find(|warning| !warning.mild);
+        let warning = warnings::of(report).into_iter().find(|warning| warning.weight != Weight::Note);
         let (text, hint) = warning.map_or((exit.sentence().to_owned(), None), |warning| (warning.text, warning.hint));
         self.last_error = Some(Wrong { at: now(), exit: exit.code(), text, causes: Vec::new(), hint, stands: true });
     }
@@ -199,8 +214,9 @@ impl Status {
         format!("{} of {} watched", watching, summary::count(self.endpoints.len() as u64, "endpoint", "endpoints"))
     }
 
-    /// The object that `--json` prints; `running` says whether a loop gave it.
-    pub fn json(&self, running: bool, now: u64) -> Value {
+    /// The object that `--json` prints.
+    pub fn json(&self, presence: Presence, now: u64) -> Value {
+        let running = presence == Presence::Runs;
         let mut value = json!(self);
         value["running"] = running.into();
         for (one, status) in value["endpoints"].as_array_mut().into_iter().flatten().zip(&self.endpoints) {
@@ -211,11 +227,16 @@ impl Status {
     }
 
     /// The lines that a person reads.
-    pub fn text(&self, running: bool, now: u64) -> String {
+    pub fn text(&self, presence: Presence, now: u64) -> String {
+        let running = presence == Presence::Runs;
         let ago = |then: u64| format!("{} ago", span(now.saturating_sub(then)));
-        let mut text = match running {
-            true => format!("smd-loop runs (process {}), begun {}.\n", self.pid, ago(self.since)),
-            false => format!("No loop runs. This is how the last one fared, begun {}.\n", ago(self.since)),
+        let since = ago(self.since);
+        let mut text = match presence {
+            Presence::Runs => format!("smd-loop is running (process {}), started {since}.\n", self.pid),
+            Presence::Silent { pid } => {
+                format!("No loop answers, though process {pid} is there: is it stopped? Its last status:\n")
+            }
+            Presence::Gone => format!("No loop runs. The last loop's status, started {since}:\n"),
         };
         for one in &self.endpoints {
             let doing = if running { one.words(now) } else { "not served".to_owned() };
@@ -234,8 +255,8 @@ impl Status {
             text.push_str(&format!("  {runs}; pulled: {}; pushed: {}\n", counts(&one.pulled), counts(&one.pushed)));
             one.unwatched.iter().for_each(|why| text.push_str(&format!("  not watched: {why}\n")));
             if let Some(wrong) = &one.last_error {
-                let word = if wrong.stands { "error" } else { "last error, mended" };
-                text.push_str(&format!("  {word} ({}): {}\n", ago(wrong.at), wrong.text));
+                let (word, resolved) = if wrong.stands { ("error", "") } else { ("last error", ", resolved") };
+                text.push_str(&format!("  {word} ({}{resolved}): {}\n", ago(wrong.at), wrong.text));
                 if wrong.stands {
                     wrong.causes.iter().for_each(|cause| text.push_str(&format!("    because: {cause}\n")));
                     let hint = wrong.hint.iter().map(|hint| format!("    hint: {}\n", hint.replace('\n', "\n    ")));
@@ -273,7 +294,7 @@ mod tests {
         let wrong = Wrong {
             at: 1000,
             exit: 78,
-            text: "The config file makes no sense.".into(),
+            text: "The config file has an error.".into(),
             causes: vec!["config.work, line 3: no".into()],
             hint: Some("edit it".into()),
             stands: true,
@@ -300,19 +321,19 @@ mod tests {
 
     #[test]
     fn a_person_reads_what_each_endpoint_does_and_what_is_wrong() {
-        insta::assert_snapshot!(status().text(true, 1010), @r"
-        smd-loop runs (process 7), begun 16 min ago.
+        insta::assert_snapshot!(status().text(Presence::Runs, 1010), @r"
+        smd-loop is running (process 7), started 16 min ago.
 
         home: watching both hosts
           last success: 110 s ago, lag 0 s
-          2 runs; pulled: 3 new; pushed: nothing
-          last error, mended (10 s ago): Lost.
+          2 runs; pulled: 3 new messages; pushed: nothing
+          last error (10 s ago, resolved): Lost.
 
         work: trying again in 3 min
           last success: never
           0 runs; pulled: nothing; pushed: nothing
           not watched: /mail at the server: NFS
-          error (10 s ago): The config file makes no sense.
+          error (10 s ago): The config file has an error.
             because: config.work, line 3: no
             hint: edit it
         ");
@@ -320,10 +341,18 @@ mod tests {
 
     #[test]
     fn a_program_reads_numbers() {
-        let value = status().json(true, 1010);
+        let value = status().json(Presence::Runs, 1010);
         assert_eq!((&value["running"], &value["endpoints"][0]["lag_seconds"]), (&json!(true), &json!(0)));
         assert_eq!(value["endpoints"][1]["lag_seconds"], Value::Null);
-        assert_eq!(status().json(false, 1010)["endpoints"][0]["watching"], json!(false));
+        assert_eq!(status().json(Presence::Gone, 1010)["endpoints"][0]["watching"], json!(false));
         assert!(!status().well());
+        assert!(
+            status().text(Presence::Silent { pid: 7 }, 1010).starts_with("No loop answers, though process 7 is there")
+        );
+        assert!(
+            status()
+                .text(Presence::Gone, 1010)
+                .starts_with("No loop runs. The last loop's status, started 16 min ago:\n")
+        );
     }
 }

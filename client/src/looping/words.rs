@@ -140,7 +140,7 @@ pub fn hear<T: DeserializeOwned>(from: &mut impl BufRead, most: u64) -> io::Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Counts, Guard, Host, Item, Kind, RootReport};
+    use crate::report::{Counts, Fate, Guard, Host, Item, Kind, RootReport};
 
     #[test]
     fn a_report_arrives_as_it_was() {
@@ -150,7 +150,7 @@ mod tests {
             folder: b".\xff".to_vec(),
             uniq: b"1\n".to_vec(),
             detail: b"from x".to_vec(),
-            held: None,
+            fate: Fate::Left("the disk is full".into()),
         };
         let root = RootReport {
             root: b"Mail".to_vec(),

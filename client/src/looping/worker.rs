@@ -183,6 +183,12 @@ impl Worker {
             return;
         }
         tracing::debug!(endpoint = self.place.name, heading = failure.heading, "failed");
+        let mut failure = failure.clone();
+        if failure.exit.try_again() {
+            // Nobody need type anything.
+            failure.hint = Some("the loop will retry; nothing is lost".to_owned());
+        }
+        let failure = &failure;
         self.place.board.note(&self.place.name, |one| one.failed(failure));
         self.place.herald.failure(&self.place.name, failure);
         let passing = if failure.exit.try_again() { Passing::Itself } else { Passing::ByPerson };
@@ -340,7 +346,9 @@ impl Worker {
         }
         if names != self.unwatched {
             names.iter().filter(|name| !self.unwatched.contains(name)).for_each(|name| {
-                self.place.herald.remark(&self.place.name, &format!("not watched, synced by the minutes: {name}"));
+                self.place
+                    .herald
+                    .remark(&self.place.name, &format!("not watched, synced every few minutes instead: {name}"));
             });
             self.unwatched.clone_from(&names);
         }

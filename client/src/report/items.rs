@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use smd_protocol::names::printable;
 
 use super::summary::words;
-use super::{Counts, Host, Item, Kind, Reason, Report, RootReport};
+use super::{Counts, Fate, Host, Item, Kind, Reason, Report, RootReport};
 
 /// Every step on a line of its own.
 pub fn each(report: &Report) -> String {
@@ -29,9 +29,11 @@ pub fn dry_run(report: &Report) -> String {
         let mut section = String::new();
         for root in &report.roots {
             let mut folders: BTreeMap<&[u8], (Counts, Counts, Vec<&Item>)> = BTreeMap::new();
-            for item in root.items.iter().filter(|item| item.host == host && item.held != Some(Reason::Direction)) {
+            for item in
+                root.items.iter().filter(|item| item.host == host && item.fate.held() != Some(Reason::Direction))
+            {
                 let (done, held, deleted) = folders.entry(&item.folder).or_default();
-                if item.held.is_some() { held } else { done }.count(item.kind);
+                if item.fate.held().is_some() { held } else { done }.count(item.kind);
                 if matches!(item.kind, Kind::Deleted) {
                     deleted.push(item);
                 }
@@ -54,7 +56,7 @@ fn push_folder(text: &mut String, place: &str, done: &Counts, held: &Counts, del
     kinds.extend(words(held).into_iter().map(|kind| format!("{kind} (held back)")));
     let _ = writeln!(text, "  {place}: {}", kinds.join(", "));
     for item in deleted {
-        let _ = writeln!(text, "    delete {}{}", printable(&item.uniq), why_held(item));
+        let _ = writeln!(text, "    delete {}{}", printable(&item.uniq), fate(item));
     }
 }
 
@@ -70,7 +72,7 @@ fn push_item(text: &mut String, root: &RootReport, item: &Item) {
     if !item.detail.is_empty() {
         let _ = write!(text, " ({})", detail(root, item));
     }
-    let _ = writeln!(text, "{}", why_held(item));
+    let _ = writeln!(text, "{}", fate(item));
 }
 
 /// From where a message was moved, without its name if that is the same; otherwise the detail as it is.
@@ -83,13 +85,23 @@ fn detail(root: &RootReport, item: &Item) -> String {
     }
 }
 
-fn why_held(item: &Item) -> &'static str {
-    match item.held {
-        None => "",
-        Some(Reason::NoDelete) => " [held back by --no-delete]",
-        Some(Reason::Guard) => " [held back by the guard]",
-        Some(Reason::Direction) => " [waits for the other direction]",
-        Some(Reason::Policy) => " [refused by the server's policy]",
+/// What a line says of a step that is not done.
+fn fate(item: &Item) -> String {
+    match &item.fate {
+        Fate::Done => String::new(),
+        Fate::Left(why) => format!(" NOT DONE: {}", printable(why.as_bytes())),
+        Fate::Held(why) => format!(" [{}]", held_by(*why)),
+    }
+}
+
+/// Why a step was not tried.
+fn held_by(why: Reason) -> &'static str {
+    match why {
+        Reason::NoDelete => "held back by --no-delete",
+        Reason::Guard => "held back by the guard",
+        Reason::Direction => "waits for the other direction",
+        Reason::Policy => "refused by the server's policy",
+        Reason::Incomplete => "waits until everything can be read",
     }
 }
 
@@ -129,7 +141,7 @@ mod tests {
 
     fn item(host: Host, kind: Kind, folder: &str, uniq: &str) -> Item {
         let (folder, uniq) = (folder.as_bytes().to_vec(), uniq.as_bytes().to_vec());
-        Item { host, kind, folder, uniq, detail: Vec::new(), held: None }
+        Item { host, kind, folder, uniq, detail: Vec::new(), fate: Fate::Done }
     }
 
     fn report() -> Report {
@@ -137,10 +149,11 @@ mod tests {
             item(Host::Client, Kind::New, ".Work", "1.a"),
             item(Host::Client, Kind::New, ".Work", "2.a"),
             item(Host::Client, Kind::Deleted, "", "3\u{1b}[2Jx"),
-            Item { held: Some(Reason::NoDelete), ..item(Host::Server, Kind::Deleted, "", "4.a") },
+            Item { fate: Fate::Held(Reason::NoDelete), ..item(Host::Server, Kind::Deleted, "", "4.a") },
             Item { detail: b"from .Old/5.a".to_vec(), ..item(Host::Server, Kind::Moved, ".New", "5.a") },
             Item { detail: b"from 6.a".to_vec(), ..item(Host::Server, Kind::Moved, ".New", "6.a") },
             Item { detail: b"from .Old/6.b".to_vec(), ..item(Host::Server, Kind::Moved, ".New", "7.a") },
+            Item { fate: Fate::Left("no room".into()), ..item(Host::Server, Kind::New, ".New", "8.a") },
         ];
         Report {
             client: "laptop".into(),
@@ -154,13 +167,13 @@ mod tests {
     fn a_dry_run_sums_up_by_folder_and_names_what_would_be_deleted() {
         insta::assert_snapshot!(dry_run(&report()), @r"
         at this host, laptop:
-          Maildir: 1 deleted
+          Maildir: 1 deletion
             delete 3\x1b[2Jx
-          Maildir/.Work: 2 new
+          Maildir/.Work: 2 new messages
         at the server, host:
-          Maildir: 1 deleted (held back)
+          Maildir: 1 deletion (held back)
             delete 4.a [held back by --no-delete]
-          Maildir/.New: 3 moved
+          Maildir/.New: 1 new message, 3 moves
         ");
     }
 
@@ -174,6 +187,7 @@ mod tests {
         push moved          Maildir/.New 5.a (from Maildir/.Old)
         push moved          Maildir/.New 6.a (from Maildir)
         push moved          Maildir/.New 7.a (from .Old/6.b)
+        push new            Maildir/.New 8.a NOT DONE: no room
         ");
     }
 }

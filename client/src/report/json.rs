@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Guard, Host, Item, Report, RootReport, Trouble};
+use super::{Fate, Guard, Host, Item, Report, RootReport, Trouble};
 
 /// The number that a change of meaning, never an addition, raises.
 pub const VERSION: u32 = 1;
@@ -52,7 +52,7 @@ fn root(root: &RootReport) -> Value {
         .map(|one| object(json!({}), [("folder", one.folder.as_slice()), ("uniq", &one.uniq), ("fresh", &one.fresh)]))
         .collect();
     let adopted = root.adopted.as_ref().map(|adopted| {
-        json!({ "matched": adopted.matched, "returned": adopted.returned.iter().map(item).collect::<Vec<_>>() })
+        json!({ "why": adopted.why, "matched": adopted.matched, "returned": adopted.returned.iter().map(item).collect::<Vec<_>>() })
     });
     let restored: Vec<Value> =
         root.restored.iter().map(|folder| object(json!({}), [("folder", folder.as_slice())])).collect();
@@ -61,6 +61,7 @@ fn root(root: &RootReport) -> Value {
         "pushed": root.pushed,
         "held": root.held,
         "failed": root.failed,
+        "mail": root.mail,
         "guard": root.guard.as_ref().map(guard),
         "conflicts": conflicts,
         "adopted": adopted,
@@ -96,7 +97,8 @@ fn guard(guard: &Guard) -> Value {
 
 fn item(item: &Item) -> Value {
     let way = if item.host == Host::Client { "pull" } else { "push" };
-    let value = json!({ "way": way, "kind": item.kind, "held": item.held });
+    let left = if let Fate::Left(why) = &item.fate { Some(why) } else { None };
+    let value = json!({ "way": way, "kind": item.kind, "held": item.fate.held(), "not_done": left });
     object(value, [("folder", item.folder.as_slice()), ("uniq", &item.uniq), ("detail", &item.detail)])
 }
 
@@ -129,11 +131,11 @@ mod tests {
             folder: b".\xff".to_vec(),
             uniq: Vec::new(),
             detail: Vec::new(),
-            held: None,
+            fate: Fate::Done,
         };
         insta::assert_snapshot!(
             item(&one),
-            @r#"{"detail":"","folder":".�","folder_hex":"2eff","held":null,"kind":"folder-made","uniq":"","way":"push"}"#
+            @r#"{"detail":"","folder":".�","folder_hex":"2eff","held":null,"kind":"folder-made","not_done":null,"uniq":"","way":"push"}"#
         );
     }
 

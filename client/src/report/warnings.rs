@@ -1,15 +1,16 @@
 //! What a person must know although the run went on: guards, clashes, adopts, things left alone.
 //!
-//! A guard's text names both options, because only a person knows which one is right.
+//! A guard's text names both options, because only a person knows which one is right. Nothing is said of what the run did not
+//! check: `nothing was deleted` is a count that is zero.
 
 use smd_protocol::names::printable;
 use smd_protocol::seeded;
 
 use super::items::place;
 use super::summary::count;
-use super::{Adopted, Copies, Guard, Host, IdlePattern, Report, RootReport, Trouble};
+use super::{Adopted, Baseless, Copies, Guard, Host, IdlePattern, Report, RootReport, Trouble, troubles};
 
-/// How many troubles or returned messages are named before the rest is only counted.
+/// How many clashes are named before the rest is only counted.
 const NAMED: usize = 10;
 
 /// How many names that are left out by design stand in the one line that tells of them.
@@ -18,17 +19,45 @@ const NAMED_LEFT_OUT: usize = 3;
 /// How many messages that an adopt brought back are named: the next run adopts no more and cannot name them.
 const NAMED_RETURNED: usize = 50;
 
-/// One warning: what happened, and what to type if anything.
+/// How much something matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Something was left as it was.
+    Warning,
+    /// Something was left as it was, and passes by itself.
+    Passing,
+    /// Nothing to do, nothing lost: left out by `-q`.
+    Note,
+}
+
+impl Weight {
+    /// The word before the text.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Warning | Self::Passing => "Warning:",
+            Self::Note => "Note:",
+        }
+    }
+}
+
+/// What happened, and what to type if anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
     /// One sentence or more.
     pub text: String,
     /// What to do about it.
     pub hint: Option<String>,
-    /// Nothing to do, nothing lost: left out by `-q`.
-    pub mild: bool,
-    /// It passes by itself.
-    pub passing: bool,
+    /// How much it matters.
+    pub weight: Weight,
+    /// Stays the same while numbers in the text change: the same cause is the same warning.
+    pub key: String,
+}
+
+impl Warning {
+    /// One without a hint, whose text tells it from others.
+    pub(super) fn new(weight: Weight, text: String) -> Self {
+        Self { key: text.clone(), text, hint: None, weight }
+    }
 }
 
 /// All warnings of a report, the gravest first.
@@ -37,31 +66,24 @@ pub fn of(report: &Report) -> Vec<Warning> {
     for root in &report.roots {
         warnings.extend(root.guard.as_ref().map(|guard| tripped(report, root, guard)));
     }
-    for root in &report.roots {
-        if root.failed > 0 {
-            let steps = count(root.failed, "step was", "steps were");
-            let text = format!("{}: {steps} not done; the next run proposes them again.", place(root, b""));
-            let passing = report.troubles.iter().filter(|trouble| trouble.passing).count() as u64 >= root.failed;
-            warnings.push(Warning { passing, ..plain(text) });
-        }
-        if root.held.policy > 0 {
-            let steps = count(root.held.policy, "step", "steps");
-            warnings.push(plain(format!("{}: {steps} refused by the server's policy.", place(root, b""))));
-        }
+    for root in report.roots.iter().filter(|root| root.held.policy > 0) {
+        let steps = count(root.held.policy, "change was", "changes were");
+        let text = format!("{}: {steps} refused by the server's policy.", place(root, b""));
+        warnings.push(Warning::new(Weight::Warning, text));
     }
     let idle = report.idle_patterns.iter().filter(|idle| idle.fresh && !seeded::is("idle-patterns-are-not-said"));
     warnings.extend(idle.flat_map(|idle| &idle.patterns).map(idle_pattern));
-    warnings.extend(troubles(report));
+    warnings.extend(troubles::warnings(report));
     for root in &report.roots {
-        conflicts(root, &host_name(report, Host::Client), &mut warnings);
-        warnings.extend(root.notes.iter().map(|note| mild(format!("{}: {note}.", place(root, b"")))));
-        warnings.extend(root.restored.iter().map(|folder| {
-            let place = place(root, folder);
-            mild(format!("{place} was put back from a backup: it was united with the other host, nothing was deleted."))
-        }));
+        conflicts(report, root, &mut warnings);
+        warnings.extend(root.notes.iter().map(|text| note(format!("{}: {text}.", place(root, b"")))));
+        if root.guard.as_ref().is_some_and(Guard::stops_all) {
+            continue;
+        }
+        warnings.extend(root.restored.iter().map(|folder| restored(report, root, folder)));
         warnings.extend(root.adopted.as_ref().map(|adopted| adoption(report, root, adopted)));
     }
-    warnings.extend(left_out(report).map(|what| mild(format!("Left out, with all behind it: {what}."))));
+    warnings.extend(left_out(report).map(|what| note(format!("Left out, with all behind it: {what}."))));
     warnings
 }
 
@@ -77,7 +99,8 @@ fn idle_pattern(idle: &IdlePattern) -> Warning {
         }
         None => "correct it in the config, or take it away; smd-check-conf shows all folders.".to_owned(),
     };
-    Warning { hint: Some(hint), ..plain(text) }
+    let key = format!("idle pattern {}", idle.pattern);
+    Warning { text, hint: Some(hint), weight: Weight::Warning, key }
 }
 
 /// What is left out by design, of both hosts, in one line; none when nothing is.
@@ -98,13 +121,39 @@ pub fn left_out_words(left_out: &[Trouble], host_name: impl Fn(Host) -> String) 
     (!words.is_empty()).then(|| words.join("; "))
 }
 
+/// Whether nothing left the user's tree on either host in this root, or would.
+fn nothing_went(root: &RootReport) -> bool {
+    [root.pulled, root.pushed].iter().all(|counts| counts.deleted + counts.replaced + counts.folders_removed == 0)
+}
+
+/// `; nothing was deleted`, where that is so.
+fn nothing_deleted(report: &Report, root: &RootReport) -> &'static str {
+    match (nothing_went(root), report.dry_run) {
+        (true, false) => "; nothing was deleted",
+        (true, true) => "; nothing would be deleted",
+        (false, _) => "",
+    }
+}
+
+fn restored(report: &Report, root: &RootReport, folder: &[u8]) -> Warning {
+    let merged = if report.dry_run { "would be merged" } else { "was merged" };
+    let text = format!(
+        "{} was put back from a backup: its mail {merged} with that of the other host{}.",
+        place(root, folder),
+        nothing_deleted(report, root)
+    );
+    note(text)
+}
+
 fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {
     let name = place(root, b"");
     let (held, done, nothing) = if report.dry_run {
-        ("would be held back", "would be done", "Nothing would be done")
+        ("would be held back", "Everything else would be done.", "Nothing would be done")
     } else {
-        ("were held back", "was done", "Nothing was done")
+        ("were held back", "Everything else was done.", "Nothing was done")
     };
+    // Only where that is so.
+    let rest = if root.failed == 0 && root.held.waits_for_others() == 0 { done } else { "" };
     let (text, hint) = match guard {
         Guard::Bulk { host, steps, earlier, of, folder, stands } => (
             {
@@ -114,13 +163,13 @@ fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {
                     (false, 0) => format!("{steps} of {of} messages would be deleted or replaced at {host}"),
                     (false, earlier) => format!("{steps} of {of} messages would be deleted or replaced at {host}, with the {earlier} of the last 24 hours"),
                 };
-                format!("{name}: {what}. Those steps {held} on both hosts; everything else {done}.")
+                format!("{name}: {what}. Those steps {held} on both hosts. {rest}")
             },
-            "if they were meant, run again with --allow-bulk-delete; if not, with --adopt, which unites both hosts and deletes nothing.".to_owned(),
+            "if they were meant, run again with --allow-bulk-delete; if not, with --adopt, which merges both hosts and deletes nothing.".to_owned(),
         ),
         Guard::Swapped { host, path, what } => (
             format!("{name}: {} at {} {what}, and something would be deleted. {nothing} in this root.", printable(path), host_name(report, *host)),
-            "is everything mounted? If the change was meant, run again with --allow-bulk-delete; to unite both hosts and delete nothing, with --adopt.".to_owned(),
+            "is everything mounted? If the change was meant, run again with --allow-bulk-delete; to merge both hosts and delete nothing, with --adopt.".to_owned(),
         ),
         Guard::OtherHeaders { messages, of, copies } => {
             let by = differ(report, copies).map(|by| format!("; they differ in {by}")).unwrap_or_default();
@@ -146,7 +195,14 @@ fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {
             )
         }
     };
-    Warning { hint: Some(hint), ..plain(text) }
+    // Its numbers change with every message that arrives meanwhile; it is the same guard.
+    let key = match guard {
+        Guard::Bulk { .. } => format!("guard bulk {name}"),
+        Guard::Swapped { .. } => format!("guard swapped {name}"),
+        Guard::OtherHeaders { .. } => format!("guard other-headers {name}"),
+        Guard::Doubles { .. } => format!("guard doubles {name}"),
+    };
+    Warning { text, hint: Some(hint), weight: Weight::Warning, key }
 }
 
 /// The fields by which copies differ, and where these were added.
@@ -172,66 +228,68 @@ fn quoted(path: &[u8]) -> String {
     printable(&quoted.unwrap_or_else(|_| path.to_vec()))
 }
 
-fn troubles(report: &Report) -> impl Iterator<Item = Warning> {
-    let rest = report.troubles.len().saturating_sub(NAMED);
-    let named = report.troubles.iter().take(NAMED).map(|trouble| {
-        let text = printable(trouble.text.as_bytes());
-        let text = format!("{} at {}: {text}.", printable(&trouble.path), host_name(report, trouble.host));
-        Warning { passing: trouble.passing, ..plain(text) }
-    });
-    let rest = (rest > 0)
-        .then(|| plain(format!("and {} more, which --json names.", count(rest as u64, "trouble", "troubles"))));
-    named.chain(rest)
-}
-
-fn conflicts(root: &RootReport, client: &str, warnings: &mut Vec<Warning>) {
+fn conflicts(report: &Report, root: &RootReport, warnings: &mut Vec<Warning>) {
+    let client = host_name(report, Host::Client);
+    let are = if report.dry_run { "would be" } else { "are" };
     for conflict in root.conflicts.iter().take(NAMED) {
         let (place, uniq) = (place(root, &conflict.folder), printable(&conflict.uniq));
         let fresh = printable(&conflict.fresh);
-        warnings.push(mild(format!("{place}: two messages were called {uniq}; both are kept, {client}'s as {fresh}.")));
+        warnings
+            .push(note(format!("{place}: two messages had the name {uniq}; both {are} kept, {client}'s as {fresh}.")));
     }
     let rest = root.conflicts.len().saturating_sub(NAMED);
     if rest > 0 {
-        warnings.push(mild(format!("{}: and {rest} more messages that were kept twice.", place(root, b""))));
+        let messages = count(rest as u64, "message was", "messages were");
+        warnings.push(note(format!("{}: {messages} kept twice for the same reason.", place(root, b""))));
     }
 }
 
 fn adoption(report: &Report, root: &RootReport, adopted: &Adopted) -> Warning {
-    let matched = count(adopted.matched, "message was", "messages were");
-    let (united, deleted) = if report.dry_run { ("would be", "nothing would be") } else { ("were", "nothing was") };
-    let mut text = format!(
-        "{}: both hosts {united} united without a common base; {matched} found on both, {deleted} deleted.",
-        place(root, b"")
-    );
+    let matched = count(adopted.matched, "message is", "messages are");
+    let merged = if report.dry_run { "would be merged" } else { "were merged" };
+    let why = match adopted.why {
+        Baseless::First => "first sync".to_owned(),
+        Baseless::Lost => format!("the record of the last sync is lost, so both hosts {merged} by content"),
+        Baseless::Asked => format!("both hosts {merged} by content, as asked"),
+    };
+    let deleted = nothing_deleted(report, root);
+    let mut text = format!("{}: {why}: {matched} on both hosts already{deleted}.", place(root, b""));
     if !adopted.returned.is_empty() {
-        let returned = count(adopted.returned.len() as u64, "message was", "messages were");
-        text.push_str(&format!(" {returned} on one host only; what was deleted there on purpose comes back:"));
+        let number = adopted.returned.len() as u64;
+        let (returned, both) = match report.dry_run {
+            false => (count(number, "message was", "messages were"), count_free(number, "is now", "are now")),
+            true => (count(number, "message is", "messages are"), "would be"),
+        };
+        text.push_str(&format!(
+            " {returned} on one host only and {both} on both; if you had deleted one, delete it again:"
+        ));
         for item in adopted.returned.iter().take(NAMED_RETURNED) {
             text.push_str(&format!("\n  {} {}", place(root, &item.folder), printable(&item.uniq)));
         }
         if adopted.returned.len() > NAMED_RETURNED {
             let rest = adopted.returned.len() - NAMED_RETURNED;
-            text.push_str(&format!("\n  and {rest} more, which -v or --json name during such a run."));
+            text.push_str(&format!("\n  and {rest} more; -v or --json lists them all during such a run."));
         }
     }
-    mild(text)
+    note(text)
 }
 
-fn host_name(report: &Report, host: Host) -> String {
+pub(super) fn host_name(report: &Report, host: Host) -> String {
     printable(if host == Host::Client { &report.client } else { &report.server }.as_bytes())
 }
 
-fn plain(text: String) -> Warning {
-    Warning { text, hint: None, mild: false, passing: false }
+/// The word for a number that is not written.
+fn count_free(number: u64, one: &'static str, many: &'static str) -> &'static str {
+    if number == 1 { one } else { many }
 }
 
-fn mild(text: String) -> Warning {
-    Warning { mild: true, ..plain(text) }
+fn note(text: String) -> Warning {
+    Warning::new(Weight::Note, text)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Conflict, Item, Kind, Trouble};
+    use super::super::{Conflict, Counts, Fate, Item, Kind, Trouble};
     use super::*;
 
     fn texts(report: &Report) -> String {
@@ -246,7 +304,7 @@ mod tests {
     #[test]
     fn a_bulk_guard_names_both_ways_out() {
         let warnings = of(&report(RootReport { guard: Some(Guard::bulk(30, 40)), ..RootReport::default() }));
-        insta::assert_snapshot!(warnings[0].text, @"Maildir: 30 of 40 messages would be deleted or replaced at laptop. Those steps were held back on both hosts; everything else was done.");
+        insta::assert_snapshot!(warnings[0].text, @"Maildir: 30 of 40 messages would be deleted or replaced at laptop. Those steps were held back on both hosts. Everything else was done.");
         let hint = warnings[0].hint.as_deref().expect("a hint");
         assert!(hint.contains("--allow-bulk-delete") && hint.contains("--adopt"));
     }
@@ -305,9 +363,9 @@ mod tests {
             folder: b".a".to_vec(),
             uniq: number.to_string().into_bytes(),
             detail: Vec::new(),
-            held: None,
+            fate: Fate::Done,
         };
-        let adopted = Adopted { matched: 1, returned: (0..52).map(item).collect() };
+        let adopted = Adopted { why: Baseless::Lost, matched: 1, returned: (0..52).map(item).collect() };
         let text = texts(&report(RootReport { adopted: Some(adopted), ..RootReport::default() }));
         assert!(text.contains("Maildir/.a 49\n  and 2 more"), "{text}");
     }
@@ -318,9 +376,48 @@ mod tests {
         let mut report = report(RootReport { conflicts: vec![conflict], failed: 2, ..RootReport::default() });
         report.troubles.push(Trouble::new(Host::Server, b".b/\x07", "cannot be read"));
         insta::assert_snapshot!(texts(&report), @r"
-        Maildir: 2 steps were not done; the next run proposes them again.
         .b/\x07 at host: cannot be read.
-        Maildir/.a: two messages were called 1; both are kept, laptop's as fresh.
+        Maildir/.a: two messages had the name 1; both are kept, laptop's as fresh.
         ");
+    }
+
+    #[test]
+    fn a_first_sync_is_a_note_about_a_first_sync() {
+        let adopted = |why| Some(Adopted { why, matched: 2618, returned: Vec::new() });
+        let first = of(&report(RootReport { adopted: adopted(Baseless::First), ..RootReport::default() }));
+        assert_eq!(first[0].weight, Weight::Note);
+        insta::assert_snapshot!(first[0].text, @"Maildir: first sync: 2618 messages are on both hosts already; nothing was deleted.");
+        let lost = of(&report(RootReport { adopted: adopted(Baseless::Lost), ..RootReport::default() }));
+        insta::assert_snapshot!(lost[0].text, @"Maildir: the record of the last sync is lost, so both hosts were merged by content: 2618 messages are on both hosts already; nothing was deleted.");
+    }
+
+    #[test]
+    fn nothing_was_deleted_is_said_only_where_nothing_was() {
+        let put_back = || RootReport { restored: vec![b".a".to_vec()], ..RootReport::default() };
+        let adopted = || RootReport { adopted: Some(Adopted::default()), ..RootReport::default() };
+        let gone = [
+            Counts { deleted: 3, ..Counts::default() },
+            Counts { replaced: 1, ..Counts::default() },
+            Counts { folders_removed: 1, ..Counts::default() },
+        ];
+        for root in [put_back(), adopted()] {
+            assert!(texts(&report(root.clone())).contains("nothing was deleted"), "{root:?}");
+            for counts in gone {
+                for root in
+                    [RootReport { pulled: counts, ..root.clone() }, RootReport { pushed: counts, ..root.clone() }]
+                {
+                    assert!(!texts(&report(root.clone())).contains("nothing"), "{root:?}");
+                }
+            }
+        }
+        let dry = Report { dry_run: true, ..report(put_back()) };
+        assert!(texts(&dry).contains("would be merged with that of the other host; nothing would be deleted"));
+    }
+
+    #[test]
+    fn everything_else_was_done_is_said_only_where_it_was() {
+        let guard = Some(Guard::bulk(30, 40));
+        let failed = texts(&report(RootReport { guard, failed: 1, ..RootReport::default() }));
+        assert!(failed.ends_with("held back on both hosts.\n"), "{failed}");
     }
 }

@@ -1,7 +1,7 @@
 //! The session's brain: both looks, one plan per root, batches of steps, and the agreement on a new base.
 //!
 //! The rooms: `peer` (talking to the server), `greet` (which roots and bases these are, and `known`, what they were last),
-//! `pair` (one root at both hosts: looks and plan), `batch`
+//! `pair` (one root at both hosts: looks and plan), `room` (whether the plan fits on the disks), `batch`
 //! (steps and contents, both ways), `guard` (what was removed within a day), `headers` (what copies differ by), `agree` (the
 //! new base), `tell` (what the report says of it), `verify` (both looks without a base, for `smd-verify` and `smd-check-conf`),
 //! `idle` (exclude patterns that match nothing),
@@ -34,6 +34,7 @@ mod known;
 mod open;
 mod pair;
 mod peer;
+mod room;
 mod tell;
 mod verify;
 
@@ -105,6 +106,7 @@ impl<F: Fs> Open<F> {
             (true, wire::LEFT_OUT),
             (true, wire::SPELLING),
             (true, wire::TWINS),
+            (true, wire::ROOM),
         ];
         let features = features
             .into_iter()
@@ -164,7 +166,7 @@ fn converse<F: Fs>(
         Some(Fresh::First) | None => None,
     };
     if let (Some(why), Some(pair)) = (changed, pairs.first_mut()) {
-        pair.report.notes.push(format!("{why}; this run unites both hosts by content"));
+        pair.report.notes.push(format!("{why}; this run merges both hosts by content"));
     }
     let Open { peer, endpoint, rests, .. } = open;
     idle::hear(pairs, &hello.features);
@@ -219,6 +221,9 @@ fn converse<F: Fs>(
         pair.look_at_samples(peer)?;
     }
 
+    for pair in pairs.iter_mut() {
+        pair.weigh(endpoint, options, progress);
+    }
     if !options.dry_run {
         progress.phase(Phase::Apply, Some(pairs.iter().map(Pair::open_steps).sum()));
         for pair in pairs.iter_mut() {

@@ -18,6 +18,7 @@ use super::greet::pair_label;
 use super::headers::Learnt;
 use super::idle::Idle;
 use super::peer::{Peer, trouble, unexpected};
+use super::tell::Undone;
 use crate::endpoint::{Endpoint, RootPair};
 use crate::options::{Direction, MaxDelete, RunOptions};
 use crate::progress::Progress;
@@ -63,7 +64,7 @@ pub(super) struct Pair<F: Fs> {
     remote: Vec<u8>,
     /// What the server is told to tell this base apart by.
     pair: String,
-    label: Vec<u8>,
+    pub(super) label: Vec<u8>,
     /// Which folders the server is told to leave alone.
     exclude_pairs: Vec<ExcludePair>,
     /// The matcher of `exclude_pairs`; none where it is just that of this host.
@@ -81,12 +82,20 @@ pub(super) struct Pair<F: Fs> {
     pub(super) begun: Begun,
     /// There was such a note when the run began, for whatever base.
     after_cut: bool,
+    /// One of the hosts knows of an earlier agreement, be it lost.
+    pub(super) met_before: bool,
+    /// Every step is to be told.
+    pub(super) verbose: bool,
+    /// What is not as planned.
+    pub(super) undone: Undone,
     /// A person gave up the base that there is.
     pub(super) gives_up_base: bool,
     /// What steps of this run that were not finished may have brought all the same.
     pub(super) unsure: Begun,
     /// Folders of the open batch that could not be removed on one host and were not made again on the other.
     pub(super) unmade: BTreeSet<Folder>,
+    /// Bytes that may still be written at the server, if it says.
+    pub(super) room_there: Option<u64>,
     pub(super) ours_absent: bool,
     pub(super) theirs_absent: bool,
     /// The server knows of spellings.
@@ -171,9 +180,13 @@ impl<F: Fs> Pair<F> {
             theirs: HostView::default(),
             begun: Begun::default(),
             after_cut,
+            met_before: false,
+            verbose: options.verbose > 0,
+            undone: Undone::default(),
             gives_up_base: false,
             unsure: Begun::default(),
             unmade: BTreeSet::new(),
+            room_there: None,
             ours_absent: false,
             theirs_absent: false,
             spells: false,
@@ -216,6 +229,7 @@ impl<F: Fs> Pair<F> {
             .into_iter()
             .max()
             .unwrap_or(0);
+        self.met_before = self.counter > 0;
         let common = ids.common(answer.ids);
         self.local.agree(common, &answer.damaged)?;
         let parted = common.is_none() && ids.current.is_some() && answer.ids.current.is_some();
@@ -296,6 +310,7 @@ impl<F: Fs> Pair<F> {
                 FromServer::LeftOut { root, left_out } if root == self.index => {
                     self.left_out_by_design.extend(left_out.into_iter().map(trouble));
                 }
+                FromServer::Room { root, free } if root == self.index => self.room_there = Some(free),
                 FromServer::Looked { root, looked } if root == self.index => {
                     let mut delta =
                         unpacker.finish().map_err(|error| SessionError::Protocol { text: error.to_string() })?;

@@ -1,15 +1,17 @@
 //! What the report says of a root: plan and outcomes put into counts, items and sentences.
 
+use std::collections::BTreeSet;
+
 use smd_maildir::fs::Fs;
 use smd_protocol::names::printable;
-use smd_protocol::reconcile::{Component, Hold, Note, Side, Stop};
-use smd_protocol::{Name, Outcome, Source, Step};
+use smd_protocol::reconcile::{Component, Hold, Note, Plan, Side, Stop};
+use smd_protocol::{Folder, Name, Outcome, Source, Step};
 
 use super::batch::Outcomes;
 use super::pair::Pair;
 use crate::journal::Journal;
 use crate::options::RunOptions;
-use crate::report::{Adopted, Conflict, Counts, Guard, Host, Item, Kind, Reason, Report, Trouble};
+use crate::report::{Adopted, Baseless, Conflict, Counts, Fate, Guard, Host, Item, Kind, Met, Reason, Report, Trouble};
 
 fn host(side: Side) -> Host {
     match side {
@@ -32,13 +34,39 @@ fn kind(step: &Step) -> Kind {
     }
 }
 
-fn reason(hold: Hold) -> Option<Reason> {
+fn reason(hold: Hold) -> Reason {
     match hold {
-        Hold::Direction => Some(Reason::Direction),
-        Hold::NoDelete => Some(Reason::NoDelete),
-        Hold::Guard => Some(Reason::Guard),
-        // The trouble that made the look incomplete is told by itself.
-        Hold::Incomplete => None,
+        Hold::Direction => Reason::Direction,
+        Hold::NoDelete => Reason::NoDelete,
+        Hold::Guard => Reason::Guard,
+        Hold::Incomplete => Reason::Incomplete,
+    }
+}
+
+/// What is not as planned on a host, so that no sentence about the plan holds for it: messages and folders whose steps failed
+/// or wait.
+#[derive(Default)]
+pub(super) struct Undone {
+    names: [BTreeSet<Name>; 2],
+    folders: BTreeSet<Folder>,
+}
+
+impl Undone {
+    fn add(&mut self, component: &Component, side: Side) {
+        self.names[side as usize].extend(component.names.iter().cloned());
+        self.folders.extend(component.folder.clone());
+    }
+
+    /// Whether what this note says has come true.
+    fn leaves(&self, note: &Note) -> bool {
+        let on = |side: Side, name: &Name| !self.names[side as usize].contains(name);
+        match note {
+            // The server's message keeps name and place: what is to be done is done at the client.
+            Note::KeptBoth { name, .. } => on(Side::Ours, name),
+            Note::MovedTwice { kept, .. } => on(Side::Ours, kept),
+            Note::Returned { to: side, name } | Note::Healed { on: side, name } => on(*side, name),
+            Note::FolderKept(folder) => !self.folders.contains(folder),
+        }
     }
 }
 
@@ -63,11 +91,9 @@ impl<F: Fs> Pair<F> {
     pub(super) fn count(&mut self, component: &Component, outcomes: &Outcomes, journal: &Journal) {
         for side in Side::BOTH {
             for (step, outcome) in component.part(side).open().iter().zip(&outcomes[side as usize]) {
-                let item = journal.has_log().then(|| self.item(side, step, None));
-                let tell = |why| item.iter().for_each(|item| journal.step(self.label(), item, why));
                 let text = match outcome {
                     Outcome::Done => {
-                        tell(None);
+                        self.told(side, step, Fate::Done, journal);
                         if let Step::Part(twin) = step {
                             let whose = if side == Side::Ours { "this host" } else { "the server" };
                             let text =
@@ -79,17 +105,36 @@ impl<F: Fs> Pair<F> {
                         continue;
                     }
                     Outcome::Changed(text) | Outcome::Failed(text) => text.clone(),
-                    Outcome::NeedBytes => "its bytes were not to be had; run again".to_owned(),
+                    Outcome::NeedBytes => "it disappeared before it could be sent".to_owned(),
                 };
-                tell(Some(&text));
-                // A folder that could not go was made again on the other host in the same run: nothing is left to do.
+                self.told(side, step, Fate::Left(text.clone()), journal);
                 if let Step::RemoveFolder(folder) = step {
-                    self.report.notes.push(format!("the folder {folder} stays on both hosts: {text}"));
-                    continue;
+                    let made_again = !self.unmade.contains(folder);
+                    if made_again {
+                        self.report.notes.push(format!("the folder {folder} stays on both hosts: {text}"));
+                        continue;
+                    }
+                    if !self.direction.changes(side.other()) {
+                        self.report.notes.push(format!("the folder {folder} could not be removed: {text}"));
+                        self.report.held.count(Reason::Direction);
+                        continue;
+                    }
                 }
+                self.undone.add(component, side);
                 self.report.failed += 1;
                 let passing = !matches!(outcome, Outcome::Failed(_));
-                self.troubles.push(Trouble { passing, ..Trouble::new(host(side), shown(step), text) });
+                self.troubles.push(Trouble { passing, met: Met::Step, ..Trouble::new(host(side), shown(step), text) });
+            }
+        }
+    }
+
+    /// Tells log and report, as far as they want it, what became of a step.
+    fn told(&mut self, side: Side, step: &Step, fate: Fate, journal: &Journal) {
+        if self.verbose || journal.has_log() {
+            let item = self.item(side, step, fate);
+            journal.step(self.label(), &item);
+            if self.verbose {
+                self.report.items.push(item);
             }
         }
     }
@@ -113,23 +158,8 @@ impl<F: Fs> Pair<F> {
     /// Puts this root into the report.
     pub(super) fn tell(&mut self, options: &RunOptions, report: &mut Report) {
         let plan = std::mem::take(&mut self.plan);
-        let wants_items = options.dry_run || options.verbose > 0;
-        for component in &plan.components {
-            for side in Side::BOTH {
-                let part = component.part(side);
-                let why = part.held.and_then(reason);
-                for step in &part.steps {
-                    if let (Some(why), true) = (why, plan.stop.is_none()) {
-                        self.report.held.count(why);
-                    } else if options.dry_run && plan.stop.is_none() && part.held.is_none() {
-                        let kind = self.kind(side, step);
-                        self.counts(side).count(kind);
-                    }
-                    if wants_items && plan.stop.is_none() && (part.held.is_none() || why.is_some()) {
-                        self.report.items.push(self.item(side, step, why));
-                    }
-                }
-            }
+        if plan.stop.is_none() {
+            self.tell_untried(&plan, options);
         }
         self.report.root = self.label().to_vec();
         self.report.guard = match (&plan.stop, &plan.guard) {
@@ -169,22 +199,55 @@ impl<F: Fs> Pair<F> {
         // A first copy into nothing is no adopt that anybody need hear of.
         let had_mail =
             |view: &smd_protocol::reconcile::HostView| view.delta.folders.values().any(|change| !change.set.is_empty());
-        if self.local.adopts()
-            && !self.unusable
-            && plan.stop.is_none()
-            && had_mail(&self.ours)
-            && had_mail(&self.theirs)
-        {
-            self.report.adopted = Some(Adopted { matched: plan.matched, returned: Vec::new() });
+        if self.local.adopts() && !self.unusable && plan.stop.is_none() && had_mail(&self.ours) && had_mail(&self.theirs) {
+            let why = match (self.gives_up_base, self.met_before) {
+                (true, _) => Baseless::Asked,
+                (false, true) => Baseless::Lost,
+                (false, false) => Baseless::First,
+            };
+            self.report.adopted = Some(Adopted { why, matched: plan.matched, returned: Vec::new() });
         }
         for note in plan.notes.iter().filter(|_| plan.stop.is_none()) {
-            self.note(note);
+            if self.undone.leaves(note) {
+                self.note(note);
+            }
         }
         let put_back = self.ours.put_back.iter().chain(&self.theirs.put_back);
         self.report.restored = put_back.map(|folder| folder.as_bytes().to_vec()).collect();
+        self.troubles.iter_mut().for_each(|trouble| trouble.root.clone_from(&self.label));
         report.troubles.append(&mut self.troubles);
         report.left_out.append(&mut self.left_out_by_design);
         report.roots.push(std::mem::take(&mut self.report));
+    }
+
+    /// Counts and names the steps that no outcome tells of: those that wait, and in a dry run all.
+    fn tell_untried(&mut self, plan: &Plan, options: &RunOptions) {
+        for component in &plan.components {
+            for side in Side::BOTH {
+                let part = component.part(side);
+                let fate = match part.held.map(reason) {
+                    Some(why) => Fate::Held(why),
+                    None if options.dry_run => Fate::Done,
+                    None => continue,
+                };
+                if fate.held().is_some() && !part.steps.is_empty() && !plan.notes.is_empty() {
+                    self.undone.add(component, side);
+                }
+                for step in &part.steps {
+                    match fate.held() {
+                        Some(why) => self.report.held.count(why),
+                        None => self.counts(side).count(kind(step)),
+                    }
+                    if options.dry_run || self.verbose {
+                        let item = self.item(side, step, fate.clone());
+                        self.report.items.push(item);
+                    }
+                }
+            }
+            if options.dry_run {
+                self.report.mail = self.report.mail.saturating_add(component.wire_bytes);
+            }
+        }
     }
 
     fn note(&mut self, note: &Note) {
@@ -195,43 +258,42 @@ impl<F: Fs> Pair<F> {
                 fresh: fresh.uniq.as_bytes().to_vec(),
             }),
             Note::Returned { to, name } => {
-                let item = item(host(*to), Kind::New, name, Vec::new(), None);
+                let item = item(host(*to), Kind::New, name, Vec::new(), Fate::Done);
                 if let Some(adopted) = &mut self.report.adopted {
                     adopted.returned.push(item);
                 }
             }
             Note::MovedTwice { kept, left } => {
-                let text = format!("moved on both hosts: it is now {kept}, no longer {left}");
-                self.report.notes.push(text);
+                self.report.notes.push(format!("{left} was moved on both hosts and is kept as {kept}"));
             }
             Note::Healed { on, name } => {
                 let host = match on {
                     Side::Ours => "this host",
                     Side::Theirs => "the server",
                 };
-                self.report.notes.push(format!("{name} was empty on {host}; the other host's bytes are given back"));
+                self.report.notes.push(format!("{name} was empty on {host} and gets the other host's bytes"));
             }
             Note::FolderKept(folder) => {
-                self.report
-                    .notes
-                    .push(format!("the folder {folder} was removed on one host, but holds mail; it is made again"));
+                self.report.notes.push(format!(
+                    "the folder {folder} was removed on one host, but holds mail, so it is kept on both"
+                ));
             }
         }
     }
 
-    fn item(&self, side: Side, step: &Step, held: Option<Reason>) -> Item {
+    fn item(&self, side: Side, step: &Step, fate: Fate) -> Item {
         let host = host(side);
         let kind = self.kind(side, step);
         match step {
             Step::MakeFolder(folder) | Step::RemoveFolder(folder) => {
-                Item { host, kind, folder: folder.as_bytes().to_vec(), uniq: Vec::new(), detail: Vec::new(), held }
+                Item { host, kind, folder: folder.as_bytes().to_vec(), uniq: Vec::new(), detail: Vec::new(), fate }
             }
-            Step::Put { to, .. } => item(host, kind, to, Vec::new(), held),
-            Step::Replace { at, .. } => item(host, kind, at, Vec::new(), held),
-            Step::Part(twin) => item(host, kind, &twin.name(), format!("from {}", twin.from).into_bytes(), held),
+            Step::Put { to, .. } => item(host, kind, to, Vec::new(), fate),
+            Step::Replace { at, .. } => item(host, kind, at, Vec::new(), fate),
+            Step::Part(twin) => item(host, kind, &twin.name(), format!("from {}", twin.from).into_bytes(), fate),
             Step::Delete(name) => {
                 let detail = if self.is_dressed_move(side, step) { &b"away, with another header"[..] } else { b"" };
-                item(host, kind, name, detail.to_vec(), held)
+                item(host, kind, name, detail.to_vec(), fate)
             }
             Step::Move { from, to, dress } => {
                 let detail = if from == to {
@@ -247,12 +309,12 @@ impl<F: Fs> Pair<F> {
                 } else {
                     format!("from {from}")
                 };
-                item(host, kind, to, detail.into_bytes(), held)
+                item(host, kind, to, detail.into_bytes(), fate)
             }
         }
     }
 }
 
-fn item(host: Host, kind: Kind, name: &Name, detail: Vec<u8>, held: Option<Reason>) -> Item {
-    Item { host, kind, folder: name.folder.as_bytes().to_vec(), uniq: name.uniq.as_bytes().to_vec(), detail, held }
+fn item(host: Host, kind: Kind, name: &Name, detail: Vec<u8>, fate: Fate) -> Item {
+    Item { host, kind, folder: name.folder.as_bytes().to_vec(), uniq: name.uniq.as_bytes().to_vec(), detail, fate }
 }

@@ -70,7 +70,9 @@ fn alone(said: Said<'_>, way: Way) -> Result<Option<Translation>, (usize, String
 
 fn words(said: Said<'_>, way: Way) -> Result<Vec<Vec<u8>>, (usize, String)> {
     let words = shlex::bytes::split(said.value).filter(|words| words.first().is_some_and(|word| !word.is_empty()));
-    words.ok_or_else(|| (said.number, format!("{} is no command: a quote is never closed, or it is empty", way.key())))
+    words.ok_or_else(|| {
+        (said.number, format!("{} is not a command: a quote is never closed, or it is empty", way.key()))
+    })
 }
 
 fn meaning(said: Said<'_>, way: Way) -> Result<Meaning, (usize, String)> {

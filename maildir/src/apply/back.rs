@@ -3,7 +3,7 @@
 //! Each message goes back by one rename to where it was, under the name that it had, flags and all. It is in the grave or
 //! in the folder at every instant, so that a command that was cut, or is given twice, adds nothing. A uniq that holds the
 //! same bytes, under whatever flags, is that message; one that holds other bytes keeps its name, and what comes back gets
-//! the fresh uniq, as in every clash; so does what must not seem never to have gone ([`Resting::anew`]). Bytes that a tool
+//! a name of the same stem ([`hash::successor`]); so does what must not seem never to have gone ([`Resting::anew`]). Bytes that a tool
 //! of this host took out change places with those that it put there.
 //!
 //! The index of a grave names folders by their paths on this host, so this is done with a root that has no naming.
@@ -47,11 +47,9 @@ impl<F: Fs> Applier<F> {
                 && let Ok(file) = FileName::parse(&record.file)
             {
                 self.work.folders.want(&Name::new(&record.folder, &file.uniq));
-                // Most replaced messages will need their fresh uniq: asked for one by one, each would list its folder anew.
-                let whole = (record.why == Why::Replaced)
-                    .then(|| resting.open().and_then(|mut file| hash::whole(self.work.fs(), &mut file)));
-                if let Some(Ok(whole)) = whole {
-                    self.work.folders.want(&Name::new(&record.folder, &hash::fresh_uniq(&whole, 0)));
+                // Most replaced messages will need another name: asked for one by one, each would list its folder anew.
+                if let (Why::Replaced, Some(content)) = (record.why, &record.content) {
+                    self.work.folders.want(&Name::new(&record.folder, &hash::successor(&file.uniq, content, 0)));
                 }
             }
         }
@@ -132,16 +130,16 @@ impl<F: Fs> Work<F> {
                         false => continue,
                     }
                 }
-                return self.bring_back_fresh(resting, &record.folder, &spot, &content);
+                return self.bring_back_fresh(resting, &name, &spot, &content);
             }
             if resting.anew && !seeded::is("undo-forgets-the-base") {
-                return self.bring_back_fresh(resting, &record.folder, &spot, &content);
+                return self.bring_back_fresh(resting, &name, &spot, &content);
             }
             if self.try_name(resting, &name, &spot)? {
                 return Ok(Back::Returned);
             }
         }
-        Err(Stop::changed(&shown, "is renamed all the time"))
+        Err(Stop::changed(&shown, "keeps being renamed"))
     }
 
     /// Lets it change places with what a tool of this host made of it, then looks at what came out. False: the name changed
@@ -172,7 +170,7 @@ impl<F: Fs> Work<F> {
         let swapped = resting.swap(&dir, &spot.file);
         let edited = came.context("read in the grave what was", &shown)?;
         if swapped.is_err() || look(self).is_ok_and(|left| left == edited) {
-            self.bring_back_fresh(resting, &name.folder, spot, &edited)?;
+            self.bring_back_fresh(resting, name, spot, &edited)?;
         }
         Err(Stop::changed(&shown, "was edited"))
     }
@@ -180,15 +178,13 @@ impl<F: Fs> Work<F> {
     fn bring_back_fresh(
         &mut self,
         resting: &Resting<F>,
-        folder: &Folder,
+        old: &Name,
         spot: &Spot,
         content: &smd_protocol::Content,
     ) -> Result<Back, Stop> {
-        let shown = self.root.shown(folder, &spot.file);
-        let whole = resting.open().and_then(|mut file| hash::whole(self.fs(), &mut file));
-        let whole = whole.context("read in the grave what was", &shown)?;
+        let shown = self.root.shown(&old.folder, &spot.file);
         for n in 0..FRESH_TRIES {
-            let name = Name::new(folder, &hash::fresh_uniq(&whole, n));
+            let name = Name::new(&old.folder, &hash::successor(&old.uniq, content, n));
             if self.read_message(&name)?.is_some() {
                 if self.holds(&name, content)? {
                     return Ok(Back::IsThere);

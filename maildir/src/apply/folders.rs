@@ -241,7 +241,7 @@ impl<F: Fs> Folders<F> {
             }
             self.refresh(&name.folder).context("list", &shown)?;
         }
-        Err(Stop::changed(&shown, "is renamed all the time"))
+        Err(Stop::changed(&shown, "keeps being renamed"))
     }
 
     /// Takes note that a message lies here now.

@@ -279,7 +279,7 @@ impl<F: Fs> Applier<F> {
                 self.batch.states[at] = State::Settled(match step.bytes().map(|bytes| &bytes.source) {
                     Some(Source::Copy(_) | Source::Body(_)) => Outcome::NeedBytes,
                     _ => Outcome::Changed(format!(
-                        "the other host did not send {}",
+                        "{} disappeared on the other host before it could be sent",
                         step.target().expect("it brings bytes")
                     )),
                 });

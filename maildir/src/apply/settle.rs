@@ -76,7 +76,7 @@ impl<F: Fs> Work<F> {
                 self.folders.mark(&name.folder, Some(spare.place));
                 if !self.has_file(name, main).unwrap_or(false) {
                     self.give_back(&name.folder, spare, &ticket)?;
-                    return Err(Stop::changed(&shown, "is renamed all the time"));
+                    return Err(Stop::changed(&shown, "keeps being renamed"));
                 }
                 self.look_at_taken(name, spare, content, &ticket)?;
                 self.tell_removed(&name.folder, spare);

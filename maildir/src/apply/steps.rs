@@ -81,7 +81,7 @@ impl<F: Fs> Work<F> {
         match self.holds(name, content)? {
             true => Ok(true),
             false if self.folders.find(name)?.is_none() => Ok(false),
-            false => Err(Stop::changed(&self.shown(name), "is another message meanwhile")),
+            false => Err(Stop::changed(&self.shown(name), "is another message by now")),
         }
     }
 
@@ -98,7 +98,7 @@ impl<F: Fs> Work<F> {
                 return Ok(());
             }
             if !is_dressed(&spot, expected.place, &expected.flags) && !seeded::is("overwrites-flags") {
-                return Err(Stop::changed(&shown, "got other flags meanwhile"));
+                return Err(Stop::changed(&shown, "got other flags in the meantime"));
             }
             if from != to && self.is_taken(to)? {
                 return Err(Stop::changed(&self.shown(to), "was taken meanwhile"));
@@ -138,7 +138,7 @@ impl<F: Fs> Work<F> {
             self.know(to, Some(entry(to, dress, expected.content)));
             return Ok(());
         }
-        Err(Stop::changed(&shown, "is renamed all the time"))
+        Err(Stop::changed(&shown, "keeps being renamed"))
     }
 
     /// Whether something has this name.
@@ -310,7 +310,7 @@ impl<F: Fs> Work<F> {
         let from = self.folders.place(&at.folder, spot.place).context("open", &shown)?;
         let to = self.folders.place_made(&at.folder, dress.place).context("open", &shown)?;
         match if_there(rename_free(self.fs(), &from, &spot.file, &to, &target.file)).context("rename", &shown)? {
-            None => Err(Stop::changed(&shown, "got other flags meanwhile")),
+            None => Err(Stop::changed(&shown, "got other flags in the meantime")),
             Some(()) => {
                 self.folders.note_gone(at, spot.place);
                 self.tell_moved((at, &spot), (at, &target));
@@ -341,7 +341,7 @@ impl<F: Fs> Work<F> {
         for _ in 0..TRIES {
             let Some(spot) = self.folders.find(at)? else { return Err(Stop::changed(&shown, "is gone")) };
             if !is_dressed(&spot, expected.place, &expected.flags) && !is_dressed(&spot, dress.place, &dress.flags) {
-                return Err(Stop::changed(&shown, "got other flags meanwhile"));
+                return Err(Stop::changed(&shown, "got other flags in the meantime"));
             }
             let dir = self.folders.place(&at.folder, spot.place).context("open", &shown)?;
             match if_there(self.grave.swap(ticket, &dir, &spot.file)) {
@@ -357,7 +357,7 @@ impl<F: Fs> Work<F> {
                 Err(e) => return Err(Error { action: "swap", path: shown, cause: e }.into()),
             }
         }
-        Err(Stop::changed(&shown, "is renamed all the time"))
+        Err(Stop::changed(&shown, "keeps being renamed"))
     }
 
     /// Undoes a swap that brought out other bytes than planned. If the name changed once more, what is left over is
@@ -418,7 +418,7 @@ impl<F: Fs> Work<F> {
                 None => self.folders.refresh(&name.folder).context("list", &shown)?,
             }
         }
-        Err(Stop::changed(&shown, "is renamed all the time"))
+        Err(Stop::changed(&shown, "keeps being renamed"))
     }
 
     /// Reads what was taken: it is kept if it is what should go; anything else goes back.

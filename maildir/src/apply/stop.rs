@@ -4,6 +4,7 @@ use std::io;
 
 use smd_protocol::Outcome;
 use smd_protocol::names::printable;
+use smd_protocol::step::LOOKS_AGAIN;
 
 use crate::error::Error;
 
@@ -18,7 +19,7 @@ pub(super) enum Stop {
 
 impl Stop {
     pub(super) fn changed(path: &[u8], what: &str) -> Self {
-        Stop::Changed(format!("{} {what}; the next run looks again", printable(path)))
+        Stop::Changed(format!("{} {what}; {LOOKS_AGAIN}", printable(path)))
     }
 
     pub(super) fn failed(path: &[u8], what: &str, hint: &str) -> Self {

@@ -149,7 +149,7 @@ impl<F: Fs> Work<F> {
                 None => self.folders.refresh(&name.folder).context("list", &shown)?,
             }
         }
-        Err(Stop::changed(&shown, "is renamed all the time"))
+        Err(Stop::changed(&shown, "keeps being renamed"))
     }
 
     /// Removes a file, if it still has the bytes that we gave it. (An inode says little: its number is used again.)

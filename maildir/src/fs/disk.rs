@@ -238,6 +238,12 @@ impl Fs for Disk {
         Ok(stat.f_blocks.checked_mul(stat.f_frsize).filter(|bytes| *bytes > 0))
     }
 
+    fn room(&self, dir: &Self::Dir) -> io::Result<Option<u64>> {
+        let stat = fs::fstatvfs(dir)?;
+        // A file system without blocks, such as some FUSE ones, does not say.
+        Ok((stat.f_blocks > 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize)))
+    }
+
     fn may_write(&self, dir: &Self::Dir) -> io::Result<()> {
         Ok(fs::accessat(dir, c".", fs::Access::WRITE_OK | fs::Access::EXEC_OK, AtFlags::EACCESS)?)
     }

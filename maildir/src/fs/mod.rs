@@ -154,6 +154,11 @@ pub trait Fs: Send + Sync + 'static {
     fn capacity(&self, _dir: &Self::Dir) -> io::Result<Option<u64>> {
         Ok(None)
     }
+    /// How many bytes this process may still write to the file system of this directory; none where it does not say. Others
+    /// write there too, and a quota may allow less.
+    fn room(&self, _dir: &Self::Dir) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
     /// Whether names in a held directory may be changed by this process; an error says why not.
     fn may_write(&self, _dir: &Self::Dir) -> io::Result<()> {
         Ok(())

@@ -310,7 +310,7 @@ impl<F: Fs> Grave<F> {
     /// Opens what was taken, for the look at it.
     ///
     /// # Errors
-    /// As the system says; `InvalidInput` when it is no regular file.
+    /// As the system says; `InvalidInput` when it is not a regular file.
     pub fn open_taken(&self, ticket: &Ticket) -> io::Result<F::File> {
         self.fs().open(&self.dir()?, &ticket.taken())
     }

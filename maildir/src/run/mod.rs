@@ -432,6 +432,12 @@ impl<F: Fs> RootRun<F> {
         self.root.as_ref()
     }
 
+    /// How many bytes may still be written to the root's file system; none while there is no root, or where it does not say.
+    pub fn room(&self) -> Option<u64> {
+        let root = self.root.as_ref()?;
+        root.fs.room(&root.dir).ok().flatten()
+    }
+
     /// Reads a message whole and gives the digest of all its bytes: its fresh uniq, should it need one.
     ///
     /// # Errors

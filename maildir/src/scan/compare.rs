@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use smd_protocol::delta::{FolderDelta, Meta, Presence};
+use smd_protocol::step::LOOKS_AGAIN;
 use smd_protocol::{Delta, Entry, Folder, Section, Seen, Snapshot, seeded};
 
 use super::folder::Messages;
@@ -54,8 +55,7 @@ impl<F: Fs> Work<'_, F> {
             {
                 change.gone.clear();
                 let path = self.scanner.root.shown(folder, b"");
-                let text =
-                    "changes all the time; what seems moved or deleted is looked for again by the next run".to_owned();
+                let text = format!("is changing while it is read; moves and deletions there wait until {LOOKS_AGAIN}");
                 self.troubles.push(Trouble { path, text });
             }
             if !change.is_empty() {

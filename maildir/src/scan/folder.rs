@@ -9,6 +9,7 @@ use std::io;
 
 use smd_protocol::delta::Mtime;
 use smd_protocol::digest::Hashed;
+use smd_protocol::step::LOOKS_AGAIN;
 use smd_protocol::{FileName, Folder, Section, Uniq, seeded};
 
 use super::list::{Item, Listing};
@@ -340,7 +341,7 @@ pub(super) fn finish<F: Fs>(
                 State::Vanished => messages.stable = false,
                 State::Foreign(_) if base.is_some_and(|b| b.entry(&uniq).is_some()) => {
                     messages.unentered |= matches!(candidate.state, State::Foreign(Kind::Dir));
-                    let text = "is no regular file any more; put the message back or remove this";
+                    let text = "is no longer a regular file; put the message back or remove this";
                     messages.trouble(scanner.shown(&folder, &candidate.item), text.to_owned());
                     messages.unknown.insert(uniq.clone());
                 }
@@ -386,9 +387,7 @@ fn resolve(candidate: &mut Candidate, read: &[Outcome], moment: Mtime) -> Result
                 candidate.state = State::Vanished;
                 Ok(None)
             }
-            Some(Err(e)) if hash::is_changed(e) => {
-                Err("is being written to; it is looked at again by the next run".to_owned())
-            }
+            Some(Err(e)) if hash::is_changed(e) => Err(format!("is being written to; {LOOKS_AGAIN}")),
             Some(Err(e)) => Err(format!("cannot be read and is left as it was: {e}")),
             // Asked not to read: neither gone nor there.
             None => Err("was not read".to_owned()),

@@ -458,7 +458,7 @@ impl<'a, F: Fs> Work<'a, F> {
                 Some(stat) if stat.kind == Kind::Dir => return Ok(Lookup::There),
                 Some(_) => {
                     return Err(trouble(
-                        "was a folder, but its cur or new is no directory any more; put one there".to_owned(),
+                        "was a folder, but its cur or new is no longer a directory; put one there".to_owned(),
                     ));
                 }
             }

@@ -70,6 +70,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         }
         self.hears_of_left_out = hello.features.iter().any(|feature| feature == wire::LEFT_OUT);
         let features = self.features(&hello);
+        self.tells_room = hello.features.iter().any(|feature| feature == wire::ROOM);
         send(&self.outbox, &FromServer::Hello(ServerHello { features, roots: answers.clone() }))?;
         if hello.compress && !self.compressed {
             self.outbox.compress()?;
@@ -208,7 +209,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
 
     /// Looks at a root and tells what changed in it.
     fn look(&mut self, root: u16, hello: &ClientHello) -> Result<(), ServeError> {
-        let Self { roots, outbox, hears_of_left_out, .. } = self;
+        let Self { roots, outbox, hears_of_left_out, tells_room, .. } = self;
         let active = roots.get_mut(usize::from(root)).ok_or_else(never_offered)?;
         let looked = match active.run.look(hello.depth, &|_| true) {
             Ok(found) => {
@@ -235,6 +236,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             Err(error @ RunError::Io(_)) => Looked { unusable: Some(error.to_string()), ..Looked::default() },
             Err(error) => return Err(error.into()),
         };
+        if let (true, Some(free)) = (*tells_room, active.run.room()) {
+            send(outbox, &FromServer::Room { root, free })?;
+        }
         Ok(send(outbox, &FromServer::Looked { root, looked })?)
     }
 

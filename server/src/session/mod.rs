@@ -57,6 +57,8 @@ pub struct Session<F: Fs, O: Outbox> {
     compressed: bool,
     /// The client takes word of what is left out by design.
     hears_of_left_out: bool,
+    /// The client wants to know how much room there is.
+    tells_room: bool,
     /// Of the run that is on.
     hello: Option<ClientHello>,
     roots: Vec<Active<F>>,
@@ -75,6 +77,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             rest: None,
             compressed: false,
             hears_of_left_out: false,
+            tells_room: false,
             hello: None,
             roots: Vec::new(),
             incoming: None,

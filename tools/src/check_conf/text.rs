@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use smd_client::error::Failure;
 use smd_client::exit::Exit;
 use smd_client::report::json::{VERSION, object};
-use smd_client::report::{Host, Report, warnings};
+use smd_client::report::warnings::{self, Weight};
+use smd_client::report::{Host, Report};
 use smd_client::wrap;
 use smd_protocol::Folder;
 use smd_protocol::names::printable;
@@ -142,7 +143,7 @@ impl Check<'_> {
     fn change(&self, outcome: &Result<Report, Box<Failure>>, text: &mut String) {
         match outcome {
             Ok(report) => {
-                for warning in warnings::of(report).iter().filter(|warning| !warning.mild) {
+                for warning in warnings::of(report).iter().filter(|warning| warning.weight != Weight::Note) {
                     let hint = warning.hint.as_ref().map(|hint| format!(" {hint}"));
                     text.push_str(&wrapped("Change: ", &format!("{}{}", warning.text, hint.unwrap_or_default())));
                 }
@@ -177,7 +178,7 @@ impl Check<'_> {
 fn rehearsed_object(outcome: &Result<Report, Box<Failure>>) -> Value {
     match outcome {
         Ok(report) => {
-            let warnings = warnings::of(report).into_iter().filter(|warning| !warning.mild);
+            let warnings = warnings::of(report).into_iter().filter(|warning| warning.weight != Weight::Note);
             json!({ "exit": report.exit().code(), "warnings": warnings.map(|warning| warning.text).collect::<Vec<_>>() })
         }
         Err(failure) => json!({ "exit": failure.exit.code(), "error": failure.heading, "causes": failure.causes }),

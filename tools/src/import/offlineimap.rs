@@ -41,7 +41,7 @@ fn account(ini: &Ini, name: &str) -> Result<Account, String> {
             account.local = path.to_owned();
             untold.push("labels of Gmail (type = GmailMaildir) are not kept".to_owned());
         }
-        (kind, _) => return Err(format!("the local repository of account {name} is no Maildir (type = {kind})")),
+        (kind, _) => return Err(format!("the local repository of account {name} is not a Maildir (type = {kind})")),
     }
     account.mode = match here("sep").unwrap_or(".") {
         "." => Some("inbox"),
@@ -196,6 +196,6 @@ mod tests {
         };
         assert!(cut("localrepository = hl", "").contains("account home has no localrepository"));
         assert!(cut("[Repository hl]", "[Repository x]").contains("there is no [Repository hl]"));
-        assert!(cut("type = Maildir\nlocalfolders = ~/Mail\n", "type = IMAP\n").contains("no Maildir"));
+        assert!(cut("type = Maildir\nlocalfolders = ~/Mail\n", "type = IMAP\n").contains("is not a Maildir"));
     }
 }

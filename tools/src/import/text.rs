@@ -43,7 +43,7 @@ pub fn config(kind: Kind, shown: &str, account: &Account, endpoint: &str, user: 
         out.blank();
     }
     out.set("MAILBOX_LOCAL", &quote::word(path(&account.local, user).as_bytes()));
-    out.check(&format!("where your mail lies on {host}: IMAP does not say, this is the usual place"));
+    out.check(&format!("path of the Maildir on {host}: guessed, please check"));
     out.set("MAILBOX_REMOTE", REMOTE);
     if let Some(mode) = account.mode {
         out.blank();
@@ -148,7 +148,7 @@ mod tests {
         SERVERNAME=mail.example.org
 
         MAILBOX_LOCAL=My%20Mail
-        # CHECK: where your mail lies on mail.example.org: IMAP does not say, this is the usual place
+        # CHECK: path of the Maildir on mail.example.org: guessed, please check
         MAILBOX_REMOTE=Maildir
 
         # How folders are called here and there; smd-check-conf shows it.

@@ -30,7 +30,7 @@ struct Options {
     /// Leave these folders alone; as EXCLUDE in a config
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
-    /// Tell of no deletes
+    /// Do not report deletions
     #[arg(short = 'n', long)]
     no_delete: bool,
     /// Tell of copies and deletes instead of moves

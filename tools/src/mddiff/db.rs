@@ -121,7 +121,7 @@ fn parse(text: &[u8]) -> Result<Records, (usize, &'static str)> {
     let mut records = Records::new();
     let mut lines = (1..).zip(text.split(|&byte| byte == b'\n'));
     if lines.next().is_none_or(|(_, line)| line != FIRST) {
-        return Err((1, "is no snapshot of mddiff, or of a later version"));
+        return Err((1, "is not a snapshot of mddiff, or of a later version"));
     }
     for (number, line) in lines {
         if let Some(count) = line.strip_prefix(b"end ") {

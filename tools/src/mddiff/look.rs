@@ -138,7 +138,7 @@ pub fn look(dir: &Path, prefix: &[u8], excludes: &Excludes, known: &Records, sto
         }
         // A message that is not where it was listed has another name, which is not known: its folder is left out.
         let restless: BTreeSet<&[u8]> = vanished.iter().map(|name| parts(name).0).collect();
-        look.errors.extend(restless.iter().map(|folder| format!("{} does not stand still", printable(folder))));
+        look.errors.extend(restless.iter().map(|folder| format!("{} keeps changing", printable(folder))));
         let is_unknown = |name: &Vec<u8>| {
             let folder = parts(name).0;
             let path = folder.strip_prefix(prefix).unwrap_or_default();

@@ -29,12 +29,12 @@ pub fn lines(what: What<'_>, report: &Report, verbose: bool) -> String {
     let removed = report.removed(named.iter().copied());
     let sizes = format!("{}, {} bytes", count(removed.fields, "field"), removed.bytes);
     text.push_str(&match (report.found.is_empty(), what.dry_run) {
-        (true, _) => format!("{}: nothing to do, none of {all} has {fields}\n", what.dir),
+        (true, _) => format!("{}: nothing to remove, none of {all} has {fields}\n", what.dir),
         (false, true) => format!("{}: {} of {all} have {fields} ({sizes})\n", what.dir, named.len()),
         (false, false) => format!("{}: {fields} removed from {} of {all} ({sizes})\n", what.dir, named.len()),
     });
     if !what.dry_run && !named.is_empty() {
-        text.push_str("What they were rests in the grave; to put it back: smd-undo\n");
+        text.push_str("The originals are kept in the grave; to restore them: smd-undo\n");
     }
     text
 }
@@ -92,7 +92,7 @@ mod tests {
         let what = |dry_run| What { dir: "Mail", headers: &headers, dry_run };
         assert_eq!(
             lines(what(false), &report, true),
-            "Mail: nothing to do, none of 3 messages in 1 folder has X-OfflineIMAP\n"
+            "Mail: nothing to remove, none of 3 messages in 1 folder has X-OfflineIMAP\n"
         );
         report.found.extend([(name("a"), one), (name("b"), one)]);
         report.done.insert(name("b"));
@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(
             lines(what(false), &report, false),
             "Mail: X-OfflineIMAP removed from 1 of 3 messages in 1 folder (1 field, 20 bytes)\n\
-             What they were rests in the grave; to put it back: smd-undo\n"
+             The originals are kept in the grave; to restore them: smd-undo\n"
         );
         let object = json(what(false), &report, Exit::Partly);
         assert_eq!((object["rewritten"].as_u64(), object["items"][1]["done"].as_bool()), (Some(1), Some(true)));

@@ -324,7 +324,7 @@ impl Work<'_> {
     /// Stages the new bytes of a message.
     fn feed(&self, applier: &mut Applier<Disk>, at: usize, one: &Found<'_>) -> Result<(), Became> {
         let shown = self.root.shown(&one.name.folder, &[one.file.place.dir(), b"/", &one.file.name].concat());
-        let changed = || Became::Changed(format!("{} changes all the time; it is left alone", printable(&shown)));
+        let changed = || Became::Changed(format!("{} keeps changing and is left alone", printable(&shown)));
         let opened = self.root.folder(&one.name.folder).and_then(|dirs| {
             let dir = dirs.place(one.file.place).ok_or(io::ErrorKind::NotFound)?;
             self.root.fs.open(dir, &one.file.name)

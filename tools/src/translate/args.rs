@@ -74,7 +74,7 @@ MODE              at the server                here
   move            Maildir  Maildir/any/thing   Mail        Mail/any/thing
 `default` is oimap-dovecot, the one that is taken without -m; `cat` is move.
 
-Named in a config (TRANSLATOR_LR, TRANSLATOR_RL), it is not even started.
+In a config (TRANSLATOR_LR, TRANSLATOR_RL) it is built in: no process is started.
 
 Exit codes: 0 all translated, 1 not all, 2 usage, 74 input/output, 78 config.",
         )

@@ -7,11 +7,17 @@ use std::path::PathBuf;
 use clap::builder::Styles;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use jiff::Zoned;
 use smd_client::args::{Color, Target, Typed, target};
 use smd_protocol::Folder;
 
+use super::heads::Match;
+use super::since::since;
+
 /// The program's name.
 pub const NAME: &str = "smd-undo";
+/// What the root itself is called.
+pub(super) const INBOX: &str = "INBOX";
 /// Fewer digits than these name no run: one would be met by chance.
 const DIGITS_LEAST: usize = 3;
 
@@ -21,13 +27,22 @@ struct Options {
     /// Runs, endpoints, or directories
     #[arg(value_name = "ENDPOINT | DIRECTORY | RUN", hide = true)]
     words: Vec<OsString>,
-    /// Show the messages of RUN; change nothing
+    /// Show the messages of each run; change nothing
     #[arg(short = 'l', long, short_alias = 'n', alias = "dry-run")]
     list: bool,
     /// Only messages of such folders; * and ? match, . is the root itself
     #[arg(short = 'f', long, value_name = "PATTERN")]
     folder: Vec<OsString>,
-    /// Only the grave of this root, known or not; as DIRECTORY
+    /// Only messages with TEXT in From, Subject or Date
+    #[arg(short = 'm', long = "match", value_name = "TEXT")]
+    matches: Vec<String>,
+    /// Only runs since then: 1h, today, 10:00, 2026-01-05
+    #[arg(short = 's', long, value_name = "WHEN")]
+    since: Option<String>,
+    /// Bring back all runs that would be listed
+    #[arg(long, conflicts_with = "list")]
+    all: bool,
+    /// Only the grave of this Maildir
     #[arg(long, value_name = "DIRECTORY")]
     root: Vec<PathBuf>,
     /// Name every message
@@ -56,12 +71,30 @@ pub struct Request {
     pub endpoints: Vec<String>,
     /// Roots that are looked at. With no endpoint and no root all known ones are.
     pub roots: Vec<PathBuf>,
-    /// Show, and change nothing.
+    /// Show the messages, and change nothing.
     pub list: bool,
+    /// Bring all runs back.
+    pub all: bool,
+    /// Only runs that ended since then, in seconds since 1970.
+    pub since: Option<i64>,
+    /// Only messages that all of these mean.
+    pub matches: Vec<Match>,
     /// Which folders.
     pub folders: Vec<Pattern>,
     /// How to talk.
     pub typed: Typed,
+}
+
+impl Request {
+    /// Whether anything is to be brought back.
+    pub fn changes(&self) -> bool {
+        (self.all || !self.runs.is_empty()) && !self.list
+    }
+
+    /// Whether messages are to be shown, and not only runs.
+    pub fn detailed(&self) -> bool {
+        self.list || !self.runs.is_empty() || !self.matches.is_empty()
+    }
 }
 
 /// A pattern for folders: `*` stands for any bytes, `?` for any one.
@@ -69,10 +102,12 @@ pub struct Request {
 pub struct Pattern(Vec<u8>);
 
 impl Pattern {
-    /// Whether a folder is meant; the root itself is called `.`.
+    /// Whether a folder is meant; the root itself is called `.` or `INBOX`.
     pub fn matches(&self, folder: &Folder) -> bool {
-        let name = if folder.is_root() { b"." } else { folder.as_bytes() };
-        glob(&self.0, name)
+        match folder.is_root() {
+            true => glob(&self.0, b".") || glob(&self.0, INBOX.as_bytes()),
+            false => glob(&self.0, folder.as_bytes()),
+        }
     }
 }
 
@@ -108,18 +143,20 @@ pub fn command() -> clap::Command {
         .override_usage(format!("{NAME} [OPTIONS] [ENDPOINT | DIRECTORY]...\n       {NAME} [OPTIONS] RUN..."))
         .after_help(
             "Without RUN the runs that deleted or replaced something on this host are listed,
-the newest first, each with its number: of all known Maildirs, or of those of an
-ENDPOINT or DIRECTORY (a word with a slash, or `.`). RUN is such a number.
+newest first, each with its number: of all known Maildirs, or of an ENDPOINT or
+DIRECTORY (a word with a slash, or `.`). RUN is such a number; runs of the same
+minutes are one. -m from:TEXT, subject:TEXT or date:TEXT looks in one field.
 
 What comes back has its old folder, flags and name, or a new name if that is
 taken; nothing is overwritten. The next smd-sync gives it to the other host.
-Messages rest for GRAVE_DAYS days; what this host's mail program deleted rests
-on the other host: run smd-undo there.
+Messages are kept for GRAVE_DAYS days; what this host's mail program deleted is
+kept on the other host: run smd-undo there.
 
 Examples:
-  smd-undo                    which runs there are
-  smd-undo -l 48291           the messages of one
-  smd-undo -f '.Work*' 48291  bring back those of some folders
+  smd-undo                     which runs there are
+  smd-undo -l 48291            the messages of one
+  smd-undo 48291 -m from:ann   bring back those from Ann
+  smd-undo --since 1h --all    bring back all of the last hour
 
 Exit codes: 0 done, 1 partly (see the warnings), 2 usage or no such run,
 74 input/output, 75 locked (try again), 78 config.",
@@ -136,6 +173,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, clap::
         endpoints: Vec::new(),
         roots: options.root,
         list: options.list,
+        all: options.all,
+        since: None,
+        matches: options.matches.iter().map(|word| Match::parse(word)).collect(),
         folders: options.folder.iter().map(|pattern| Pattern(pattern.as_bytes().to_vec())).collect(),
         typed: Typed {
             verbose: u8::from(options.verbose),
@@ -145,6 +185,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, clap::
             ..Typed::default()
         },
     };
+    if let Some(word) = &options.since {
+        let text = || format!("`{word}` is not a time: 1h, today, 10:00, 2026-01-05");
+        request.since = Some(since(word, &Zoned::now()).ok_or_else(|| command.error(ErrorKind::InvalidValue, text()))?);
+    }
     for word in &options.words {
         sort_in(&mut request, word).map_err(|text| command.error(ErrorKind::InvalidValue, text))?;
     }
@@ -161,7 +205,7 @@ fn sort_in(request: &mut Request, word: &OsStr) -> Result<(), String> {
         }
         request.runs.push(word.to_string_lossy().into_owned());
     } else if let Target::Endpoint(name) = target(NAME, &[word.to_owned()]).map_err(|_| {
-        format!("`{}` is no run (a number), no endpoint, and no directory (with a slash)", word.display())
+        format!("`{}` is not a run (a number), an endpoint, or a directory (with a slash)", word.display())
     })? {
         request.endpoints.push(name);
     }
@@ -181,7 +225,10 @@ mod tests {
         let request = parsed("48291 work ./Mail -f a* -n 00012").expect("good");
         assert_eq!((request.runs, request.endpoints), (vec!["48291".into(), "00012".into()], vec!["work".into()]));
         assert_eq!((request.roots, request.list), (vec![PathBuf::from("./Mail")], true));
-        for line in ["12", "-q -v", "--frob", "host:Mail", "-f"] {
+        let request = parsed("--since 1h -m from:ann -m x --all").expect("good");
+        assert!(request.changes() && request.since.is_some() && request.matches.len() == 2);
+        assert!(!parsed("--since today").expect("good").changes(), "a list");
+        for line in ["12", "-q -v", "--frob", "host:Mail", "-f", "--since soon", "--all -l"] {
             assert_eq!(parsed(line).expect_err(line).exit_code(), 2, "{line}");
         }
     }
@@ -193,6 +240,7 @@ mod tests {
         };
         for (pattern, folder) in [
             (".", ""),
+            ("INBOX", ""),
             ("*", ""),
             (".Work*", ".Work.2024"),
             ("a/?/c*", "a/b/cd/e"),

@@ -45,7 +45,7 @@ pub(super) fn mark(home: &SmdHome, yards: &[Yard], runs: &mut [Run]) {
 }
 
 /// Whose run it was, by its label: `CLIENT+PAIR-TIME.…`, and `CLIENT-TIME.…` of earlier versions.
-fn owner(run: &str) -> &str {
+pub(super) fn owner(run: &str) -> &str {
     let label = run.split_once('.').map_or(run, |(label, _)| label);
     label.rsplit_once('-').map_or(label, |(owner, _)| owner)
 }

@@ -1,6 +1,7 @@
 //! `smd-undo`: lists the runs that deleted or replaced something on this host, and brings back what they buried.
 //!
-//! The rooms: [`args`] (what was typed), [`cut`] (what a run that was cut deleted), [`places`] (which roots may have a
+//! The rooms: [`args`] and [`since`] (what was typed), [`cut`] (what a run that was cut deleted), [`heads`] (From, Subject and
+//! Date), [`places`] (which roots may have a
 //! grave), [`runs`] (what rests there, by run), [`text`] (what is said of it).
 //!
 //! Deliberately not here: how a message comes back (`smd_maildir::apply`), and the other host. What comes back is an
@@ -8,8 +9,10 @@
 
 pub mod args;
 pub mod cut;
+pub mod heads;
 pub mod places;
 pub mod runs;
+pub mod since;
 pub mod text;
 
 use std::collections::BTreeSet;
@@ -25,7 +28,7 @@ use smd_client::error::Failure;
 use smd_client::exit::Exit;
 use smd_client::home::SmdHome;
 use smd_client::output::Output;
-use smd_maildir::apply::{Applier, Back};
+use smd_maildir::apply::Applier;
 use smd_maildir::fs::Disk;
 use smd_maildir::grave::{Grave, Resting};
 use smd_maildir::home::{Access, Home};
@@ -34,7 +37,7 @@ use smd_maildir::root::Root;
 
 use args::Request;
 use runs::{Candidates, Run, Yard};
-use text::Done;
+use text::{Done, Seen};
 
 /// How long the root's lock is waited for, in milliseconds.
 const LOCK_WAIT_MS: u64 = 30_000;
@@ -70,7 +73,7 @@ fn undo(request: &Request, output: &Output) -> Result<Exit, Box<Failure>> {
     let endpoint_failure =
         |target: &str, error| Box::new(Failure::endpoint(&Target::Endpoint(target.to_owned()), Command::Sync, error));
     let smd_home = SmdHome::from_env().map_err(|error| endpoint_failure("default", error.into()))?;
-    let changes = !request.runs.is_empty() && !request.list;
+    let changes = request.changes();
     let access = if changes { Access::ReadWrite } else { Access::ReadOnly };
     let home = Home::open(Arc::new(Disk), smd_home.path(), access).map_err(io_failure)?;
 
@@ -94,8 +97,9 @@ fn undo(request: &Request, output: &Output) -> Result<Exit, Box<Failure>> {
         unseen |= typed.contains(path);
     }
     let lost: Vec<String> = candidates.lost.iter().map(|(path, _)| path.display().to_string()).collect();
+    let mut gone = Vec::new();
     if wanted.is_empty() {
-        warnings.extend(text::lost(&home, &candidates.lost));
+        (gone, warnings) = text::lost(&home, &candidates.lost);
     } else {
         candidates.keep(&Candidates::open(wanted));
     }
@@ -104,15 +108,12 @@ fn undo(request: &Request, output: &Output) -> Result<Exit, Box<Failure>> {
         .map_err(|(path, error)| io_failure(format!("the grave of {}: {error}", path.display())))?;
     warnings.extend(text::unsettled(&yards));
 
-    let chosen = choose(&runs, &request.runs, &lost)?;
-    let mut runs = match chosen {
-        Some(chosen) => {
-            runs.retain(|run| chosen.contains(run.number()));
-            runs
-        }
-        None => runs,
-    };
+    if let Some(chosen) = choose(&runs, &request.runs, &lost)? {
+        runs.retain(|run| chosen.contains(run.number()));
+    }
+    runs.retain(|run| request.since.is_none_or(|since| run.until >= since));
     runs.iter_mut().for_each(|run| run.restrict(&request.folders));
+    runs.iter_mut().for_each(|run| run.search(&request.matches));
     runs.retain(|run| !run.items.is_empty());
     if changes {
         cut::mark(&smd_home, &yards, &mut runs);
@@ -121,24 +122,28 @@ fn undo(request: &Request, output: &Output) -> Result<Exit, Box<Failure>> {
         true => Some(runs.iter().map(|run| bring_back(run, &yards, &home)).collect::<Result<Vec<_>, _>>()?),
         false => None,
     };
-    Ok(text::report(request, output, &yards, &runs, done.as_deref(), warnings, unseen))
+    let seen = Seen { yards: &yards, runs: &runs, done: done.as_deref(), gone: &gone };
+    Ok(text::report(request, output, &seen, warnings, unseen))
 }
 
-/// The numbers of the runs that were typed; none when none was. `lost` are roots that cannot be opened.
+/// The numbers of the runs that were typed, by themselves or as bursts; none when none was. `lost` are roots that cannot be
+/// opened.
 fn choose(runs: &[Run], typed: &[String], lost: &[String]) -> Result<Option<BTreeSet<String>>, Box<Failure>> {
     let mut chosen = BTreeSet::new();
     for digits in typed {
-        let named: Vec<&Run> = runs.iter().filter(|run| run.is_named(digits)).collect();
-        match named[..] {
-            [run] => drop(chosen.insert(run.number().to_owned())),
+        let named: BTreeSet<&str> = runs.iter().flat_map(|run| run.named(digits)).collect();
+        match named.iter().collect::<Vec<_>>()[..] {
+            [number] => {
+                let is_meant = |run: &&Run| run.number() == *number || run.burst() == Some(*number);
+                chosen.extend(runs.iter().filter(is_meant).map(|run| run.number().to_owned()));
+            }
             [] => {
                 let heading = format!("No run {digits} has anything in a grave of this host.");
-                let cause = (!lost.is_empty()).then(|| format!("these roots cannot be opened: {}", lost.join(", ")));
-                return Err(failure(Exit::Usage, &heading, cause, Some("list the runs there are: smd-undo")));
+                let cause = (!lost.is_empty()).then(|| format!("these Maildirs cannot be opened: {}", lost.join(", ")));
+                return Err(failure(Exit::Usage, &heading, cause, Some("list the runs: smd-undo")));
             }
             _ => {
-                let numbers: Vec<&str> = named.iter().map(|run| run.number()).collect();
-                let heading = format!("Several runs begin with {digits}: {}.", numbers.join(", "));
+                let heading = format!("Several runs begin with {digits}: {}.", Vec::from_iter(named).join(", "));
                 return Err(failure(Exit::Usage, &heading, None, Some("type more of the number")));
             }
         }
@@ -151,7 +156,7 @@ pub(crate) fn take_lock(root: &Root<Disk>, home: &Home<Disk>, wait: &Wait<'_>) -
     lock::root_lock(root, home, wait).map_err(|error| match error {
         LockError::Io(error) => io_failure(error),
         held => {
-            let heading = "Another run is at work on this mail.";
+            let heading = "Another run is using this Maildir.";
             failure(Exit::Locked, heading, Some(held.to_string()), Some("try again when it is done"))
         }
     })
@@ -173,9 +178,4 @@ fn bring_back(run: &Run, yards: &[Yard], home: &Home<Disk>) -> Result<Done, Box<
         }
     }
     Ok(done)
-}
-
-/// Whether it is in the mailbox now.
-fn is_home(back: &Option<Back>) -> bool {
-    !matches!(back, Some(Back::Failed(_)))
 }

@@ -1,9 +1,11 @@
-//! The runs that buried something: one for each process and root, with a number to type.
+//! The runs that buried something: one for each process and root, with a number to type. Runs of one client that follow each
+//! other within minutes are a burst, which has a number of its own: a loop makes many of what a person did once.
 //!
 //! Deliberately not here: how anything comes back (`smd_maildir::apply`).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,11 +16,16 @@ use smd_maildir::root::Root;
 use smd_protocol::{Digest, Folder};
 
 use super::args::Pattern;
+use super::cut::owner;
+use super::heads::{Head, Match};
 
 /// Digits of a run's number in all; so many are shown as tell it from the others.
 const DIGITS: usize = 18;
 /// Digits that are shown at least.
 const SHOWN: usize = 5;
+
+/// Runs that begin within so many seconds of the one before are one burst.
+const BURST: i64 = 120;
 
 /// A root whose grave was opened.
 pub struct Yard {
@@ -36,10 +43,14 @@ pub struct Run {
     id: String,
     /// How many of them are shown.
     shown: usize,
+    /// The number of its burst, all digits, and how many of them are shown; none where it is the only run.
+    burst: Option<(String, usize)>,
     /// Its yard, by index.
     pub yard: usize,
     /// When its first burial was, seconds since 1970.
     pub time: i64,
+    /// When its last one was.
+    pub until: i64,
     /// Its burials, folder by folder.
     pub items: Vec<Resting<Disk>>,
 }
@@ -59,15 +70,35 @@ pub struct Counts {
     pub back: usize,
 }
 
+impl Counts {
+    /// Both together.
+    pub fn with(self, other: &Self) -> Self {
+        Self {
+            deleted: self.deleted + other.deleted,
+            replaced: self.replaced + other.replaced,
+            rewritten: self.rewritten + other.rewritten,
+            control: self.control + other.control,
+            back: self.back + other.back,
+        }
+    }
+}
+
 impl Run {
     /// Its number, as short as it may be typed.
     pub fn number(&self) -> &str {
         &self.id[..self.shown]
     }
 
-    /// Whether these digits name it.
-    pub fn is_named(&self, digits: &str) -> bool {
-        self.id.starts_with(digits)
+    /// The number of its burst, as short as it may be typed.
+    pub fn burst(&self) -> Option<&str> {
+        self.burst.as_ref().map(|(id, shown)| &id[..*shown])
+    }
+
+    /// What these digits name: the run, its burst, or both.
+    pub fn named(&self, digits: &str) -> impl Iterator<Item = &str> {
+        let burst = self.burst.iter().map(|(id, shown)| (id, *shown));
+        let numbers = std::iter::once((&self.id, self.shown)).chain(burst);
+        numbers.filter(move |(id, _)| id.starts_with(digits)).map(|(id, shown)| &id[..shown])
     }
 
     /// How many of what.
@@ -97,6 +128,20 @@ impl Run {
     pub fn restrict(&mut self, patterns: &[Pattern]) {
         let wanted = |folder: &Folder| patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(folder));
         self.items.retain(|resting| folder(resting).is_some_and(wanted));
+    }
+
+    /// Keeps the messages that all of these mean; without one all, control files too.
+    pub fn search(&mut self, matches: &[Match]) {
+        if matches.is_empty() {
+            return;
+        }
+        self.items.retain(|resting| {
+            let is_message = resting.buried.record.as_ref().is_some_and(|record| record.place.is_some());
+            is_message && {
+                let head = Head::of(resting);
+                matches.iter().all(|one| one.matches(&head))
+            }
+        });
     }
 }
 
@@ -167,23 +212,56 @@ impl Candidates {
             yards.push(Yard { root, unsettled, unknown });
         }
         runs.sort_by(|a: &Run, b: &Run| (b.time, &b.id).cmp(&(a.time, &a.id)));
-        let ids: Vec<String> = runs.iter().map(|run| run.id.clone()).collect();
-        for run in &mut runs {
-            let is_alone = |length: &usize| ids.iter().filter(|id| id.starts_with(&run.id[..*length])).count() == 1;
-            run.shown = (SHOWN..DIGITS).find(is_alone).unwrap_or(DIGITS);
-        }
+        find_bursts(&mut runs);
+        shorten(&mut runs);
         Ok((yards, runs))
     }
 }
 
+/// Puts runs of one client in one root that follow each other into bursts. A burst is named after its first run, so that its
+/// number stays while others follow.
+fn find_bursts(runs: &mut [Run]) {
+    let mut last: HashMap<(usize, String), usize> = HashMap::new();
+    // Oldest first.
+    for at in (0..runs.len()).rev() {
+        let Some(label) = runs[at].items.first().map(|one| one.run().to_owned()) else { continue };
+        let before = last.insert((runs[at].yard, owner(&label).to_owned()), at);
+        let Some(before) = before.filter(|before| runs[at].time - runs[*before].until <= BURST) else { continue };
+        let first = runs[before].burst.clone().unwrap_or_else(|| (number_of(&format!("burst {}", runs[before].id)), 0));
+        runs[before].burst = Some(first.clone());
+        runs[at].burst = Some(first);
+    }
+}
+
+/// Shows as many digits of each number as tell it from the others.
+fn shorten(runs: &mut [Run]) {
+    let mut ids: BTreeSet<String> = runs.iter().map(|run| run.id.clone()).collect();
+    ids.extend(runs.iter().filter_map(|run| Some(run.burst.as_ref()?.0.clone())));
+    // In order, so only the neighbours may begin alike.
+    let shown = |id: &str| {
+        let before = ids.range::<str, _>((Bound::Unbounded, Bound::Excluded(id))).next_back();
+        let after = ids.range::<str, _>((Bound::Excluded(id), Bound::Unbounded)).next();
+        let is_alone =
+            |length: &usize| [before, after].into_iter().flatten().all(|one| one[..*length] != id[..*length]);
+        (SHOWN..DIGITS).find(is_alone).unwrap_or(DIGITS)
+    };
+    for run in runs {
+        run.shown = shown(&run.id);
+        if let Some((id, length)) = &mut run.burst {
+            *length = shown(id);
+        }
+    }
+}
+
 fn new_run(yard: usize, run: &str, mut items: Vec<Resting<Disk>>) -> Run {
-    let time = items.iter().map(|resting| resting.buried.time).min().unwrap_or(0);
+    let times = || items.iter().map(|resting| resting.buried.time);
+    let (time, until) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
     // Control files last: they go only to a folder that is there.
     items.sort_by_cached_key(|resting| {
         let record = resting.buried.record.as_ref();
         record.map(|record| (record.folder.clone(), record.place.is_none(), record.file.clone()))
     });
-    Run { id: number_of(run), shown: DIGITS, yard, time, items }
+    Run { id: number_of(run), shown: DIGITS, burst: None, yard, time, until, items }
 }
 
 /// Digits that stay the same as long as the burials rest.
@@ -196,6 +274,21 @@ fn number_of(run: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn run(id: &str, burst: Option<&str>) -> Run {
+        let burst = burst.map(|id| (format!("{id:0<18}"), DIGITS));
+        Run { id: format!("{id:0<18}"), shown: DIGITS, burst, yard: 0, time: 0, until: 0, items: Vec::new() }
+    }
+
+    #[test]
+    fn a_number_is_as_short_as_tells_it_from_runs_and_bursts() {
+        let mut runs = [run("1234567", None), run("1234566", Some("9")), run("1", Some("9"))];
+        shorten(&mut runs);
+        let shown: Vec<(&str, Option<&str>)> = runs.iter().map(|run| (run.number(), run.burst())).collect();
+        assert_eq!(shown, [("1234567", None), ("1234566", Some("90000")), ("10000", Some("90000"))]);
+        assert_eq!(runs[1].named("9").collect::<Vec<_>>(), ["90000"]);
+        assert_eq!(runs[1].named("1234").collect::<Vec<_>>(), ["1234566"]);
+    }
 
     #[test]
     fn a_number_is_digits_and_stays() {

@@ -134,11 +134,12 @@ fn a_name_that_is_taken_at_the_last_moment_is_not_overwritten() {
 }
 
 #[test]
-fn a_replaced_message_comes_back_under_the_fresh_uniq_with_its_flags() {
+fn a_replaced_message_comes_back_under_a_name_of_the_same_stem_with_its_flags() {
     let world = World::with(&[("cur/a:2,FS", "old\n\nx")]);
     let done = world.run(&mut world.applier(), vec![replace("a", "FS", "new\n\nx")], &[("a", "new\n\nx")]);
     assert_eq!(done, [Outcome::Done]);
-    let fresh = crate::hash::fresh_uniq(&smd_protocol::Digest::of(b"old\n\nx"), 0);
+    let (uniq, content) = (Uniq::parse(b"a").expect("a uniq"), Content::of(b"old\n\nx"));
+    let fresh = crate::hash::successor(&uniq, &content, 0);
     assert_eq!(bring_back(&world), [Back::Fresh(fresh.clone())]);
     assert_eq!(world.read(&format!("cur/{fresh}:2,FS")), "old\n\nx");
     assert_eq!(world.read("cur/a:2,FS"), "new\n\nx");

@@ -116,10 +116,10 @@ fn a_message_that_became_a_symlink_or_directory_is_kept() {
     let world = settled();
     world.remove("cur/a:2,");
     std::os::unix::fs::symlink("/etc/passwd", world.path("cur/a:2,")).expect("links");
-    assert!(texts(&world.check("")).contains("no regular file"));
+    assert!(texts(&world.check("")).contains("no longer a regular file"));
     world.remove("cur/a:2,");
     std::fs::create_dir(world.path("cur/a:2,")).expect("makes");
-    assert!(texts(&world.check("")).contains("no regular file"));
+    assert!(texts(&world.check("")).contains("no longer a regular file"));
 }
 
 #[test]

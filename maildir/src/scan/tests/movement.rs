@@ -116,7 +116,7 @@ fn a_folder_that_never_stands_still_only_adds() {
         std::fs::write(dir.join(format!(".{n}")), "").expect("writes");
     }));
     let look = world.check("./c=cur:");
-    assert!(texts(&look).contains("changes all the time"));
+    assert!(texts(&look).contains("is changing while it is read"));
     *world.fs.while_listing.lock().expect("lock") = None;
     world.check("-./b ./c=cur:");
 }

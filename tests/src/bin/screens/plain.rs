@@ -10,11 +10,11 @@ pub(crate) fn plain(text: &str) -> String {
 fn line(text: &str) -> String {
     let text = dates(text);
     let text = between(&text, " in ", " s", "0.42", |inner| inner.parse::<f64>().is_ok());
-    let text = begun(text);
+    let text = started(text);
     let text = between(&text, "(process ", ")", "4711", number);
     let text = between(&text, " (", " B)", "205", number);
     let text = between(&text, " (", " KiB)", "5.2", |inner| inner.parse::<f64>().is_ok());
-    let text = between(&text, "begun ", " s ago", "3", number);
+    let text = between(&text, "started ", " s ago", "3", number);
     let text = between(&text, "success: ", " s ago", "1", number);
     let text = between(&text, "iB ", " MiB/s", "5.25", |inner| inner.parse::<f64>().is_ok());
     let text = between(&text, "MiB/s ", "s left", "2", number);
@@ -25,7 +25,7 @@ fn line(text: &str) -> String {
 }
 
 /// A line that begins with how long a run took, since the one above was full.
-fn begun(text: String) -> String {
+fn started(text: String) -> String {
     match text.strip_prefix("  ").and_then(|rest| rest.split_once(" s (")) {
         Some((took, rest)) if took.parse::<f64>().is_ok() => format!("  0.42 s ({rest}"),
         _ => text,
