@@ -54,6 +54,11 @@ pub fn resolve(places: &Places, path: &[u8]) -> Result<PathBuf, Failure> {
 /// [`Failure::Config`] for such a root, [`Failure::Io`] when a path cannot be looked at.
 pub fn check(places: &Places, roots: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let real: Vec<PathBuf> = roots.iter().map(|root| real(root)).collect::<Result<_, _>>()?;
+    // Parts of the state may be symlinks to another disk.
+    let parts = ["state", "served", "grave"].map(|part| places.state.join(part));
+    let kept = [places.state.clone(), places.user.join(".ssh")].into_iter().chain(parts);
+    let kept: Vec<(PathBuf, PathBuf)> =
+        kept.map(|path| Ok((self::real(&path)?, path))).collect::<Result<_, Failure>>()?;
     for (index, root) in real.iter().enumerate() {
         let shown = roots[index].display();
         for (other_index, other) in real.iter().enumerate().filter(|(other, _)| *other != index) {
@@ -64,8 +69,8 @@ pub fn check(places: &Places, roots: &[PathBuf]) -> Result<Vec<PathBuf>, Failure
                 )));
             }
         }
-        for kept in [&places.state, &places.user.join(".ssh")] {
-            if self::real(kept)?.starts_with(root) && !seeded::is("root-around-our-state") {
+        for (at, kept) in &kept {
+            if at.starts_with(root) && !seeded::is("root-around-our-state") {
                 return Err(Failure::Config(format!(
                     "the root {shown} holds {}; choose a directory for mail alone",
                     kept.display()
@@ -141,5 +146,11 @@ mod tests {
         {
             assert!(check(&places, &roots(bad)).is_err(), "{bad:?}");
         }
+        std::fs::create_dir_all(user.join(".smd")).expect("makes");
+        std::fs::create_dir_all(user.join("larger/grave")).expect("makes");
+        std::os::unix::fs::symlink(user.join("larger/grave"), user.join(".smd/grave")).expect("links");
+        let refused = check(&places, &roots(&["larger"])).expect_err("it holds the grave").to_string();
+        assert!(refused.contains(".smd/grave"), "{refused}");
+        assert!(check(&places, &roots(&["Mail"])).is_ok());
     }
 }

@@ -9,6 +9,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 
 use smd_protocol::names::printable;
+use smd_protocol::wire::SILENCE_SECONDS;
 
 use super::{Ending, Heard, Then};
 use crate::endpoint::{Endpoint, Transport};
@@ -178,7 +179,10 @@ pub fn of(endpoint: &Endpoint, ending: &Ending) -> Cause {
         Heard::Silence(seconds) => return Cause::Silent(*seconds),
         Heard::Nothing | Heard::Server | Heard::Noise(_, Then::End) => {}
     }
-    let Some(status) = ending.status else { return Cause::Hung };
+    let Some(status) = ending.status else {
+        // It began, and fell silent before its Hello.
+        return if ending.heard == Heard::Server { Cause::Silent(SILENCE_SECONDS) } else { Cause::Hung };
+    };
     match (status.signal(), status.code()) {
         (Some(signal), _) => Cause::KilledHere(signal),
         (None, code) => by_code(endpoint, ending, code.unwrap_or(255)),

@@ -312,6 +312,8 @@ mod tests {
         ] {
             assert_eq!(cause::of(&endpoint(&["ssh"]), &ending(code, stderr)), cause, "{code} {stderr}");
         }
+        let silent = Ending { status: None, heard: Heard::Server, ..ending(0, "") };
+        assert_eq!(cause::of(&endpoint(&["ssh"]), &silent), Cause::Silent(60), "it began, and fell silent");
         let quiet = cause::of(&endpoint(&["ssh", "-q"]), &ending(255, ""));
         assert_eq!(quiet, Cause::Failed, "who is quiet is not told of the network");
     }

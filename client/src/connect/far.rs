@@ -42,7 +42,7 @@ struct Slot {
     tried: usize,
     /// Nobody wants another child.
     over: bool,
-    /// The child was killed because it would not end.
+    /// We ended the child.
     given_up: bool,
     /// How the child ended that tells most, once one ended without a word of the server.
     ending: Option<Ending>,
@@ -112,8 +112,7 @@ impl Far {
     pub(super) fn next(&self, heard: Heard) -> Option<(ChildStdin, ChildStdout)> {
         let status = self.wait(Duration::ZERO);
         let mut slot = self.lock();
-        // A signal of ours tells nothing.
-        let ending = slot.ended(status.filter(|_| !slot.given_up), heard);
+        let ending = slot.ended(status, heard);
         let cause = cause::of(&self.endpoint, &ending);
         tracing::debug!(?ending, ?cause, "no server");
         let place = match &self.endpoint.transport {
@@ -150,9 +149,7 @@ impl Far {
     /// Waits for the child, whose stdin is closed, and kills it when it takes longer.
     pub(super) fn give_up(&self, patience: Duration) {
         if self.wait(patience).is_none() {
-            let mut slot = self.lock();
-            slot.given_up = true;
-            end(&mut slot.child);
+            self.lock().end();
         }
     }
 
@@ -169,7 +166,7 @@ impl Far {
     pub(super) fn kill(&self) {
         let mut slot = self.lock();
         slot.over = true;
-        end(&mut slot.child);
+        slot.end();
     }
 
     fn wait(&self, patience: Duration) -> Option<ExitStatus> {
@@ -189,20 +186,23 @@ impl Far {
 
 impl Slot {
     fn ended(&self, status: Option<ExitStatus>, heard: Heard) -> Ending {
+        // A signal of ours tells nothing.
+        let status = status.filter(|_| !self.given_up);
         Ending { status, stderr: self.stderr.tail(), heard, program: self.program.clone() }
+    }
+
+    /// Kills and reaps. A child that has been waited for is not touched: its number may be another's by
+    /// now, and the standard library keeps count.
+    fn end(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) && self.child.kill().is_ok() {
+            self.given_up = true;
+            // A killed child is gone at once; an error here means that it was reaped already.
+            let _: io::Result<ExitStatus> = self.child.wait();
+        }
     }
 }
 
 /// Whether the PATH of ssh is to find the server: a config may say so in so many words.
 fn is_default(command: Option<&OsStr>) -> bool {
     command.is_none_or(|command| command == DEFAULT_COMMAND)
-}
-
-/// Kills and reaps. A child that has been waited for is not touched: its number may be another's by
-/// now, and the standard library keeps count.
-fn end(child: &mut Child) {
-    if matches!(child.try_wait(), Ok(None)) && child.kill().is_ok() {
-        // A killed child is gone at once; an error here means that it was reaped already.
-        let _: io::Result<ExitStatus> = child.wait();
-    }
 }

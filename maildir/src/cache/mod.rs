@@ -180,6 +180,8 @@ pub struct Cache<F: Fs> {
     index: Index,
 }
 
+type Carry<'a> = dyn Fn(&Folder, Option<Digest>) -> Option<Option<Digest>> + 'a;
+
 impl<F: Fs> Cache<F> {
     /// Opens the cache named `name` in a held directory. One that is not there, or is damaged, is empty.
     ///
@@ -296,7 +298,7 @@ impl<F: Fs> Cache<F> {
         &mut self,
         whole: &Whole,
         dirs: &BTreeMap<Folder, DirState>,
-        carry: &dyn Fn(&Folder, Option<Digest>) -> Option<Option<Digest>>,
+        carry: &Carry<'_>,
     ) -> io::Result<()> {
         let Some((at, name)) = self.at.clone() else {
             return Ok(());

@@ -281,7 +281,7 @@ pub(super) const TABLE: &[Seed] = &[
         unit(PROTOCOL, "reconcile::tests::adopt::messages_that_another_program_fetched_again_stop_an_ordinary_run")),
     seed("trusts-any-root", 13, "a disk that is not mounted deletes all mail at the other host",
         whole("options", "a_root_that_is_missing_or_empty_or_another_directory_deletes_nothing")),
-    seed("dead-link-is-no-state", 13, "while the disk that holds the state is not mounted, mail deleted since then comes back",
+    seed("dead-link-is-no-state", 6, "while the disk that holds the state is not mounted, mail deleted since then comes back",
         unit(MAILDIR, "home::tests::a_symlink_to_a_disk_that_is_not_mounted_is_an_error_and_not_a_state_that_was_lost")),
     seed("copies-without-their-delete", 3, "a move that the guard held back leaves two messages",
         unit(PROTOCOL, "reconcile::tests::holds::a_copy_waits_with_the_removal_that_matches_it")),
