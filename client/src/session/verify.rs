@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 use smd_maildir::fs::Fs;
 use smd_maildir::home::{Access, Home, client_id};
 use smd_maildir::run::RunError;
-use smd_protocol::wire::{ClientHello, Depth, FromClient, FromServer};
+use smd_protocol::wire::{ClientHello, Depth, FromClient, FromServer, Ids};
 use smd_protocol::{Delta, Snapshot};
 
 use super::greet::Host;

@@ -231,7 +231,9 @@ fn what_a_pattern_without_a_match_may_have_meant_is_told() {
     let folders: Vec<Folder> = ["", "a", "[Gmail].All Mail", ".Spam", "{b}"]
         .map(|path| Folder::parse(path.as_bytes()).expect("a folder"))
         .into();
-    folders.iter().for_each(|folder| drop(matcher.excludes(folder)));
+    for folder in &folders {
+        matcher.excludes(folder);
+    }
     let meant: Vec<(Vec<u8>, Vec<u8>)> = matcher.meant(folders.iter()).into_iter().collect();
     let pair = |pattern: &str, meant: &str| (pattern.as_bytes().to_vec(), meant.as_bytes().to_vec());
     assert_eq!(
