@@ -4,7 +4,7 @@ complete -c mddiff -l between -d 'Compare two snapshots, each a FILE or a DIR' -
 complete -c mddiff -l max-mailno -d 'Accepted, for old scripts' -r
 complete -c mddiff -s d -l dry-run -d 'Write no FILE.new'
 complete -c mddiff -s l -l list -d 'Print the folders of DIR, or without DIR what FILE holds'
-complete -c mddiff -s n -l no-delete -d 'Tell of no deletes'
+complete -c mddiff -s n -l no-delete -d 'Do not report deletions'
 complete -c mddiff -l no-move -d 'Tell of copies and deletes instead of moves'
 complete -c mddiff -l json -d 'Print JSON objects, one on each line'
 complete -c mddiff -s v -l verbose -d 'Accepted, for old scripts'

@@ -24,7 +24,7 @@ _smd__dedup() {
     case "${cmd}" in
         smd__dedup)
             opts="-v -q -V -h --apply --verbose --quiet --json --color --version --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+            if [[ ${cur} == -* ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -37,7 +37,6 @@ _smd__dedup() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
     esac

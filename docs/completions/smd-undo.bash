@@ -35,7 +35,7 @@ _smd__undo() {
 
     case "${cmd}" in
         smd__undo)
-            opts="-l -f -v -q -V -h --list --folder --root --verbose --quiet --json --color --version --help"
+            opts="-l -f -m -s -v -q -V -h --list --folder --match --since --all --root --verbose --quiet --json --color --version --help"
             if [[ ${cur} == -* ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -46,6 +46,22 @@ _smd__undo() {
                     return 0
                     ;;
                 -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --match)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
