@@ -173,7 +173,7 @@
 //!     `tests/tests/hazards/runs.rs::a_dry_run_of_thousands_of_messages_fits_a_screen_and_shows_each_deletion`.
 //! 15. *Excludes that nobody got right*:
 //!     `tests/tests/hazards/names.rs::an_exclude_with_a_space_an_ampersand_and_a_percent_sign_excludes`,
-//!     `maildir/src/exclude.rs::a_path_as_configured_excludes_that_folder_and_what_is_below`.
+//!     `maildir/src/exclude/tests.rs::a_path_as_configured_excludes_that_folder_and_what_is_below`.
 //! 16. *The inbox of Maildir++ translated wrongly*: the root is a folder like the others
 //!     with an empty path, `maildir/src/scan/tests/changes.rs::a_first_scan_finds_every_message_of_both_layouts`, and has a
 //!     name of its own in the modes that call it so,
