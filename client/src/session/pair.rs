@@ -54,6 +54,11 @@ pub(super) struct Owner<'a> {
     pub(super) endpoint: Option<Attendance<'a>>,
 }
 
+/// Names that are left out by design, of one root, of which the server is heard.
+const LEFT_OUT_MAX: usize = 2_000;
+/// Second messages of one name, of one root, of which the server is heard.
+const TWINS_MAX: usize = 1_000_000;
+
 /// One root at both hosts, through one session.
 pub(super) struct Pair<F: Fs> {
     pub(super) index: u16,
@@ -306,9 +311,15 @@ impl<F: Fs> Pair<F> {
                 }
                 FromServer::PutBack { root, folders } if root == self.index => put_back.extend(folders),
                 FromServer::Met { root, patterns } if root == self.index => self.idle.met_there(patterns),
-                FromServer::Twins { root, twins: more } if root == self.index => twins.extend(more),
+                FromServer::Twins { root, twins: more } if root == self.index => {
+                    twins.extend(more);
+                    if twins.len() > TWINS_MAX {
+                        return Err(unexpected("more messages of one name than there can be"));
+                    }
+                }
                 FromServer::LeftOut { root, left_out } if root == self.index => {
-                    self.left_out_by_design.extend(left_out.into_iter().map(trouble));
+                    let room = LEFT_OUT_MAX.saturating_sub(self.left_out_by_design.len());
+                    self.left_out_by_design.extend(left_out.into_iter().take(room).map(trouble));
                 }
                 FromServer::Room { root, free } if root == self.index => self.room_there = Some(free),
                 FromServer::Looked { root, looked } if root == self.index => {

@@ -48,6 +48,10 @@ impl<F: Fs> RootRun<F> {
             // With a base this is a root that went missing. Everything in it is gone, as far as can be seen, and
             // `suspicious` keeps that from being believed unless the person says so.
             if self.chosen.is_none() {
+                // It would lie where the directory above lies; whether that is there is another question.
+                if let Ok(above) = self.fs.open_root(self.place().0) {
+                    self.refuse_lacking(&above, depth)?;
+                }
                 let troubles = self.cannot_be_made().into_iter().collect();
                 return Ok(Looked { absent: true, troubles, ..Looked::default() });
             }
@@ -57,7 +61,7 @@ impl<F: Fs> RootRun<F> {
             return Ok(Looked { suspicious: Some("is missing".to_owned()), ..Looked::default() });
         };
         self.refuse_part(Some(&root.dir))?;
-        self.refuse_lacking(&root, depth)?;
+        self.refuse_lacking(&root.dir, depth)?;
         let root = root.named(self.naming.clone());
         self.root = Some(root.clone());
         let disk = root.on_disk();
@@ -122,13 +126,13 @@ impl<F: Fs> RootRun<F> {
 
     /// Refuses a file system on which no message could be installed, before a first run sends any. Later runs say so of each
     /// step; a run that does not change this host, or that may not write, does not try.
-    fn refuse_lacking(&self, root: &Root<F>, depth: Depth) -> Result<(), RunError> {
+    fn refuse_lacking(&self, dir: &F::Dir, depth: Depth) -> Result<(), RunError> {
         let first = self.chosen.is_none() && self.renames && depth != Depth::Folders;
-        if !first || self.home.access() == Access::ReadOnly || !self.fs.may_lack(&root.dir) {
+        if !first || self.home.access() == Access::ReadOnly || !self.fs.may_lack(dir) {
             return Ok(());
         }
-        match lacking(&*self.fs, &root.dir) {
-            Some(what) => Err(std::io::Error::other(what)).context("use", root.shown_root())?,
+        match lacking(&*self.fs, dir) {
+            Some(what) => Err(std::io::Error::other(what)).context("use", self.path.as_os_str().as_encoded_bytes())?,
             None => Ok(()),
         }
     }

@@ -23,7 +23,7 @@ fn above(error: std::io::Error) -> std::io::Error {
 
 impl<F: Fs> RootRun<F> {
     /// The directory above the root, and its name in there.
-    fn place(&self) -> (&Path, &OsStr) {
+    pub(super) fn place(&self) -> (&Path, &OsStr) {
         match (self.path.parent(), self.path.file_name()) {
             (Some(parent), Some(name)) if !parent.as_os_str().is_empty() => (parent, name),
             (_, Some(name)) => (Path::new("."), name),

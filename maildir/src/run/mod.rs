@@ -42,8 +42,8 @@ mod left_out;
 mod looked;
 mod making;
 mod naming;
-mod patterns;
 mod part;
+mod patterns;
 mod restored;
 mod rights;
 #[cfg(test)]

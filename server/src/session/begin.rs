@@ -204,7 +204,12 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         }
         let watches = self.rest.iter().map(|_| wire::WATCH.to_owned());
         let patterns = has(hello, wire::PATTERNS).then(|| wire::PATTERNS.to_owned());
-        [VERSION, wire::SPELLING, wire::COUNTS, wire::HEADERS].into_iter().map(str::to_owned).chain(watches).chain(patterns).collect()
+        [VERSION, wire::SPELLING, wire::COUNTS, wire::HEADERS]
+            .into_iter()
+            .map(str::to_owned)
+            .chain(watches)
+            .chain(patterns)
+            .collect()
     }
 
     /// Looks at a root and tells what changed in it.

@@ -1,5 +1,7 @@
 //! What each step does, what makes it refuse, and that it may be repeated.
 
+use smd_protocol::step::Twin;
+
 use super::*;
 
 #[test]
@@ -223,4 +225,31 @@ fn two_files_of_one_uniq_are_left_alone() {
     let world = World::with(&[("cur/a:2,", "x"), ("new/a", "y")]);
     assert!(is_changed(&world.run(&mut world.applier(), vec![delete("a")], &[])[0]));
     assert_eq!(world.tree().len(), 2);
+}
+
+#[test]
+fn the_second_of_two_messages_of_one_name_is_renamed_and_nothing_is_replaced() {
+    let part = |text: &str, to: &str| {
+        let to = Uniq::parse(to.as_bytes()).expect("uniq");
+        vec![Step::Part(Twin { from: name("a"), content: Content::of(text.as_bytes()), to })]
+    };
+    for noreplace in [true, false] {
+        let world = World::with(&[("cur/a:2,S", "one"), ("new/a", "two"), ("cur/taken:2,", "other")]);
+        if !noreplace {
+            world.before(|_, _, how| how == Rename::NoReplace, |_| Err(std::io::ErrorKind::InvalidInput.into()));
+        }
+        let mut applier = world.applier_expecting(BTreeMap::new());
+        let after = BTreeMap::from([
+            ("cur/a:2,S".to_owned(), "one".to_owned()),
+            ("cur/taken:2,".to_owned(), "other".to_owned()),
+            ("new/fresh".to_owned(), "two".to_owned()),
+        ]);
+        assert!(is_changed(&world.run(&mut applier, part("two", "taken"), &[])[0]), "a name that is taken");
+        assert_eq!(world.run(&mut applier, part("two", "fresh"), &[]), [Outcome::Done]);
+        assert_eq!(world.tree(), after);
+        assert_eq!(world.run(&mut applier, part("two", "fresh"), &[]), [Outcome::Done], "taken before");
+        assert!(is_changed(&world.run(&mut applier, part("one", "alone"), &[])[0]), "there is no second any more");
+        assert!(is_changed(&world.run(&mut applier, part("edited", "late"), &[])[0]), "other bytes than were seen");
+        assert_eq!(world.tree(), after);
+    }
 }
