@@ -241,7 +241,7 @@ impl Guard {
 impl Guard {
     /// Whether nothing at all was done in this root.
     pub fn stops_all(&self) -> bool {
-        matches!(self, Self::Swapped { .. } | Self::OtherHeaders { .. })
+        matches!(self, Self::Swapped { .. } | Self::OtherHeaders { .. } | Self::Doubles { .. })
     }
 }
 

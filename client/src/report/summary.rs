@@ -191,7 +191,7 @@ pub(crate) fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Guard, Host, RootReport, Traffic, Trouble};
+    use super::super::{Copies, Guard, Host, RootReport, Traffic, Trouble};
     use super::*;
 
     fn report(pulled: Counts, pushed: Counts) -> Report {
@@ -260,7 +260,7 @@ mod tests {
         let troubled = || Report { troubles: vec![Trouble::new(Host::Server, b"x", "cannot be read")], ..idle() };
         let guard = || {
             let mut report = idle();
-            report.roots[0].guard = Some(Guard::OtherHeaders { messages: 7, of: 9, copies: crate::report::Copies::default() });
+            report.roots[0].guard = Some(Guard::OtherHeaders { messages: 7, of: 9, copies: Copies::default() });
             report
         };
         let waits = Held { direction: 1, ..Held::default() };

@@ -87,40 +87,6 @@ pub fn of(report: &Report) -> Vec<Warning> {
     warnings
 }
 
-/// A pattern that is to leave something alone, and leaves nothing.
-fn idle_pattern(idle: &IdlePattern) -> Warning {
-    let text = format!(
-        "the exclude pattern {} matches no folder on either host, so it leaves nothing alone.",
-        printable(idle.pattern.as_bytes())
-    );
-    let hint = match &idle.instead {
-        Some(instead) => {
-            format!("if the folder of that name was meant, write {instead} in the config; [ ] {{ }} * ? are wildcards.")
-        }
-        None => "correct it in the config, or take it away; smd-check-conf shows all folders.".to_owned(),
-    };
-    let key = format!("idle pattern {}", idle.pattern);
-    Warning { text, hint: Some(hint), weight: Weight::Warning, key }
-}
-
-/// What is left out by design, of both hosts, in one line; none when nothing is.
-fn left_out(report: &Report) -> Option<String> {
-    left_out_words(&report.left_out, |host| host_name(report, host))
-}
-
-/// As many names as fit a line, each with its host and why; the rest are counted.
-pub fn left_out_words(left_out: &[Trouble], host_name: impl Fn(Host) -> String) -> Option<String> {
-    let named = left_out.iter().take(NAMED_LEFT_OUT);
-    let named = named.map(|one| {
-        let text = printable(one.text.as_bytes());
-        format!("{} at {} {text}", printable(&one.path), host_name(one.host))
-    });
-    let mut words: Vec<String> = named.collect();
-    let rest = left_out.len().saturating_sub(NAMED_LEFT_OUT);
-    words.extend((rest > 0).then(|| format!("and {rest} more, which --json names")));
-    (!words.is_empty()).then(|| words.join("; "))
-}
-
 /// Whether nothing left the user's tree on either host in this root, or would.
 fn nothing_went(root: &RootReport) -> bool {
     [root.pulled, root.pushed].iter().all(|counts| counts.deleted + counts.replaced + counts.folders_removed == 0)
@@ -145,6 +111,39 @@ fn restored(report: &Report, root: &RootReport, folder: &[u8]) -> Warning {
     note(text)
 }
 
+/// A pattern that is to leave something alone, and leaves nothing.
+fn idle_pattern(idle: &IdlePattern) -> Warning {
+    let text = format!(
+        "the exclude pattern {} matches no folder on either host, so it leaves nothing alone.",
+        printable(idle.pattern.as_bytes())
+    );
+    let hint = match &idle.instead {
+        Some(instead) => {
+            format!("if the folder of that name was meant, write {instead} in the config; [ ] {{ }} * ? are wildcards.")
+        }
+        None => "correct it in the config, or take it away; smd-check-conf shows all folders.".to_owned(),
+    };
+    Warning { hint: Some(hint), ..Warning::new(Weight::Warning, text) }
+}
+
+/// What is left out by design, of both hosts, in one line; none when nothing is.
+fn left_out(report: &Report) -> Option<String> {
+    left_out_words(&report.left_out, |host| host_name(report, host))
+}
+
+/// As many names as fit a line, each with its host and why; the rest are counted.
+pub fn left_out_words(left_out: &[Trouble], host_name: impl Fn(Host) -> String) -> Option<String> {
+    let named = left_out.iter().take(NAMED_LEFT_OUT);
+    let named = named.map(|one| {
+        let text = printable(one.text.as_bytes());
+        format!("{} at {} {text}", printable(&one.path), host_name(one.host))
+    });
+    let mut words: Vec<String> = named.collect();
+    let rest = left_out.len().saturating_sub(NAMED_LEFT_OUT);
+    words.extend((rest > 0).then(|| format!("and {rest} more, --json lists them all")));
+    (!words.is_empty()).then(|| words.join("; "))
+}
+
 fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {
     let name = place(root, b"");
     let (held, done, nothing) = if report.dry_run {
@@ -163,7 +162,7 @@ fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {
                     (false, 0) => format!("{steps} of {of} messages would be deleted or replaced at {host}"),
                     (false, earlier) => format!("{steps} of {of} messages would be deleted or replaced at {host}, with the {earlier} of the last 24 hours"),
                 };
-                format!("{name}: {what}. Those steps {held} on both hosts. {rest}")
+                format!("{name}: {what}. Those steps {held} on both hosts. {rest}").trim_end().to_owned()
             },
             "if they were meant, run again with --allow-bulk-delete; if not, with --adopt, which merges both hosts and deletes nothing.".to_owned(),
         ),
@@ -318,9 +317,9 @@ mod tests {
         };
         let texts = [bulk(12, None, false), bulk(0, Some(".Lists"), false), bulk(0, None, true)].join("\n");
         insta::assert_snapshot!(texts, @r"
-        Maildir: 30 of 30 messages would be deleted or replaced at host, with the 12 of the last 24 hours. Those steps were held back on both hosts; everything else was done.
-        Maildir/.Lists: 30 of 30 messages would be deleted or replaced at host. Those steps were held back on both hosts; everything else was done.
-        Maildir: the guard tripped before and stands; 30 messages are to be deleted or replaced at host. Those steps were held back on both hosts; everything else was done.
+        Maildir: 30 of 30 messages would be deleted or replaced at host, with the 12 of the last 24 hours. Those steps were held back on both hosts. Everything else was done.
+        Maildir/.Lists: 30 of 30 messages would be deleted or replaced at host. Those steps were held back on both hosts. Everything else was done.
+        Maildir: the guard tripped before and stands; 30 messages are to be deleted or replaced at host. Those steps were held back on both hosts. Everything else was done.
         ");
     }
 

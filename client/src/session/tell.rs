@@ -97,7 +97,7 @@ impl<F: Fs> Pair<F> {
                         if let Step::Part(twin) = step {
                             let whose = if side == Side::Ours { "this host" } else { "the server" };
                             let text =
-                                format!("two messages of {whose} were called {}; one is now {}", twin.from, twin.to);
+                                format!("two messages of {whose} had the name {}; one is now {}", twin.from, twin.to);
                             self.report.notes.push(text);
                         }
                         let kind = self.kind(side, step);
@@ -199,7 +199,12 @@ impl<F: Fs> Pair<F> {
         // A first copy into nothing is no adopt that anybody need hear of.
         let had_mail =
             |view: &smd_protocol::reconcile::HostView| view.delta.folders.values().any(|change| !change.set.is_empty());
-        if self.local.adopts() && !self.unusable && plan.stop.is_none() && had_mail(&self.ours) && had_mail(&self.theirs) {
+        if self.local.adopts()
+            && !self.unusable
+            && plan.stop.is_none()
+            && had_mail(&self.ours)
+            && had_mail(&self.theirs)
+        {
             let why = match (self.gives_up_base, self.met_before) {
                 (true, _) => Baseless::Asked,
                 (false, true) => Baseless::Lost,
@@ -236,7 +241,10 @@ impl<F: Fs> Pair<F> {
                 for step in &part.steps {
                     match fate.held() {
                         Some(why) => self.report.held.count(why),
-                        None => self.counts(side).count(kind(step)),
+                        None => {
+                            let kind = self.kind(side, step);
+                            self.counts(side).count(kind);
+                        }
                     }
                     if options.dry_run || self.verbose {
                         let item = self.item(side, step, fate.clone());
