@@ -27,6 +27,12 @@ fn name(stem: &str) -> Vec<u8> {
     format!("removed.{stem}").into_bytes()
 }
 
+/// Its path, for messages.
+fn shown<F: Fs>(home: &Home<F>, stem: &str) -> Vec<u8> {
+    use std::os::unix::ffi::OsStrExt as _;
+    [home.path().as_os_str().as_bytes(), b"/", &name(stem)].concat()
+}
+
 fn put_line(out: &mut Vec<u8>, age: i64, removal: &Removal) {
     let Removal { name, body, section, base } = removal;
     put(out, format_args!("{age} {section} {base} {body} "));
@@ -61,7 +67,7 @@ struct Held {
 
 fn read_all<F: Fs>(home: &Home<F>, stem: &str, now: i64) -> Result<Held, Error> {
     let bytes = match home.dir() {
-        Some(dir) => read_file(&**home.fs(), dir, &name(stem), SIZE_MAX).context("read", name(stem))?,
+        Some(dir) => read_file(&**home.fs(), dir, &name(stem), SIZE_MAX).context("read", shown(home, stem))?,
         None => None,
     };
     let is_there = bytes.is_some();
@@ -103,7 +109,7 @@ pub(crate) fn add<F: Fs>(home: &Home<F>, stem: &str, removals: &[Removal]) -> Re
     if !held.is_there || held.over > OVER_MAX.max(held.lines.len()) {
         held.lines.iter().for_each(|(age, removal)| put_line(&mut text, *age, removal));
         fresh.for_each(|removal| put_line(&mut text, now, removal));
-        return replace_file(fs, dir, &name(stem), &[&text[..]]).context("write", name(stem));
+        return replace_file(fs, dir, &name(stem), &[&text[..]]).context("write", shown(home, stem));
     }
     if !held.whole {
         text.push(b'\n');
@@ -114,7 +120,7 @@ pub(crate) fn add<F: Fs>(home: &Home<F>, stem: &str, removals: &[Removal]) -> Re
         file.write_all(&text)?;
         fs.sync_file(&file)
     };
-    append().context("write", name(stem))
+    append().context("write", shown(home, stem))
 }
 
 /// Forgets all removals of the root: a person said that they were meant. Writes nothing in a dry run.
@@ -124,8 +130,8 @@ pub(crate) fn add<F: Fs>(home: &Home<F>, stem: &str, removals: &[Removal]) -> Re
 pub(crate) fn clear<F: Fs>(home: &Home<F>, stem: &str) -> Result<(), Error> {
     let (Some(dir), Access::ReadWrite) = (home.dir(), home.access()) else { return Ok(()) };
     let fs = &**home.fs();
-    let removed = if_there(fs.unlink(dir, &name(stem))).context("remove", name(stem))?;
-    removed.map_or(Ok(()), |()| fs.sync_dir(dir).context("sync", name(stem)))
+    let removed = if_there(fs.unlink(dir, &name(stem))).context("remove", shown(home, stem))?;
+    removed.map_or(Ok(()), |()| fs.sync_dir(dir).context("sync", shown(home, stem)))
 }
 
 #[cfg(test)]

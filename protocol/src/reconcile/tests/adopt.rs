@@ -167,8 +167,8 @@ fn copies_that_differ_by_a_mark_alone_are_one_message_and_lose_it_on_both_hosts(
     );
     planned(
         "! adopt\n ! marks\n o x cur S h* b\n t y cur S h c\n t z cur S g b",
-        "ours: put y cur S h c from wire
-         theirs: put x cur S h* b from body z
+        "theirs: put x cur S h* b from body z
+         ours: put y cur S h c from wire
          ours: put z cur S g b from body x
          agreed: ./ there
          note: returned to theirs: x
