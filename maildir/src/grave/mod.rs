@@ -401,7 +401,7 @@ impl<F: Fs> Grave<F> {
 /// # Errors
 /// As the system says.
 pub(crate) fn newest_below<F: Fs>(fs: &F, home: &F::Dir) -> io::Result<Option<(i64, i64)>> {
-    let Some(graves) = if_there(fs.open_dir(home, b"grave"))? else { return Ok(None) };
+    let Some(graves) = if_there(fs.open_moved(home, b"grave"))? else { return Ok(None) };
     let mut names = Vec::new();
     fs.list(&graves, &mut |name, _, _| names.push(name.to_vec()))?;
     let mut newest = None;

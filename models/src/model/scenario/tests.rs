@@ -70,8 +70,25 @@ fn a_stretch_ends_where_the_run_has_no_further_call_and_is_broken_where_it_has_n
     assert!(at(call("append", "the base").to(call("append", "the moon")), 90).starts_with("absent: "));
 }
 
+/// The line with paths that were printed byte by byte as text.
+fn as_text(line: &str) -> String {
+    let mut out = String::new();
+    for part in line.split_inclusive(']') {
+        let list = part.rsplit_once('[').and_then(|(before, list)| {
+            let bytes = list.strip_suffix(']')?.split(", ").map(|byte| byte.parse().ok());
+            Some((before, bytes.collect::<Option<Vec<u8>>>()?))
+        });
+        match list {
+            Some((before, bytes)) => out.extend([before, &String::from_utf8_lossy(&bytes)]),
+            None => out.push_str(part),
+        }
+    }
+    out
+}
+
 /// The line without ids of hosts, which are random: 26 letters and digits each.
 fn without_ids(line: &str) -> String {
+    let line = as_text(line);
     let is_id = |word: &str| word.len() == 26 && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let shown = |word: &str| if is_id(word) { "ID".to_owned() } else { word.to_owned() };
     line.split_inclusive(['/', '+', '"', ' '])
