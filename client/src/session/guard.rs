@@ -96,7 +96,7 @@ impl<F: Fs> Pair<F> {
         // What could not be looked at may still have to go.
         let seen = !self.ours.incomplete && !self.theirs.incomplete;
         let answered = self.forgets_removals || self.gives_up_base || self.local.adopts();
-        if self.stands && !answered || seen || answered {
+        if self.stands || seen || answered {
             self.local.note_tripped(self.stands && !answered).map_err(RunError::from)?;
         }
         Ok(())

@@ -78,7 +78,8 @@ pub fn both_folders<F: Fs>(
         (root.naming, root.exclude_pairs) = (None, Vec::new());
         (root.excludes, root.local_excludes) = Default::default();
     }
-    let (mut pairs, features, has_base) = look_at_both(fs, &endpoint, options, Depth::Folders, line, progress, stop)?;
+    let looks = look_at_both(fs, &endpoint, options, Depth::Folders, line, progress, stop)?;
+    let Looks { mut pairs, features, has_base } = looks;
     let roots = pairs.iter_mut().map(Pair::sides).collect();
     let version = features.iter().find_map(|feature| feature.strip_prefix("version="));
     Ok(BothFolders { roots, server_version: version.map(str::to_owned), has_base })
@@ -96,11 +97,20 @@ pub fn both_sides<F: Fs>(
     progress: &mut Progress,
     stop: Arc<AtomicBool>,
 ) -> Result<Vec<BothSides>, SessionError> {
-    let (mut pairs, ..) = look_at_both(fs, endpoint, options, Depth::Full, line, progress, stop)?;
+    let Looks { mut pairs, .. } = look_at_both(fs, endpoint, options, Depth::Full, line, progress, stop)?;
     pairs.iter_mut().map(|pair| pair.both_sides(endpoint)).collect()
 }
 
-/// Looks without a base. Gives the roots, what the server says of itself, and whether there are bases here all the same.
+/// Both hosts' looks without a base.
+struct Looks<F: Fs> {
+    pairs: Vec<Pair<F>>,
+    /// What the server says of itself.
+    features: Vec<String>,
+    /// There are bases here all the same.
+    has_base: bool,
+}
+
+/// Looks without a base.
 fn look_at_both<F: Fs>(
     fs: &Arc<F>,
     endpoint: &Endpoint,
@@ -109,7 +119,7 @@ fn look_at_both<F: Fs>(
     line: Line,
     progress: &mut Progress,
     stop: Arc<AtomicBool>,
-) -> Result<(Vec<Pair<F>>, Vec<String>, bool), SessionError> {
+) -> Result<Looks<F>, SessionError> {
     let local = line.local;
     let options = RunOptions { dry_run: true, ..options.clone() };
     let mut peer = Peer::new(line, stop);
@@ -155,7 +165,7 @@ fn look_at_both<F: Fs>(
     progress.phase(Phase::Compare, None);
     peer.say(&FromClient::Bye)?;
     peer.drain(&mut || {})?;
-    Ok((pairs, hello.features, has_base))
+    Ok(Looks { pairs, features: hello.features, has_base })
 }
 
 impl<F: Fs> Pair<F> {
