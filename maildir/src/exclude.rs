@@ -2,7 +2,7 @@
 //! paths as a config file writes them.
 //!
 //! A pattern may also name the directories that hold a folder's mail, as the predecessor's did (`Mail/.foo/cur`,
-//! `Mail/.foo/*`, `Mail/cur` for the root itself): it leaves alone that folder ([`Pattern`]).
+//! `Mail/.foo/*`, `Mail/cur` for the root itself): it leaves alone that folder (`Pattern`).
 //!
 //! Both hosts evaluate the same patterns on folder paths below the root, so they agree without
 //! asking. Where folders have two names, a folder is left alone when the patterns for either name say so, and so is what

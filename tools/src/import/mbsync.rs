@@ -1,7 +1,7 @@
 //! What `~/.mbsyncrc` tells: pairs of an IMAP store and a Maildir store, by the channels between them.
 //!
 //! Channels between the same two stores are one pair: two endpoints for one Maildir would not know of each other. What is not
-//! understood is told, key by key. The rooms: [`sections`] (the file), [`patterns`] (which folders), [`tunnel`] (a host for ssh).
+//! understood is told, key by key. The rooms: `sections` (the file), `patterns` (which folders), `tunnel` (a host for ssh).
 //!
 //! Deliberately not here: when messages were created or expunged by turns, which is not ours to choose: a sync takes
 //! everything both ways.
