@@ -59,6 +59,8 @@ fn another_header_removes_nothing_and_another_body_does() {
     };
     guards(&(edited("b") + &many("bot", 21, 30)), "");
     guards(&(edited("c") + &many("bot", 21, 30)), "guard: 21 of 30");
+    // So it need not wait while the guard stands.
+    guards("! tripped\n bo x cur S h b\n t x cur S g b\n bot y cur S h c", "");
 }
 
 #[test]
