@@ -224,7 +224,7 @@ impl<'a> Reader<'a> {
         match words.iter().any(disarms) && !seeded::is("a-config-disarms-the-guard") {
             true => Err(self.wrong(
                 line,
-                "--allow-bulk-delete answers for one run and is typed; for another limit set MAX_DELETE, and GUARD_EXCEPT for folders that you empty",
+                "--allow-bulk-delete answers for one run: type it for the run; for another limit set MAX_DELETE, and GUARD_EXCEPT for folders that you empty",
             )),
             false => Ok(()),
         }

@@ -174,7 +174,7 @@ fn messages_saved_elsewhere_by_a_program_that_adds_a_header_are_moved_and_no_ala
         user.delete(&found);
     }
     let dry = world.sync(&["-d", "-v"]).ok().says("with another header");
-    assert!(dry.stdout.contains("40 moved"), "{dry}");
+    assert!(dry.stdout.contains("move 40 messages"), "{dry}");
     let saved = world.sync(&["--json"]).ok();
     assert_eq!((saved.number("/pushed/moved"), saved.deleted()), (40, 0), "{saved}");
     world.assert_equal();

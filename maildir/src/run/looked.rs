@@ -108,7 +108,6 @@ impl<F: Fs> RootRun<F> {
             self.note_dealt(self.restored);
         }
         if depth == Depth::Folders {
-            look.troubles.append(&mut look.left_out);
             look.troubles.extend(self.unwritable(&root, &look.delta));
         }
         if !dry_run {

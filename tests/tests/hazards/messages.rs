@@ -263,9 +263,9 @@ fn the_second_of_two_messages_of_one_name_gets_one_by_a_step_that_is_shown_and_l
         let root = if at_server { world.server().maildir() } else { world.client().maildir() };
         put_twins(&root);
         let planned = world.sync(&["--dry-run", "-v"]).ok();
-        assert!(planned.stdout.contains("1 moved"), "{planned}");
+        assert!(planned.stdout.contains("would move 1 message"), "{planned}");
         assert!(root.join("new/1.twin").exists(), "a dry run changes nothing");
-        world.sync(&["-v"]).ok().says("were called 1.twin; one is now ").says("renamed").says("(from 1.twin)");
+        world.sync(&["-v"]).ok().says("had the name 1.twin; one is now ").says("renamed").says("(from 1.twin)");
         world.assert_equal();
         assert_eq!(Tree::read(&root).len(), 3);
         assert!(root.join("cur/1.twin:2,S").exists() && !root.join("new/1.twin").exists());

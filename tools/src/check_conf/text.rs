@@ -38,9 +38,15 @@ pub struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// The code: whether a run would work. Where the run was asked, it is the judge.
+    /// The code: whether a run would work. Where the run was asked, it is the judge; only what may not be written to it cannot
+    /// know, since it writes nothing.
     pub fn exit(&self) -> Exit {
         match &self.rehearsed {
+            Some(Ok(report))
+                if report.exit() == Exit::Ok && self.roots.iter().any(|root| root.in_the_way().next().is_some()) =>
+            {
+                Exit::Config
+            }
             Some(Ok(report)) => report.exit(),
             Some(Err(failure)) => failure.exit,
             None if !self.roots.iter().all(RootCheck::would_work) => Exit::Config,
