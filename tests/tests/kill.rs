@@ -259,14 +259,14 @@ impl Stage {
             while missed < 3 {
                 match self.kill_at_call(victim, call, nth) {
                     // Most files are opened before anything is changed.
-                    true => nth += if call == "openat" { 1 + nth / 2 } else { 1 + nth / 4 },
+                    true => nth += if call == "openat" { 1 + nth } else { 1 + nth / 4 },
                     false => missed += 1,
                 }
             }
             reached.push((call, nth));
         }
         eprintln!("calls reached at the {victim:?}: {reached:?}");
-        reached.retain(|(_, nth)| *nth > 1);
+        reached.retain(|(call, nth)| *nth > 1 && *call != "openat");
         while self.tally.kills() < least {
             let (call, most) = *self.rng.pick(&reached);
             let nth = self.rng.index(most) + 1;
