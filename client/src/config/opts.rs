@@ -66,8 +66,14 @@ const INSTEAD: [(&[&str], &str); 6] = [
 /// On the first word that is no option for a config file: where it was, and in a sentence what to write instead.
 pub fn taken<P: Copy>(words: impl IntoIterator<Item = (P, OsString)>) -> Result<Opts, (P, String)> {
     let mut taken = Vec::new();
+    let mut last = None;
     let mut words = words.into_iter().peekable();
     while let Some((place, word)) = words.next() {
+        last = Some(place);
+        // It would make words of all that follows it.
+        if word == "--" {
+            return Err((place, instead(&word)));
+        }
         if Opts::try_parse_from([&word]).is_ok() {
             taken.push(word);
             continue;
@@ -78,7 +84,12 @@ pub fn taken<P: Copy>(words: impl IntoIterator<Item = (P, OsString)>) -> Result<
             None => return Err((place, instead(&word))),
         }
     }
-    Ok(Opts::try_parse_from(taken).unwrap_or_default())
+    // Each was taken alone. Should they not go together, nobody may do without one that keeps mail from harm.
+    let all = Opts::try_parse_from(taken);
+    all.map_err(|error| (last, error)).or_else(|(place, error)| match place {
+        Some(place) => Err((place, format!("its options do not go together: {error}"))),
+        None => Ok(Opts::default()),
+    })
 }
 
 fn instead(word: &OsStr) -> String {
@@ -142,6 +153,8 @@ mod tests {
             ("-n --stop-after-diff", 1, "-d shows"),
             ("--dump-stdin x", 0, "-d shows"),
             ("x", 0, "`x` cannot be set"),
+            ("-- -n", 0, "`--` cannot be set"),
+            ("-n -- -v", 1, "`--` cannot be set"),
         ] {
             let (place, told) = opts(text).expect_err(text);
             assert!(place == at && told.contains(says), "{text}: {place} {told}");

@@ -188,7 +188,7 @@ fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {
                     place(root, folder),
                 ),
                 format!(
-                    "end {program} at {host}, and bury its copies there with: smd-dedup {}; or, to keep both copies of each, run again with --adopt-other-headers.",
+                    "end {program} at {host}, and bury its copies there with: smd-dedup --apply {}; or, to keep both copies of each, run again with --adopt-other-headers.",
                     quoted(&folder_path),
                 ),
             )
@@ -349,7 +349,7 @@ mod tests {
         };
         insta::assert_snapshot!(doubles(copies(&["X-TUID"], Some(Host::Server), &["1,U=7"])), @r"
         Maildir/.Lists: 400 new messages at host are there already, among 500 of the last run, but for X-TUID, added at host: mbsync seems to be at work there. Nothing was done in this root.
-        end mbsync at host, and bury its copies there with: smd-dedup '/home/me/My mail/.Lists'; or, to keep both copies of each, run again with --adopt-other-headers.
+        end mbsync at host, and bury its copies there with: smd-dedup --apply '/home/me/My mail/.Lists'; or, to keep both copies of each, run again with --adopt-other-headers.
         ");
         assert_eq!(copies(&[], None, &["1,U=7,FMD5=x"]).program(), Some("OfflineIMAP"));
     }

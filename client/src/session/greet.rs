@@ -129,13 +129,12 @@ impl<F: Fs> Host<'_, F> {
         both.sort_by_key(|one: &Earlier| one.written);
         let Some(newest) = both.pop() else { return Ok(right) };
         let wait = Wait { ms: LOCK_WAIT_MS, stop };
+        // First those that are older: one that stayed would be taken for the base when the newest is lost.
+        for other in &both {
+            earlier::put_aside(self.home, Side::Client, other, &wait).map_err(RunError::from)?;
+        }
         let taken = earlier::take_over(self.home, Side::Client, &newest, &right.peer, key, &wait);
         let (peer, key) = taken.map_err(RunError::from)?;
-        for other in both {
-            if let Err(error) = earlier::put_aside(self.home, Side::Client, &other, &wait) {
-                tracing::warn!(%error, "an older state was not put aside");
-            }
-        }
         Ok(Place { peer, key })
     }
 }

@@ -88,7 +88,8 @@ impl<F: Fs> Pair<F> {
     /// Notes before the first step whether the guard stands, and forgets what a person said was meant.
     pub(super) fn keep_guard(&mut self, peer: &Peer) -> Result<(), SessionError> {
         if self.forgets_removals {
-            self.local.forget_removals().map_err(RunError::from)?;
+            let stop = peer.stop_flag();
+            self.local.forget_removals(&|| stop.load(Ordering::Relaxed))?;
             if self.counts_there {
                 peer.say(&FromClient::Ledger { root: self.index, act: LedgerAct::Forget })?;
             }

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
 
+use smd_maildir::apply::Messages;
 use smd_maildir::fs::Fs;
 use smd_protocol::header;
 use smd_protocol::reconcile::{Needs, Sample, Side, Stop};
@@ -42,9 +43,11 @@ impl<F: Fs> Pair<F> {
             learnt.whole.insert(name, digest);
         }
         let [ours, theirs] = needs.bare_headers;
+        let mut messages = self.local.root().cloned().map(Messages::new);
         for name in ours {
             let entry = self.input().present(Side::Ours).entry(&name).cloned();
-            let digest = entry.and_then(|entry| self.local.bare_header(&name, entry.content));
+            let both = messages.as_mut().zip(entry);
+            let digest = both.and_then(|(messages, entry)| self.local.bare_header(messages, &name, &entry));
             learnt.bare[Side::Ours as usize].insert(name, digest);
         }
         let mut asked = theirs.chunks(wire::ITEMS_IN_FRAME);

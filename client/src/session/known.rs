@@ -20,16 +20,20 @@ const FILE_MAX: u64 = 4 << 20;
 /// So many spellings are kept.
 const SPELLINGS_MAX: usize = 4096;
 
-/// The root that each spelling means: host and path as the server is told them, each ended by NUL.
+/// The root that each spelling means: the way to the host, and the path as the server is told it, each ended by NUL.
 #[derive(Debug, Default)]
 pub(super) struct Known(BTreeMap<Vec<u8>, Label>);
 
 fn spelling(endpoint: &Endpoint, root: &RootPair) -> Vec<u8> {
-    let host = match &endpoint.transport {
-        Transport::Local => "",
-        Transport::Rsh { destination, .. } => destination.as_str(),
+    let way = match &endpoint.transport {
+        Transport::Local => Vec::new(),
+        // A port is among the words of the remote shell.
+        Transport::Rsh { rsh, destination, .. } => {
+            let words = rsh.iter().map(|word| word.as_bytes()).chain([destination.as_str().as_bytes()]);
+            words.collect::<Vec<_>>().join(&b' ')
+        }
     };
-    [host.as_bytes(), b"\0", &root.remote, b"\0"].concat()
+    [&way[..], b"\0", &root.remote, b"\0"].concat()
 }
 
 impl Known {

@@ -101,7 +101,12 @@ impl<F: Fs> Work<F> {
         }
         for name in unlisted {
             // A file system that knows the name by another spelling would give us another folder's mail.
-            let _ = self.fs().remove_dir(&dir, name);
+            // Another folder of this batch may be it, and still empty.
+            let ino = |name: &[u8]| self.fs().stat(&dir, name).ok().map(|stat| stat.ino);
+            let own = ino(name);
+            if own.is_some() && !made.iter().any(|other| *other != name && ino(other) == own) {
+                let _ = self.fs().remove_dir(&dir, name);
+            }
             refuse(name, other_spelling(&shown(name)));
         }
     }

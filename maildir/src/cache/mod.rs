@@ -210,8 +210,8 @@ impl<F: Fs> Cache<F> {
     }
 
     /// The stamps of all directories that held messages.
-    pub(crate) fn places(&self) -> Vec<DirStamp> {
-        self.index.dirs.values().flat_map(|dir| [dir.cur, dir.new]).flatten().collect()
+    pub(crate) fn places(&self) -> impl Iterator<Item = DirStamp> {
+        self.index.dirs.values().flat_map(|dir| [dir.cur, dir.new]).flatten()
     }
 
     /// Whether it knows nothing, so that a look reads every file.

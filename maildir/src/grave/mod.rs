@@ -407,7 +407,12 @@ pub(crate) fn newest_below<F: Fs>(fs: &F, home: &F::Dir) -> io::Result<Option<(i
     let mut newest = None;
     for name in names {
         // What is no directory is no grave.
-        let Ok(Some(dir)) = if_there(fs.open_dir(&graves, &name)) else { continue };
+        let dir = match if_there(fs.open_dir(&graves, &name)) {
+            Ok(Some(dir)) => dir,
+            Ok(None) => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => continue,
+            Err(error) => return Err(error),
+        };
         fs.list(&dir, &mut |file, _, _| {
             newest = newest.max(parse_file(file).map(|buried| (buried.age, buried.time)));
         })?;

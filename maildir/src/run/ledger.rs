@@ -7,20 +7,15 @@ use smd_protocol::reconcile::Removal;
 use super::{RootRun, RunError};
 use crate::error::Error;
 use crate::fs::Fs;
-use crate::home::stem;
 use crate::store::ledger;
 
 impl<F: Fs> RootRun<F> {
-    fn ledger_stem(&self) -> String {
-        stem(std::os::unix::ffi::OsStrExt::as_bytes(self.path.as_os_str()))
-    }
-
     /// What runs of all peers removed here within a day.
     ///
     /// # Errors
     /// When that cannot be read.
     pub fn removed(&self) -> Result<Vec<Removal>, Error> {
-        ledger::read(&self.home, &self.ledger_stem())
+        ledger::read(&self.home, &self.stem)
     }
 
     /// Counts what a batch is about to remove, durably, under the root's lock. To be called before its steps begin: a crash
@@ -33,15 +28,16 @@ impl<F: Fs> RootRun<F> {
             return Ok(());
         }
         self.applier(stop)?;
-        Ok(ledger::add(&self.home, &self.ledger_stem(), removals)?)
+        Ok(ledger::add(&self.home, &self.stem, removals)?)
     }
 
-    /// Forgets what was removed: a person said that it was meant.
+    /// Forgets what was removed, under the root's lock: a person said that it was meant.
     ///
     /// # Errors
-    /// When the ledger cannot be removed.
-    pub fn forget_removals(&self) -> Result<(), Error> {
-        ledger::clear(&self.home, &self.ledger_stem())
+    /// When the lock is held too long, or the ledger cannot be removed.
+    pub fn forget_removals(&mut self, stop: &dyn Fn() -> bool) -> Result<(), RunError> {
+        self.applier(stop)?;
+        Ok(ledger::clear(&self.home, &self.stem)?)
     }
 
     /// Whether the bulk guard tripped for this pair, and stands.

@@ -60,7 +60,10 @@ impl<F: Fs> RootRun<F> {
             self.delta = Arc::new(Delta { folders });
             return Ok(Looked { suspicious: Some("is missing".to_owned()), ..Looked::default() });
         };
-        self.refuse_part(Some(&root.dir))?;
+        // One with a base has been through this.
+        if self.chosen.is_none() {
+            self.refuse_part(Some(&root.dir))?;
+        }
         self.refuse_lacking(&root.dir, depth)?;
         let root = root.named(self.naming.clone());
         self.root = Some(root.clone());
@@ -86,8 +89,7 @@ impl<F: Fs> RootRun<F> {
         if self.walks_all {
             cache.forget_walk();
         }
-        let key = crate::home::stem(&shown);
-        let notes = super::restored::read(&self.home, &key)?;
+        let notes = super::restored::read(&self.home, &self.stem)?;
         self.restored = notes.len() as u64;
         self.dealt = self.store.put_back_dealt()?;
         let open = self.open_notes(&notes);

@@ -109,6 +109,8 @@ pub struct RootRun<F: Fs> {
     fs: Arc<F>,
     home: Home<F>,
     path: PathBuf,
+    /// The first part of the names of state files of this root, whatever way leads to it.
+    stem: String,
     naming: Option<Arc<dyn Naming>>,
     /// Asked by canonical names.
     excludes: Excludes,
@@ -183,10 +185,10 @@ impl<F: Fs> RootRun<F> {
         if store.damaged().len() > smd_protocol::wire::DAMAGED_MAX || !store.is_made_under(translator) {
             store.forget();
         }
-        let endpoint = settings.endpoint.map(|of| {
-            let mut all = store.endpoints();
+        let endpoint = settings.endpoint.and_then(|of| {
+            let mut all = store.endpoints()?;
             all.retain(|name| name == of.name || (of.exists)(name));
-            (of.name.to_owned(), all)
+            Some((of.name.to_owned(), all))
         });
         let asked = |names| match &settings.naming {
             Some(naming) => settings.excludes.clone().with(settings.local_excludes.clone(), naming.clone(), names),
@@ -203,6 +205,7 @@ impl<F: Fs> RootRun<F> {
             fs: pair.fs.clone(),
             home: home.clone(),
             path: settings.path.to_path_buf(),
+            stem,
             excludes: asked(Names::Canonical),
             disk_excludes: asked(Names::Local),
             naming: settings.naming,
@@ -257,11 +260,9 @@ impl<F: Fs> RootRun<F> {
         if roots.len() < 2 {
             return;
         }
-        let all: Vec<Vec<DirStamp>> = roots.iter().map(|root| root.cache.places()).collect();
-        for (at, root) in roots.into_iter().enumerate() {
-            let others = all.iter().enumerate().filter(|(other, _)| *other != at);
-            root.siblings = others.flat_map(|(_, stamps)| stamps.iter().copied()).collect();
-        }
+        // Its own among them: a folder that was put back is younger in there.
+        let all: Arc<[DirStamp]> = roots.iter().flat_map(|root| root.cache.places()).collect();
+        roots.into_iter().for_each(|root| root.siblings = all.clone());
     }
 
     /// Tells of second messages of one uniq by the names that a step will give them. Otherwise they are left out.
@@ -519,12 +520,11 @@ impl<F: Fs> RootRun<F> {
     /// lock, since other peers of this host note theirs in the same file.
     fn note_restored(&mut self) -> Result<(), RunError> {
         let Some(look) = &self.look else { return Ok(()) };
-        let stem = stem(std::os::unix::ffi::OsStrExt::as_bytes(self.path.as_os_str()));
-        let noted = restored::read(&self.home, &stem)?;
+        let noted = restored::read(&self.home, &self.stem)?;
         let open = self.open_notes(&noted);
         let fresh: Vec<Folder> = look.put_back.iter().filter(|folder| !open.contains(folder)).cloned().collect();
         if !fresh.is_empty() {
-            restored::add(&self.home, &stem, &fresh)?;
+            restored::add(&self.home, &self.stem, &fresh)?;
         }
         // What other peers noted since the look is not dealt with by this run, nor then what comes after it.
         if noted.len() as u64 == self.restored {

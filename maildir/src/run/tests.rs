@@ -26,7 +26,12 @@ impl World {
     }
 
     fn run_with(&self, peer: &str) -> (RootRun<Disk>, Delta) {
-        let path = self.temp.path().join("mail");
+        self.run_by("mail", peer)
+    }
+
+    /// By another way to the root.
+    fn run_by(&self, way: &str, peer: &str) -> (RootRun<Disk>, Delta) {
+        let path = self.temp.path().join(way);
         let settings = Settings {
             path: &path,
             key: b"mail",
@@ -163,8 +168,8 @@ fn a_folder_that_another_peer_noted_since_the_look_is_put_back_for_the_next() {
     let world = World::new();
     let (mut run, delta) = world.run();
     let mail = world.temp.path().join("mail");
-    let stem = stem(std::os::unix::ffi::OsStrExt::as_bytes(mail.as_os_str()));
-    restored::add(&world.home, &stem, &[Folder::root()]).expect("notes");
+    let stem = "mail";
+    restored::add(&world.home, stem, &[Folder::root()]).expect("notes");
     run.begin(Vec::new(), &|| false).expect("begins");
     let id = run.prepare(1, &delta).expect("prepares");
     run.commit(id).expect("commits");
@@ -178,7 +183,7 @@ fn a_folder_that_another_peer_noted_since_the_look_is_put_back_for_the_next() {
 fn a_folder_put_back_is_dealt_with_once_whatever_becomes_of_the_cache() {
     let world = World::new();
     let mail = world.temp.path().join("mail");
-    let stem = stem(std::os::unix::ffi::OsStrExt::as_bytes(mail.as_os_str()));
+    let stem = "mail";
     let commit = |counter| {
         let (mut run, delta) = world.run();
         let id = run.prepare(counter, &delta).expect("prepares");
@@ -188,7 +193,7 @@ fn a_folder_put_back_is_dealt_with_once_whatever_becomes_of_the_cache() {
         put_back
     };
     assert_eq!(commit(1), 0);
-    restored::add(&world.home, &stem, &[Folder::root()]).expect("notes");
+    restored::add(&world.home, stem, &[Folder::root()]).expect("notes");
     std::fs::write(mail.join("cur/b:2,"), "b").expect("writes");
     std::fs::remove_file(mail.join("cur/a:2,")).expect("removes");
     assert_eq!(commit(2), 1);
@@ -210,9 +215,28 @@ fn a_folder_put_back_is_dealt_with_once_whatever_becomes_of_the_cache() {
     std::fs::write(&notes, "").expect("writes");
     std::fs::write(mail.join("cur/b:2,"), "b").expect("writes");
     assert_eq!(commit(4), 0);
-    restored::add(&world.home, &stem, &[Folder::root()]).expect("notes");
+    restored::add(&world.home, stem, &[Folder::root()]).expect("notes");
     std::fs::remove_file(mail.join("cur/b:2,")).expect("removes");
     assert_eq!(commit(5), 1);
+}
+
+#[test]
+fn a_root_has_its_notes_by_whatever_way_it_is_reached() {
+    let world = World::new();
+    world.agree();
+    let mail = world.temp.path().join("mail");
+    std::os::unix::fs::symlink(&mail, world.temp.path().join("link")).expect("links");
+    restored::add(&world.home, "mail", &[Folder::root()]).expect("notes");
+    let commit = |way, counter| {
+        std::fs::write(mail.join(format!("cur/{counter}:2,")), "x").expect("writes");
+        let (mut run, delta) = world.run_by(way, "peer");
+        let id = run.prepare(counter, &delta).expect("prepares");
+        run.commit(id).expect("commits");
+        let put_back = run.look.as_ref().expect("looked").put_back.len();
+        run.finish(Depth::Quick);
+        put_back
+    };
+    assert_eq!([commit("mail", 2), commit("link", 3), commit("mail", 4)], [1, 0, 0]);
 }
 
 #[test]

@@ -139,6 +139,11 @@ pub fn take_over<F: Fs>(
     let fs = &**home.fs();
     let base = [old_stem.as_bytes(), BASE].concat();
     let sync = || fs.sync_dir(new_dir).and_then(|()| fs.sync_dir(old_dir)).context("sync", new.shown(b""));
+    // How many notes a base that was there before had dealt with says nothing of this one; none is always safe.
+    let dealt = [new_stem.as_bytes(), BASE, b".put-back"].concat();
+    if if_there(fs.stat(old_dir, &[&base[..], b".put-back"].concat())).context("look at", old.shown(&base))?.is_some() {
+        if_there(fs.unlink(new_dir, &dealt)).context("remove", new.shown(&dealt))?;
+    }
     for name in names(fs, old_dir, |_| true).context("list", old.shown(b""))? {
         let Some(end) = name.strip_prefix(&base[..]).filter(|end| !end.is_empty()) else { continue };
         let named = [new_stem.as_bytes(), BASE, end].concat();

@@ -1,7 +1,7 @@
 //! Which endpoints of this host share a base, and which of its sections each leaves alone: a file beside the base, at the client.
 //!
-//! A section stays in the base for as long as one of them includes its folder. It is advice: whatever is wrong with the file,
-//! it is empty, and then a section that leaves early makes its folder adopt for the others.
+//! A section stays in the base for as long as one of them includes its folder. It is advice: a damaged file is an empty one, and
+//! then a section that leaves early makes its folder adopt for the others. While it cannot be read, no section leaves.
 //!
 //! Deliberately not here: what an endpoint excludes (`exclude`), and when sections leave (`run`).
 
@@ -95,11 +95,12 @@ impl<F: Fs> Store<F> {
         [&self.name[..], b".endpoints"].concat()
     }
 
-    /// The endpoints of which is known that they share this base.
-    pub fn endpoints(&self) -> Endpoints {
-        let Some(dir) = &self.pair.dir else { return Endpoints::default() };
-        let file = read_file(&*self.pair.fs, dir, &self.endpoints_name(), ENDPOINTS_MAX);
-        file.ok().flatten().and_then(|text| Endpoints::parse(&text)).unwrap_or_default()
+    /// The endpoints of which is known that they share this base; none where that cannot be read, which is not to know of no
+    /// other.
+    pub fn endpoints(&self) -> Option<Endpoints> {
+        let Some(dir) = &self.pair.dir else { return Some(Endpoints::default()) };
+        let file = read_file(&*self.pair.fs, dir, &self.endpoints_name(), ENDPOINTS_MAX).ok()?;
+        Some(file.and_then(|text| Endpoints::parse(&text)).unwrap_or_default())
     }
 
     /// Keeps these instead. Writes nothing in a dry run.

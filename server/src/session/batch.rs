@@ -15,7 +15,7 @@ use crate::error::{ServeError, protocol};
 use crate::link::{Job, Outbox, send};
 
 /// Steps in one batch.
-const STEPS_MAX: usize = 2_000_000;
+pub(super) const STEPS_MAX: usize = 2_000_000;
 
 impl<F: Fs, O: Outbox> Session<F, O> {
     /// More of a batch that is not complete yet.
@@ -47,6 +47,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         let spellings = spells.then(|| std::mem::take(&mut active.spell));
         let wanted = Wanted { bytes, spellings };
         active.begun = Some(steps.len());
+        // Before any step of it begins.
+        active.count_removals()?;
         let troubles = active.run.begin(steps, &|| false)?;
         if !wanted.is_empty() {
             let base = active.run.base()?;
@@ -67,8 +69,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
 
     /// Steps that want to know how a message is spelled here.
     pub(super) fn handle_spell(&mut self, root: u16, wanted: Vec<(u32, Name)>) -> Result<(), ServeError> {
+        let spells = self.hello.iter().flat_map(|hello| &hello.features).any(|feature| feature == wire::SPELLING);
         let active = self.active(root)?;
-        if active.begun.is_some() || active.spell.len() + wanted.len() > STEPS_MAX {
+        if !spells || active.begun.is_some() || active.spell.len() + wanted.len() > STEPS_MAX {
             return Err(protocol("wishes out of place, or too many"));
         }
         active.spell.extend(wanted);

@@ -154,7 +154,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             damaged: run.damaged().to_vec(),
         };
         let (steps, fetch, spell, parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Ok((Active { run, steps, fetch, spell, begun: None, parts }, answer))
+        let removals = Vec::new();
+        Ok((Active { run, steps, fetch, removals, spell, begun: None, parts }, answer))
     }
 
     /// Where the base lies that this host is to have with the client: under its right name, or under that which it gets now,

@@ -1,5 +1,6 @@
 //! Headers of messages that this session told of, for a client that must know by which field two messages differ.
 
+use smd_maildir::apply::Messages;
 use smd_maildir::fs::Fs;
 use smd_protocol::delta::Present;
 use smd_protocol::wire::{self, FromServer};
@@ -26,9 +27,11 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         let Self { roots, outbox, .. } = self;
         let active = roots.get_mut(usize::from(root)).ok_or_else(never_offered)?;
         let mut digests = Vec::with_capacity(names.len());
+        let root_there = active.run.root().cloned().ok_or_else(|| protocol("headers of a root that is not there"))?;
+        let mut messages = Messages::new(root_there);
         for name in names {
             let entry = told(active, name)?;
-            digests.push(active.run.bare_header(name, entry.content));
+            digests.push(active.run.bare_header(&mut messages, name, &entry));
         }
         Ok(send(outbox, &FromServer::BareHeaders { root, digests })?)
     }

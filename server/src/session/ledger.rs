@@ -2,11 +2,33 @@
 
 use smd_maildir::fs::Fs;
 use smd_maildir::run::RunError;
+use smd_protocol::delta::Present;
 use smd_protocol::wire::{self, FromServer, LedgerAct};
 
-use super::Session;
+use super::batch::STEPS_MAX;
+use super::{Active, Session};
 use crate::error::{ServeError, protocol};
 use crate::link::{Outbox, send};
+
+impl<F: Fs> Active<F> {
+    /// Counts what the client said the next batch removes, durably, once for all of it. What it was among is what this host knows,
+    /// and what is not here cannot be removed: the guard of other clients goes by it too.
+    pub(super) fn count_removals(&mut self) -> Result<(), RunError> {
+        let mut removals = std::mem::take(&mut self.removals);
+        if removals.is_empty() {
+            return Ok(());
+        }
+        let base = self.run.base()?;
+        let delta = self.run.delta().clone();
+        let (present, messages) = (Present { base: &base, delta: &delta }, base.messages() as u64);
+        removals.retain(|one| present.entry(&one.name).is_some());
+        for one in &mut removals {
+            let section = base.folders.get(&one.name.folder);
+            (one.section, one.base) = (section.map_or(0, |section| section.entries().len() as u64), messages);
+        }
+        self.run.count_removals(&removals, &|| false)
+    }
+}
 
 impl<F: Fs, O: Outbox> Session<F, O> {
     /// Tells of the ledger, or changes it.
@@ -20,7 +42,6 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if active.begun.is_some() {
             return Err(protocol("removals within a batch"));
         }
-        let stop = || false;
         match act {
             LedgerAct::Tell => {
                 let all = active.run.removed().map_err(RunError::from)?;
@@ -33,8 +54,13 @@ impl<F: Fs, O: Outbox> Session<F, O> {
                     send(outbox, &FromServer::Removed { root, removals: part.to_vec(), last })?;
                 }
             }
-            LedgerAct::Count(removals) => active.run.count_removals(&removals, &stop)?,
-            LedgerAct::Forget => active.run.forget_removals().map_err(RunError::from)?,
+            LedgerAct::Count(removals) => {
+                if active.removals.len() + removals.len() > STEPS_MAX {
+                    return Err(protocol("too many removals"));
+                }
+                active.removals.extend(removals);
+            }
+            LedgerAct::Forget => active.run.forget_removals(&|| false)?,
         }
         Ok(())
     }

@@ -23,6 +23,7 @@ use smd_maildir::apply::Incoming;
 use smd_maildir::fs::Fs;
 use smd_maildir::run::RootRun;
 use smd_protocol::pack::Part;
+use smd_protocol::reconcile::Removal;
 use smd_protocol::wire::{self, ClientHello, Depth, Fetch, Frame, FromClient, FromServer};
 use smd_protocol::{Name, Step, codec};
 
@@ -37,6 +38,8 @@ struct Active<F: Fs> {
     run: RootRun<F>,
     steps: Vec<Step>,
     fetch: Vec<Fetch>,
+    /// What the next batch removes, as the client counts it.
+    removals: Vec<Removal>,
     /// Steps of the client that want to know how a message is spelled here.
     spell: Vec<(u32, Name)>,
     /// Steps of the batch that was begun and not yet installed.

@@ -119,9 +119,7 @@ fn report(args: &Args, resolved: &Resolved, output: &Output, both: &BothFolders)
         roots: &roots,
         rehearsed: None,
     };
-    if check.exit() == Exit::Ok || both.has_base {
-        check.rehearsed = rehearsed(args, output, both);
-    }
+    check.rehearsed = rehearsed(args, output, both);
     let exit = check.exit();
     match (resolved.voice.json, resolved.voice.quiet) {
         (true, _) => output.say(&format!("{}\n", check.json())),

@@ -42,11 +42,8 @@ pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let output = Output::new(&request.typed);
     match dedup(&request, &output) {
-        Ok((report, exit)) => say(&request, &output, &report, exit).into(),
-        Err(failure) => {
-            output.failure(&failure);
-            failure.exit.into()
-        }
+        Ok((report, exit)) => output.end(say(&request, &output, &report, exit)),
+        Err(failure) => output.end(output.failure(&failure)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use smd_protocol::{Content, Digest, Uniq, header};
+use smd_protocol::{Content, Digest, Place, Uniq, header};
 
 /// The fields that tell a message from another one with its body.
 const FIELDS: [&str; 4] = ["Message-ID", "Date", "From", "Subject"];
@@ -12,14 +12,25 @@ const FIELDS: [&str; 4] = ["Message-ID", "Date", "From", "Subject"];
 pub struct Read {
     /// Its name.
     pub uniq: Uniq,
+    /// The directory that it lies in.
+    pub place: Place,
+    /// Its whole file name.
+    pub file: Vec<u8>,
+    /// It is marked as deleted, so that a mail program may soon remove it.
+    pub trashed: bool,
     /// Its bytes.
     pub content: Content,
     /// The digest of the fields that tell it from others.
     pub who: Digest,
 }
 
-/// The digest of the fields of a header that tell a message from another one with its body.
+/// The digest of what of a header tells a message from another one with its body: some fields, and where none of them is its own
+/// name, the Message-ID, the whole header but for the marks of other programs.
 pub fn who(header: &[u8]) -> Digest {
+    if header::value(header, FIELDS[0]).is_none_or(|id| id.is_empty()) {
+        let whole = header::without_marks(header).unwrap_or_else(|| Digest::of(header));
+        return Digest::of(&[&b"whole"[..], &whole.0].concat());
+    }
     let each = FIELDS.into_iter().flat_map(|field| {
         let value = header::value(header, field);
         // A field that is missing is not one that is empty.
@@ -47,7 +58,8 @@ pub fn groups(messages: Vec<Read>) -> Vec<Group> {
     }
     let mut groups: Vec<Group> = Vec::new();
     for mut alike in alike.into_values().filter(|alike| alike.len() > 1) {
-        alike.sort_by(|a, b| age(&a.uniq).cmp(&age(&b.uniq)));
+        // One that is marked as deleted goes before one that is not.
+        alike.sort_by(|a, b| (a.trashed, age(&a.uniq)).cmp(&(b.trashed, age(&b.uniq))));
         let stays = alike.remove(0);
         groups.push(Group { stays, doubles: alike });
     }
@@ -70,8 +82,30 @@ mod tests {
 
     fn read(uniq: &str, message: &str) -> Read {
         let end = message.find("\n\n").map_or(message.len(), |at| at + 2);
-        let uniq = Uniq::parse(uniq.as_bytes()).expect("uniq");
-        Read { uniq, content: Content::of(message.as_bytes()), who: who(&message.as_bytes()[..end]) }
+        let (name, marks) = uniq.split_once(":2,").unwrap_or((uniq, ""));
+        Read {
+            uniq: Uniq::parse(name.as_bytes()).expect("uniq"),
+            place: Place::Cur,
+            file: uniq.into(),
+            trashed: marks.contains('T'),
+            content: Content::of(message.as_bytes()),
+            who: who(&message.as_bytes()[..end]),
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_marked_as_deleted_does_not_stay_for_one_that_is_not() {
+        let mail = "Message-ID: <1>\n\nbody\n";
+        let groups = groups(vec![read("1600000000.a:2,ST", mail), read("1700000000.b:2,S", mail)]);
+        assert_eq!(groups[0].stays.uniq.to_string(), "1700000000.b");
+    }
+
+    #[test]
+    fn messages_that_nobody_named_are_one_only_when_all_of_them_is_the_same() {
+        let to = |name: &str| format!("From: a\nTo: {name}\nDate: d\nSubject: s\n\nbody\n");
+        assert!(groups(vec![read("1", &to("b")), read("2", &to("c"))]).is_empty());
+        assert!(groups(vec![read("1", &(String::from("Message-ID:\n") + &to("b"))), read("2", &to("b"))]).is_empty());
+        assert_eq!(groups(vec![read("1", &to("b")), read("2", &(String::from("X-TUID: q\n") + &to("b")))]).len(), 1);
     }
 
     #[test]
@@ -95,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_field_that_is_missing_is_not_one_that_is_empty() {
-        assert_ne!(who(b"From: a\nSubject:\n\n"), who(b"From: a\n\n"));
-        assert_eq!(who(b"FROM:  a\r\nX: 1\r\n\r\n"), who(b"From: a\n\n"));
+        assert_ne!(who(b"Message-ID: 1\nSubject:\n\n"), who(b"Message-ID: 1\n\n"));
+        assert_eq!(who(b"MESSAGE-ID:  1\r\nX: 1\r\n\r\n"), who(b"Message-ID: 1\n\n"));
     }
 }

@@ -20,8 +20,12 @@ pub fn lines(dir: &str, report: &Report, apply: bool, verbose: bool) -> String {
     let all = format!("{} in {}", count(report.messages, "message"), count(report.folders, "folder"));
     let doubles = count(report.doubles(), "double");
     text.push_str(&match (report.doubles(), apply) {
-        (0, _) => format!("{dir}: nothing to do, none of {all} is there twice\n"),
-        (_, false) => format!("{dir}: {doubles} among {all}; to bury what is there twice: smd-dedup --apply {dir}\n"),
+        (0, _) if report.troubles.is_empty() => format!("{dir}: nothing to do, none of {all} is there twice\n"),
+        (0, _) => format!("{dir}: nothing to do, no double among what could be read of {all}\n"),
+        (_, false) => format!(
+            "{dir}: {doubles} among {all}; to bury what is there twice: smd-dedup --apply {}\n",
+            shlex::try_quote(dir).unwrap_or_else(|_| dir.into())
+        ),
         (_, true) => format!("{dir}: {} of {doubles} buried, among {all}\n", report.buried.len()),
     });
     if !report.buried.is_empty() {

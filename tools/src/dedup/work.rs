@@ -17,7 +17,7 @@ use smd_maildir::hash;
 use smd_maildir::root::Root;
 use smd_maildir::scan::{Depth, File, FolderNames, Scanner};
 use smd_protocol::names::printable;
-use smd_protocol::{Entry, FileName, Folder, Name, Outcome, Step};
+use smd_protocol::{Entry, FileName, Folder, Name, Outcome, Step, seeded};
 
 use super::same::{self, Group, Read};
 use crate::crew;
@@ -29,8 +29,9 @@ const OWNER: &str = "dedup";
 const HEADER_MAX: usize = 4 << 20;
 /// Messages that one thread reads between two words with the others.
 const READ_AT_ONCE: usize = 64;
-/// Messages that are buried together.
-const BURIED_AT_ONCE: usize = 1_000;
+/// Messages that are buried together, but for a larger group: between the last look at what stays and the burial of its doubles
+/// lies no more work than that.
+const BURIED_AT_ONCE: usize = 100;
 
 /// What there is to work on.
 pub struct Work<'a> {
@@ -151,6 +152,13 @@ impl Work<'_> {
                 }
             }
         }
+        for name in &twins {
+            let shown = self.root.shown(&name.folder, name.uniq.as_bytes());
+            report.troubles.push(format!(
+                "{} and its double were left alone: two files there have one name; smd-sync settles that",
+                printable(&shown)
+            ));
+        }
         for (folder, mut messages) in by_folder {
             messages.retain(|one| !twins.contains(&Name::new(folder, &one.uniq)));
             report.groups.extend(same::groups(messages).into_iter().map(|group| (folder.clone(), group)));
@@ -174,11 +182,41 @@ impl Work<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             read => read?,
         };
-        if !whole || smd_protocol::Digest::of(&header) != content.header {
-            return Ok(None);
+        if !whole {
+            return Err(io::Error::other("its header is longer than 4 MiB"));
         }
+        if smd_protocol::Digest::of(&header) != content.header {
+            return Err(io::Error::other("it changed while it was read; run again"));
+        }
+        let trashed = flags.has(b'T');
         let entry = Entry { uniq: uniq.clone(), place: file.place, flags, content };
-        Ok(Some((Read { uniq, content, who: same::who(&header) }, entry)))
+        let (place, name) = (file.place, file.name.to_vec());
+        Ok(Some((Read { uniq, place, file: name, trashed, content, who: same::who(&header) }, entry)))
+    }
+
+    /// Whether a message is there as it was read, under the very name: then its doubles may go. A mail program may have taken it
+    /// since, or marked it as deleted.
+    fn is_still_there(&self, folder: &Folder, one: &Read) -> bool {
+        let digest = || -> io::Result<_> {
+            let dirs = self.root.folder(folder)?;
+            let dir = dirs.place(one.place).ok_or(io::ErrorKind::NotFound)?;
+            Ok(hash::hash_file(&Disk, &mut self.root.fs.open(dir, &one.file)?)?.0.content)
+        };
+        digest().is_ok_and(|content| content == one.content) || seeded::is("a-double-goes-unseen")
+    }
+
+    /// The groups whose doubles may go now; of the others it is said.
+    fn may_go<'r>(&self, groups: &'r [(Folder, Group)], troubles: &mut Vec<String>) -> Vec<(&'r Folder, &'r Group)> {
+        let mut go = Vec::new();
+        for (folder, group) in groups {
+            if self.is_still_there(folder, &group.stays) {
+                go.push((folder, group));
+                continue;
+            }
+            let shown = self.root.shown(folder, group.stays.uniq.as_bytes());
+            troubles.push(format!("{} changed since it was read, so its doubles stay; run again", printable(&shown)));
+        }
+        go
     }
 
     fn bury_all(
@@ -188,21 +226,27 @@ impl Work<'_> {
         entries: &HashMap<Name, Entry>,
         report: &mut Report,
     ) {
-        let doubles: Vec<Name> = report
-            .groups
-            .iter()
-            .flat_map(|(folder, group)| group.doubles.iter().map(|one| Name::new(folder, &one.uniq)))
-            .collect();
-        self.progress.phase(Phase::Apply, Some(doubles.len() as u64));
+        self.progress.phase(Phase::Apply, Some(report.doubles() as u64));
         let expect = |seen: HashMap<Name, Entry>| Box::new(move |name: &Name| seen.get(name).cloned());
         let applier = |seen| Applier::new(self.root.clone(), grave.clone(), OWNER, expect(seen));
         // What an earlier command that was cut took and did not look at.
         let troubles = applier(HashMap::new()).sweep(folders.iter().map(|one| &one.folder));
         report.troubles.extend(troubles.into_iter().map(|trouble| trouble.text));
-        for some in doubles.chunks(BURIED_AT_ONCE) {
-            if self.stop.load(Ordering::Relaxed) {
-                return;
-            }
+        let groups = std::mem::take(&mut report.groups);
+        let mut rest = &groups[..];
+        while !rest.is_empty() && !self.stop.load(Ordering::Relaxed) {
+            let mut doubles = 0;
+            let fits = |(_, group): &&(Folder, Group)| {
+                doubles += group.doubles.len();
+                doubles <= BURIED_AT_ONCE
+            };
+            let (now, later) = rest.split_at(rest.iter().take_while(fits).count().max(1));
+            rest = later;
+            let going = self.may_go(now, &mut report.troubles);
+            let some: Vec<Name> = going
+                .iter()
+                .flat_map(|(folder, group)| group.doubles.iter().map(|one| Name::new(folder, &one.uniq)))
+                .collect();
             let seen = some.iter().filter_map(|name| Some((name.clone(), entries.get(name)?.clone()))).collect();
             let mut applier = applier(seen);
             applier.begin(some.iter().cloned().map(Step::Delete).collect());
@@ -213,7 +257,53 @@ impl Work<'_> {
                     Outcome::NeedBytes => report.troubles.push(format!("{name} changed meanwhile")),
                 }
             }
+            for (folder, group) in
+                going.into_iter().filter(|(folder, group)| !self.is_still_there(folder, &group.stays))
+            {
+                let shown = self.root.shown(folder, group.stays.uniq.as_bytes());
+                report.troubles.push(format!(
+                    "{} changed while its doubles were buried; if it is gone, smd-undo brings them back",
+                    printable(&shown)
+                ));
+            }
             self.progress.at(report.buried.len() as u64, 0);
         }
+        report.groups = groups;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::sync::Arc;
+
+    #[test]
+    fn the_double_of_a_message_that_went_since_it_was_read_stays() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let cur = temp.path().join("cur");
+        fs::create_dir_all(&cur).expect("a folder");
+        for name in ["1600000000.a:2,S", "1700000000.b:2,S"] {
+            fs::write(cur.join(name), "Message-ID: <1>\n\nbody\n").expect("a message");
+        }
+        let root = Root::open(Arc::new(Disk), temp.path()).expect("opens");
+        let grave = Grave::open(&root, None, "dedup");
+        let (stop, progress) = (AtomicBool::new(false), Progress::new(false));
+        let work = Work {
+            root: &root,
+            below: Folder::root(),
+            skip_dirs: Vec::new(),
+            grave: None,
+            stop: &stop,
+            progress: &progress,
+        };
+        let (folders, _) = work.list().expect("lists");
+        let mut report = Report::default();
+        let entries = work.read_all(&folders, &mut report);
+        assert_eq!(report.doubles(), 1);
+        fs::remove_file(cur.join("1600000000.a:2,S")).expect("a mail program removes it");
+        work.bury_all(&grave, &folders, &entries, &mut report);
+        assert!(cur.join("1700000000.b:2,S").exists(), "the last copy stays");
+        assert!(report.buried.is_empty() && report.troubles[0].contains("run again"), "{:?}", report.troubles);
     }
 }

@@ -25,6 +25,7 @@ const fn model(sequences: u32) -> Test {
 const PROTOCOL: &str = "smd-protocol";
 const MAILDIR: &str = "smd-maildir";
 const MODELS: &str = "smd-models";
+const TOOLS: &str = "smd-tools";
 /// The order of syncs as the kernel saw it.
 const ORDER: Test = whole("durability", "both_hosts_of_a_run_make_things_durable_in_order");
 /// Enough for most bugs.
@@ -195,6 +196,8 @@ pub(super) const TABLE: &[Seed] = &[
         whole("identity", "a_root_has_one_base_however_it_is_written")),
     seed("one-endpoint-excludes-for-all", 9, "an endpoint for the inbox makes the one for all forget the other folders: deleted mail returns",
         whole("identity", "an_endpoint_for_a_part_does_not_make_another_forget_the_rest")),
+    seed("a-double-goes-unseen", 1, "a mail program removes a message while smd-dedup reads, and its double is buried: both are gone",
+        unit(TOOLS, "dedup::work::tests::the_double_of_a_message_that_went_since_it_was_read_stays")),
     seed("newer-state-is-overwritten", 9, "an older program destroys the state of a newer one",
         unit(MAILDIR, "store::tests::a_later_version_is_neither_read_nor_overwritten")),
     seed("takes-no-state-lock", 9, "two runs at once write one base",
