@@ -139,10 +139,12 @@ pub fn take_over<F: Fs>(
     let fs = &**home.fs();
     let base = [old_stem.as_bytes(), BASE].concat();
     let sync = || fs.sync_dir(new_dir).and_then(|()| fs.sync_dir(old_dir)).context("sync", new.shown(b""));
-    // How many notes a base that was there before had dealt with says nothing of this one; none is always safe.
-    let dealt = [new_stem.as_bytes(), BASE, b".put-back"].concat();
-    if if_there(fs.stat(old_dir, &[&base[..], b".put-back"].concat())).context("look at", old.shown(&base))?.is_some() {
-        if_there(fs.unlink(new_dir, &dealt)).context("remove", new.shown(&dealt))?;
+    // How many notes a base of this name had dealt with says nothing of the one that comes. After a crash it may be the one that
+    // came: then it deals with them once more.
+    let dealt = |stem: &str| [stem.as_bytes(), BASE, b".put-back"].concat();
+    let brings = if_there(fs.stat(old_dir, &dealt(&old_stem))).context("look at", old.shown(&dealt(&old_stem)))?;
+    if brings.is_none() {
+        if_there(fs.unlink(new_dir, &dealt(&new_stem))).context("remove", new.shown(&dealt(&new_stem)))?;
     }
     for name in names(fs, old_dir, |_| true).context("list", old.shown(b""))? {
         let Some(end) = name.strip_prefix(&base[..]).filter(|end| !end.is_empty()) else { continue };
@@ -221,6 +223,18 @@ mod tests {
         assert_eq!((store.ids().current, store.put_back_dealt().expect("reads")), (Some(id), 3));
         assert_eq!(found(), []);
         assert!(old.join("%2Fother.db.txt").exists());
+    }
+
+    #[test]
+    fn notes_that_a_base_of_the_right_name_dealt_with_are_not_those_of_the_base_that_gets_it() {
+        let temp = tempfile::tempdir().expect("temp");
+        let home = Home::open(Arc::new(Disk), temp.path(), Access::ReadWrite).expect("opens");
+        commit(&home, "office", b"/m", 4);
+        let right = home.pair(Side::Client, &label("right")).expect("makes");
+        std::fs::write(temp.path().join("state/right/%2Fm.db.txt.put-back"), "7\n").expect("writes");
+        let found = earlier(&home, Side::Client, "", &|_, _| true).expect("looks");
+        take_over(&home, Side::Client, &found[0], &label("right"), b"/m", &ONCE).expect("takes");
+        assert_eq!(Store::open(&right, b"/m").expect("opens").put_back_dealt().expect("reads"), 0);
     }
 
     #[test]
