@@ -82,8 +82,8 @@ deb: all
 # nextest.toml` lists them). `.ci/run` is the full tier. Without cargo-nextest a few modules stand for the list.
 check:
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	$(CARGO) build --workspace --bins --locked
+	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
+	$(CARGO) build --workspace --all-targets --locked
 	if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		SMD_TEST_BIN_DIR=$(tested) $(CARGO) nextest run --workspace --locked --profile quick; \
 	else \
@@ -94,6 +94,6 @@ check:
 # For hours: random sequences of users, runs and faults, from a seed that was not played before.
 SOAK = 1h
 soak:
-	$(CARGO) run --release --locked -p smd-models --bin soak -- $(SOAK) $$(date +%s)000
+	$(CARGO) run --release --locked -p smd-models --features soak --bin soak -- $(SOAK) $$(date +%s)000
 
 .PHONY: all install uninstall deb check soak

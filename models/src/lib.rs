@@ -9,6 +9,9 @@
 //!
 //! Deliberately not here: real processes and disks (`smd-tests`).
 
+#[cfg(any(test, feature = "soak"))]
 pub mod agreement;
+#[cfg(any(test, feature = "soak"))]
 pub mod memory;
+#[cfg(any(test, feature = "soak"))]
 pub mod model;

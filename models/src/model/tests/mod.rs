@@ -1,8 +1,7 @@
 //! Random sequences of users, runs, faults and crashes on disks in memory (`crate::model`), and beside them, by theme, the
 //! cases that once broke a promise, as scenarios.
 //!
-//! `SMD_MODEL_SEQUENCES` sets how many sequences are played, `SMD_TEST_SEED` the first; `cargo run -p smd-models --bin
-//! soak` plays for a given time. Deliberately not here: real processes and disks (`kill`, `busy`, `trouble`).
+//! `SMD_MODEL_SEQUENCES` sets how many sequences are played, `SMD_TEST_SEED` the first; `make soak` plays for a given time. Deliberately not here: real processes and disks (`kill`, `busy`, `trouble`).
 
 use crate::model::many::{catch_panics, many};
 use smd_tests::figures;
