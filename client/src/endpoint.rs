@@ -22,7 +22,7 @@ use crate::args::{Args, Target, Typed};
 use crate::config::{Config, ConfigError, GRAVE_DAYS};
 use crate::home::{NoHome, SmdHome};
 use crate::options::{Direction, RunOptions, Scan};
-use crate::translate::{RootNaming, Roots};
+use crate::translate::{LeftAlone, RootNaming, Roots};
 use overlap::Overlap;
 
 /// What is started to reach another host.
@@ -211,6 +211,7 @@ fn configured(
 ) -> Result<Resolved, EndpointError> {
     let typed = config.options.clone().under(typed);
     let file = home.config_file(name);
+    let left_alone = Arc::new(LeftAlone::new(config.excludes_said.clone()));
     let roots = config.mailboxes.iter().map(|pair| {
         let matcher = |pairs: &[ExcludePair]| {
             Excludes::new(pairs).map_err(|source| EndpointError::Exclude { file: file.clone(), source })
@@ -218,7 +219,7 @@ fn configured(
         let (exclude_pairs, local_pairs) = exclude_pairs(&config, &pair.local, &pair.remote_written);
         let naming = config.translation.clone().map(|translation| -> Arc<dyn Naming> {
             let roots = Roots { local: pair.local.clone(), remote: pair.remote_written.clone() };
-            Arc::new(RootNaming::new(translation, roots))
+            Arc::new(RootNaming::new(translation, roots, Arc::clone(&left_alone)))
         });
         Ok(RootPair {
             local: pair.local_path(home.user()),
