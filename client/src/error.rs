@@ -159,10 +159,14 @@ impl Failure {
         let server = printable(endpoint.server.as_bytes());
         match &error {
             SessionError::Lost { met, source } => {
-                let explanation = explain::explain(endpoint, ending, *met);
+                let explanation = match source {
+                    Some(why) if *met && why.kind() == io::ErrorKind::TimedOut => explain::silent(endpoint),
+                    _ => explain::explain(endpoint, ending, *met),
+                };
                 let words = explanation.words;
                 let failure = match (Self::explained(explanation), source) {
-                    (failure, Some(source)) if *met => failure.cause(source),
+                    // What the heading says already.
+                    (failure, Some(why)) if *met && why.kind() != io::ErrorKind::TimedOut => failure.cause(why),
                     (failure, _) => failure,
                 };
                 if words { said(failure) } else { failure }
@@ -199,7 +203,12 @@ impl Failure {
     }
 
     fn explained(explanation: Explanation) -> Self {
-        Self { exit: explanation.exit, heading: explanation.heading, causes: Vec::new(), hint: explanation.hint }
+        Self {
+            exit: explanation.exit,
+            heading: explanation.heading,
+            causes: Vec::new(),
+            hint: explanation.hint,
+        }
     }
 
     /// Adds the last lines that ssh or the server wrote to stderr.
@@ -260,6 +269,44 @@ mod tests {
         Hint: write one and edit it: smd-pull -t work
               or name two Maildirs: smd-pull ~/Maildir user@host:Maildir
         ");
+    }
+
+    #[test]
+    fn a_timeout_is_told_as_the_silence_that_it_is_however_ssh_ended() {
+        let endpoint = Endpoint {
+            name: "x".into(),
+            client: "here".into(),
+            server: "office".into(),
+            roots: Vec::new(),
+            transport: crate::endpoint::Transport::Rsh {
+                rsh: Vec::new(),
+                destination: crate::address::Destination::parse(b"office").expect("a host"),
+                command: None,
+            },
+            home: SmdHome::new("/smd", "/home/me"),
+        };
+        let ending = |status: Option<i32>| Ending {
+            status: status.map(std::os::unix::process::ExitStatusExt::from_raw),
+            stderr: Vec::new(),
+            heard: crate::connect::Heard::Server,
+            program: "smd-server".into(),
+        };
+        let lost = |kind: Option<io::ErrorKind>, status| {
+            let error = SessionError::Lost { met: true, source: kind.map(io::Error::from) };
+            let failure = Failure::session(&endpoint, error, &ending(status), None, false);
+            assert_eq!(failure.exit, Exit::Network);
+            failure.render(false)
+        };
+        for status in [None, Some(9), Some(255 << 8)] {
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(lost(Some(io::ErrorKind::TimedOut), status), @r"
+                Error: office stopped answering (60 s); the connection was closed.
+                Hint: run again: what was done is kept
+                ");
+            }
+        }
+        let broken = lost(Some(io::ErrorKind::BrokenPipe), Some(255 << 8));
+        assert!(broken.starts_with("Error: The connection to office was lost.\n  because: broken pipe"), "{broken}");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod warnings;
 use std::time::Duration;
 
 use smd_maildir::apply::Change;
+use smd_protocol::names::printable;
 use smd_protocol::seeded;
 use smd_protocol::step::LOOKS_AGAIN;
 
@@ -69,7 +70,7 @@ pub struct IdlePatterns {
 pub struct IdlePattern {
     /// As a config has it.
     pub pattern: String,
-    /// What to write, in quotes where it needs them, to leave alone the folder that was probably meant.
+    /// What to write in its place, in whatever quotes are there, to leave alone the folder that was probably meant.
     pub instead: Option<String>,
 }
 
@@ -114,6 +115,9 @@ pub struct Counts {
     pub flags: u64,
     /// Messages that got another folder or another uniq.
     pub moved: u64,
+    /// Of those, the ones that stayed in their folder.
+    #[serde(default)]
+    pub renamed: u64,
     /// Messages whose bytes or header were replaced.
     pub replaced: u64,
     /// Messages that went into the grave.
@@ -338,6 +342,21 @@ pub struct Item {
     pub fate: Fate,
 }
 
+impl Item {
+    /// Whether a message gets another uniq and stays in its folder.
+    pub fn renames(&self) -> bool {
+        let from = || self.detail.strip_prefix(b"from ");
+        // The detail is printable, a folder and a uniq hold no slash of their own.
+        let folder =
+            |path: &[u8]| path.iter().rposition(|&byte| byte == b'/').map_or_else(Vec::new, |at| path[..at].to_vec());
+        match self.kind {
+            Kind::Renamed => true,
+            Kind::Moved => from().is_some_and(|from| folder(from) == printable(&self.folder).as_bytes()),
+            _ => false,
+        }
+    }
+}
+
 /// What became of a step.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -427,12 +446,19 @@ impl Counts {
         } += 1;
     }
 
+    /// Counts one step of an item.
+    pub fn count_item(&mut self, item: &Item) {
+        self.count(item.kind);
+        self.renamed += u64::from(item.renames());
+    }
+
     /// Adds the counts of `other`.
     pub fn add(&mut self, other: &Self) {
         self.new += other.new;
         self.copied += other.copied;
         self.flags += other.flags;
         self.moved += other.moved;
+        self.renamed += other.renamed;
         self.replaced += other.replaced;
         self.deleted += other.deleted;
         self.folders_made += other.folders_made;

@@ -475,7 +475,7 @@ fn compile(prefix: &[u8], patterns: &[Vec<u8>]) -> Result<Compiled, ExcludeError
         let wrong = |why: String| ExcludeError::Syntax { pattern: printable(given), why };
         let line = ended(&as_line(text));
         builder.add_line(None, &line).map_err(|why| wrong(why.to_string()))?;
-        let alone = single(&line).ok_or_else(|| wrong("it is no pattern".to_owned()))?;
+        let alone = single(&line).ok_or_else(|| wrong("it is not a pattern".to_owned()))?;
         let own = own(&as_line(text));
         compiled.push(Pattern { given: given.clone(), line, alone, own, met: AtomicBool::new(false) });
     }

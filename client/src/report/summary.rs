@@ -81,9 +81,11 @@ fn changes(counts: &Counts, all: bool, dry_run: bool) -> Vec<String> {
     let messages = |number: u64| count(number, "message", "messages");
     let folders = |number: u64| count(number, "folder", "folders");
     let made = if all { counts.folders_made } else { 0 };
+    let moved = counts.moved.saturating_sub(counts.renamed);
     let mut clauses: Vec<String> = [
         (made, "made", "make", folders(made)),
-        (counts.moved, "moved", "move", messages(counts.moved)),
+        (moved, "moved", "move", messages(moved)),
+        (counts.renamed, "renamed", "rename", messages(counts.renamed)),
         (counts.copied, "copied", "copy", messages(counts.copied)),
         (counts.flags, "changed flags of", "change flags of", messages(counts.flags)),
         (counts.replaced, "replaced", "replace", messages(counts.replaced)),
@@ -148,7 +150,8 @@ pub(crate) fn words(counts: &Counts) -> Vec<String> {
         word(counts.new, "new message", "new messages"),
         word(counts.copied, "copy", "copies"),
         word(counts.flags, "flag change", "flag changes"),
-        word(counts.moved, "move", "moves"),
+        word(counts.moved.saturating_sub(counts.renamed), "move", "moves"),
+        word(counts.renamed, "rename", "renames"),
         word(counts.replaced, "replacement", "replacements"),
         word(counts.deleted, "deletion", "deletions"),
         word(counts.folders_made, "new folder", "new folders"),
@@ -221,6 +224,16 @@ mod tests {
             line(&report(pulled, pushed), false).expect("a line"),
             @"pulled 1 new message from host; made 1 folder, moved 442 messages on host in 0.41 s (38 KiB)"
         );
+    }
+
+    #[test]
+    fn a_message_that_stays_in_its_folder_was_renamed_and_not_moved() {
+        let names = report(Counts { moved: 2_618, renamed: 2_618, ..Counts::default() }, Counts::default());
+        insta::assert_snapshot!(untimed(&names), @"renamed 2618 messages here");
+        let both = Counts { moved: 3, renamed: 1, ..Counts::default() };
+        let dry = Report { dry_run: true, ..report(Counts::default(), both) };
+        insta::assert_snapshot!(untimed(&dry), @"would move 2 messages, rename 1 message on host");
+        assert_eq!(words(&both), ["2 moves", "1 rename"]);
     }
 
     #[test]

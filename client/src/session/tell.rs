@@ -34,6 +34,15 @@ fn kind(step: &Step) -> Kind {
     }
 }
 
+/// Whether a message gets another uniq and stays in its folder.
+fn renames(step: &Step) -> bool {
+    match step {
+        Step::Move { from, to, .. } => from.folder == to.folder && from.uniq != to.uniq,
+        Step::Part(_) => true,
+        _ => false,
+    }
+}
+
 fn reason(hold: Hold) -> Reason {
     match hold {
         Hold::Direction => Reason::Direction,
@@ -100,12 +109,15 @@ impl<F: Fs> Pair<F> {
                                 format!("two messages of {whose} had the name {}; one is now {}", twin.from, twin.to);
                             self.report.notes.push(text);
                         }
-                        let kind = self.kind(side, step);
-                        self.counts(side).count(kind);
+                        self.tally(side, step);
                         continue;
                     }
                     Outcome::Changed(text) | Outcome::Failed(text) => text.clone(),
-                    Outcome::NeedBytes => "it disappeared before it could be sent".to_owned(),
+                    // The other host was to send it.
+                    Outcome::NeedBytes => {
+                        let place = if side == Side::Ours { "the server" } else { "this host" };
+                        format!("it disappeared on {place} before it could be sent")
+                    }
                 };
                 self.told(side, step, Fate::Left(text.clone()), journal);
                 if let Step::RemoveFolder(folder) = step {
@@ -142,6 +154,13 @@ impl<F: Fs> Pair<F> {
     /// A delete that is one half of a move under another header is shown as that move.
     fn kind(&self, side: Side, step: &Step) -> Kind {
         if self.is_dressed_move(side, step) { Kind::Moved } else { kind(step) }
+    }
+
+    fn tally(&mut self, side: Side, step: &Step) {
+        let kind = self.kind(side, step);
+        let counts = self.counts(side);
+        counts.count(kind);
+        counts.renamed += u64::from(renames(step));
     }
 
     fn is_dressed_move(&self, side: Side, step: &Step) -> bool {
@@ -241,10 +260,7 @@ impl<F: Fs> Pair<F> {
                 for step in &part.steps {
                     match fate.held() {
                         Some(why) => self.report.held.count(why),
-                        None => {
-                            let kind = self.kind(side, step);
-                            self.counts(side).count(kind);
-                        }
+                        None => self.tally(side, step),
                     }
                     if options.dry_run || self.verbose {
                         let item = self.item(side, step, fate.clone());
