@@ -6,6 +6,7 @@
 
 use std::error::Error;
 use std::io;
+use std::path::PathBuf;
 
 use smd_protocol::names::printable;
 
@@ -18,6 +19,7 @@ use crate::exit::Exit;
 use crate::home::SmdHome;
 use crate::hooks::Failed;
 use crate::looping::file::configured;
+use crate::report::Host;
 use crate::session::SessionError;
 
 /// How many of the last lines of ssh's stderr are shown.
@@ -34,14 +36,17 @@ pub struct Failure {
     pub causes: Vec<String>,
     /// What to type.
     pub hint: Option<String>,
+    /// Where it was, when reading or writing at a path of a host failed. Stays with who met it: JSON knows no path that is not UTF-8.
+    #[serde(skip)]
+    pub at: Option<(Host, PathBuf)>,
 }
 
 impl Failure {
-    fn new(exit: Exit, heading: impl Into<String>) -> Self {
-        Self { exit, heading: heading.into(), causes: Vec::new(), hint: None }
+    pub(crate) fn new(exit: Exit, heading: impl Into<String>) -> Self {
+        Self { exit, heading: heading.into(), causes: Vec::new(), hint: None, at: None }
     }
 
-    fn hint(self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 
@@ -193,7 +198,12 @@ impl Failure {
                     false => failure,
                 }
             }
-            SessionError::Io { .. } => said(Self::new(Exit::Io, "Reading or writing failed.").cause(&error)),
+            SessionError::Io { host, path, .. } => {
+                // What has no path of its own is the state.
+                let path = if path.is_absolute() { path.as_path() } else { endpoint.home.path() };
+                let at = Some((*host, path.to_owned()));
+                said(Self { at, ..Self::new(Exit::Io, "Reading or writing failed.").cause(&error) })
+            }
             SessionError::Interrupted => {
                 Self::new(Exit::Interrupted, "Stopped; what was done is kept.").hint("run again to finish")
             }
@@ -208,6 +218,7 @@ impl Failure {
             heading: explanation.heading,
             causes: Vec::new(),
             hint: explanation.hint,
+            at: None,
         }
     }
 
@@ -251,8 +262,6 @@ fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
 
     fn target() -> Target {

@@ -51,12 +51,25 @@ pub struct Warning {
     pub weight: Weight,
     /// Stays the same while numbers in the text change: the same cause is the same warning.
     pub key: String,
+    /// What the system said, when that is the cause.
+    pub system: Option<System>,
+}
+
+/// What the system said of a root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct System {
+    /// Where.
+    pub host: Host,
+    /// The root as written, which stands for its file system.
+    pub root: Vec<u8>,
+    /// The error's number.
+    pub error: i32,
 }
 
 impl Warning {
     /// One without a hint, whose text tells it from others.
     pub(super) fn new(weight: Weight, text: String) -> Self {
-        Self { key: text.clone(), text, hint: None, weight }
+        Self { key: text.clone(), text, hint: None, weight, system: None }
     }
 }
 
@@ -202,7 +215,7 @@ fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {
         Guard::OtherHeaders { .. } => format!("guard other-headers {name}"),
         Guard::Doubles { .. } => format!("guard doubles {name}"),
     };
-    Warning { text, hint: Some(hint), weight: Weight::Warning, key }
+    Warning { text, hint: Some(hint), weight: Weight::Warning, key, system: None }
 }
 
 /// The fields by which copies differ, and where these were added.

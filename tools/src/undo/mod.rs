@@ -62,7 +62,7 @@ pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 pub(crate) fn failure(exit: Exit, heading: &str, cause: Option<String>, hint: Option<&str>) -> Box<Failure> {
     let causes = cause.into_iter().collect();
-    Box::new(Failure { exit, heading: heading.to_owned(), causes, hint: hint.map(str::to_owned) })
+    Box::new(Failure { exit, heading: heading.to_owned(), causes, hint: hint.map(str::to_owned), at: None })
 }
 
 pub(crate) fn io_failure(cause: impl std::fmt::Display) -> Box<Failure> {
