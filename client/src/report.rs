@@ -142,6 +142,9 @@ pub struct Held {
     /// Steps that wait for a look that could read everything.
     #[serde(default)]
     pub incomplete: u64,
+    /// Deletes and replacements of messages that were moved to another root, and are not there yet.
+    #[serde(default)]
+    pub other_root: u64,
 }
 
 /// A host of the pair.
@@ -323,6 +326,8 @@ pub enum Reason {
     Policy,
     /// Not everything could be read.
     Incomplete,
+    /// The message was moved to another root, and is not there yet.
+    OtherRoot,
 }
 
 /// One step with what became of it; in a dry run, with what would be tried.
@@ -479,11 +484,12 @@ impl Held {
         self.direction += other.direction;
         self.policy += other.policy;
         self.incomplete += other.incomplete;
+        self.other_root += other.other_root;
     }
 
     /// Steps that wait for something else than the guard, the direction apart, which the person chose.
     pub fn waits_for_others(&self) -> u64 {
-        self.no_delete + self.policy + self.incomplete
+        self.no_delete + self.policy + self.incomplete + self.other_root
     }
 
     /// Counts one step.
@@ -494,6 +500,7 @@ impl Held {
             Reason::Direction => &mut self.direction,
             Reason::Policy => &mut self.policy,
             Reason::Incomplete => &mut self.incomplete,
+            Reason::OtherRoot => &mut self.other_root,
         } += 1;
     }
 }

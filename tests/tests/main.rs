@@ -29,6 +29,7 @@ mod merge;
 mod migrate;
 mod options;
 mod papers;
+mod roots;
 mod sample;
 mod ssh;
 mod strip_header;

@@ -102,6 +102,7 @@ fn held_by(why: Reason) -> &'static str {
         Reason::Direction => "waits for the other direction",
         Reason::Policy => "refused by the server's policy",
         Reason::Incomplete => "waits until everything can be read",
+        Reason::OtherRoot => "waits until it has come to the other Maildir",
     }
 }
 

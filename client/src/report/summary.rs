@@ -31,7 +31,7 @@ fn told(report: &Report, watched: bool, took: &str) -> Option<String> {
     let held = report.held();
     if parts.is_empty() {
         // Whoever watches is answered always; a script hears of what is not as it should be.
-        let news = held.no_delete + held.guard + report.failed() > 0 || report.exit() != Exit::Ok;
+        let news = held.no_delete + held.guard + held.other_root + report.failed() > 0 || report.exit() != Exit::Ok;
         if !news && !watched {
             return None;
         }
@@ -135,6 +135,10 @@ fn left(report: &Report, watched: bool) -> String {
     if held.incomplete > 0 {
         text.push_str(&changes(held.incomplete, "change waits", "changes wait"));
         text.push_str(" until everything can be read");
+    }
+    if held.other_root > 0 {
+        text.push_str(&changes(held.other_root, "deletion waits", "deletions wait"));
+        text.push_str(" until what was moved is in the other Maildir");
     }
     if held.direction > 0 && watched {
         text.push_str(&changes(held.direction, "change waits", "changes wait"));

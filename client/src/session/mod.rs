@@ -2,7 +2,7 @@
 //!
 //! The rooms: `peer` (talking to the server), `greet` (which roots and bases these are, and `known`, what they were last),
 //! `pair` (one root at both hosts: looks and plan), `room` (whether the plan fits on the disks), `batch`
-//! (steps and contents, both ways), `guard` (what was removed within a day), `headers` (what copies differ by), `agree` (the
+//! (steps and contents, both ways), `course` (batch by batch), `turns` (which root is carried out when), `guard` (what was removed within a day), `headers` (what copies differ by), `agree` (the
 //! new base), `tell` (what the report says of it), `verify` (both looks without a base, for `smd-verify` and `smd-check-conf`),
 //! `idle` (exclude patterns that match nothing),
 //! `open` (run after run over one connection). `converse` is the order in which they are used.
@@ -26,6 +26,7 @@ use smd_server::link::{Inbox, Outbox, Reader, Writer};
 
 mod agree;
 mod batch;
+mod course;
 mod greet;
 mod guard;
 mod headers;
@@ -36,6 +37,7 @@ mod pair;
 mod peer;
 mod room;
 mod tell;
+mod turns;
 mod verify;
 
 use pair::{Met, Pair};
@@ -221,14 +223,13 @@ fn converse<F: Fs>(
         pair.look_at_samples(peer)?;
     }
 
+    turns::hold(pairs);
     for pair in pairs.iter_mut() {
         pair.weigh(endpoint, options, progress);
     }
     if !options.dry_run {
         progress.phase(Phase::Apply, Some(pairs.iter().map(Pair::open_steps).sum()));
-        for pair in pairs.iter_mut() {
-            pair.carry_out(peer, progress)?;
-        }
+        turns::carry_out(pairs, peer, progress)?;
     }
     let idle_patterns = idle::tell(pairs);
     let mut report = Report {

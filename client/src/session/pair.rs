@@ -14,6 +14,7 @@ use smd_protocol::wire::{Depth, FromServer, RootAnswer, RootOffer};
 use smd_protocol::{Folder, Name, Snapshot};
 
 use super::SessionError;
+use super::course::Course;
 use super::greet::pair_label;
 use super::headers::Learnt;
 use super::idle::Idle;
@@ -108,6 +109,8 @@ pub(super) struct Pair<F: Fs> {
     /// Nothing is done here, since a host cannot look at its root.
     pub(super) unusable: bool,
     pub(super) plan: Plan,
+    /// How far it is carried out.
+    pub(super) course: Option<Course>,
     pub(super) policy: Policy,
     /// The server tells of headers.
     pub(super) tells_headers: bool,
@@ -197,6 +200,7 @@ impl<F: Fs> Pair<F> {
             spells: false,
             unusable: false,
             plan: Plan::default(),
+            course: None,
             policy: policy(options),
             tells_headers: false,
             copies: Copies::default(),

@@ -49,6 +49,7 @@ fn reason(hold: Hold) -> Reason {
         Hold::NoDelete => Reason::NoDelete,
         Hold::Guard => Reason::Guard,
         Hold::Incomplete => Reason::Incomplete,
+        Hold::OtherRoot => Reason::OtherRoot,
     }
 }
 

@@ -12,6 +12,7 @@
 //! * `parts`: the steps of each host, in order;
 //! * `hold`: direction and `--no-delete`; `guard`: the bulk guard; `headers`: copies that another program made;
 //! * `sources`: where the bytes come from;
+//! * `turns`: what waits for the endpoint's other roots;
 //! * `settle`: the new base, from what was done.
 //!
 //! Deliberately not here: disk, wire, clock. A clash first met while applying is not settled here
@@ -41,10 +42,12 @@ mod settle;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub use begun::{Begun, Brought, Changed};
 pub use guard::{Exempt, GuardTrip, Limit, Past, Removal, removals, survivors};
 pub use settle::normalise;
+pub use turns::{Lacking, Turn, wait_for_other_roots};
 
 /// One of the two hosts, seen from the client.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -244,6 +247,8 @@ pub enum Hold {
     Guard,
     /// A host could not be read completely, so an absence there proves nothing.
     Incomplete,
+    /// What it would bury may be a message that was moved to another root of the endpoint, and is not there yet.
+    OtherRoot,
 }
 
 /// The steps of one host within a component, in order.
