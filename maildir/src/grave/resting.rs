@@ -122,8 +122,8 @@ impl<F: Fs> Grave<F> {
             let here: HashSet<String> = found.iter().map(|buried| buried.ticket.id.clone()).collect();
             let gone = back.iter().filter(|id| !here.contains(*id));
             let gone = gone.filter_map(|id| parse_file(format!("{id}.{}", State::Kept.letter()).as_bytes()));
-            let oldest = self.age()?.saturating_sub(TOLD * DAY);
-            found.extend(gone.filter(|buried| buried.age >= oldest));
+            let age = self.age()?;
+            found.extend(gone.filter(|buried| age.since(buried.age) <= TOLD * DAY));
             for mut buried in found {
                 buried.record = records.remove(&buried.ticket.id);
                 let back = back.contains(&buried.ticket.id);
