@@ -202,7 +202,10 @@ pub enum Guard {
         folder: Vec<u8>,
         /// Messages that are there twice.
         messages: u64,
-        /// Messages of the folder in the base.
+        /// How many of them runs of the last 24 hours brought.
+        #[serde(default)]
+        earlier: u64,
+        /// Messages of the folder in the base, without those.
         of: u64,
         /// By what they differ.
         copies: Copies,

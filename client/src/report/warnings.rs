@@ -191,14 +191,15 @@ fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {
                 format!("{}; or, to keep both copies of each, run again with --adopt-other-headers.", strip(report, copies)),
             )
         }
-        Guard::Doubles { host, folder, messages, of, copies } => {
+        Guard::Doubles { host, folder, messages, earlier, of, copies } => {
             let host = host_name(report, *host);
             let program = copies.program().unwrap_or("another program");
             let by = differ(report, copies).map(|by| format!(", but for {by}")).unwrap_or_default();
+            let earlier = if *earlier > 0 { format!(", with the {earlier} of the last 24 hours") } else { String::new() };
             let folder_path = [&copies.path[..], if folder.is_empty() { b"" } else { b"/" }, folder].concat();
             (
                 format!(
-                    "{}: {messages} messages that are new at {host} are copies of some of the {of} that were there before{by}; {program} seems to run there. {nothing} in this Maildir.",
+                    "{}: {messages} messages that are new at {host} are copies of some of the {of} that were there before{by}{earlier}; {program} seems to run there. {nothing} in this Maildir.",
                     place(root, folder),
                 ),
                 format!(
@@ -358,10 +359,16 @@ mod tests {
         Maildir: 2618 of 2630 messages differ from their copies on host only in the header. Nothing was done in this Maildir.
         remove the added header field with smd-strip-header; or, to keep both copies of each, run again with --adopt-other-headers.
         ");
-        let doubles = |copies| {
-            told(Guard::Doubles { host: Host::Server, folder: b".Lists".to_vec(), messages: 400, of: 500, copies })
+        let doubles = |earlier, copies| {
+            let folder = b".Lists".to_vec();
+            told(Guard::Doubles { host: Host::Server, folder, messages: 400, earlier, of: 500, copies })
         };
-        insta::assert_snapshot!(doubles(copies(&["X-TUID"], Some(Host::Server), &["1,U=7"])), @r"
+        let by_mbsync = || copies(&["X-TUID"], Some(Host::Server), &["1,U=7"]);
+        insta::assert_snapshot!(doubles(380, by_mbsync()), @r"
+        Maildir/.Lists: 400 messages that are new at host are copies of some of the 500 that were there before, but for X-TUID, added at host, with the 380 of the last 24 hours; mbsync seems to run there. Nothing was done in this Maildir.
+        stop mbsync at host, and bury its copies there with: smd-dedup --apply '/home/me/My mail/.Lists'; or, to keep both copies of each, run again with --adopt-other-headers.
+        ");
+        insta::assert_snapshot!(doubles(0, by_mbsync()), @r"
         Maildir/.Lists: 400 messages that are new at host are copies of some of the 500 that were there before, but for X-TUID, added at host; mbsync seems to run there. Nothing was done in this Maildir.
         stop mbsync at host, and bury its copies there with: smd-dedup --apply '/home/me/My mail/.Lists'; or, to keep both copies of each, run again with --adopt-other-headers.
         ");

@@ -120,6 +120,8 @@ pub(super) struct Pair<F: Fs> {
     pub(super) counts_there: bool,
     /// A person said that all removals are meant: those of the day are forgotten, and this run's are not counted.
     pub(super) forgets_removals: bool,
+    /// A person said that all copies are meant, and there are some that runs of the day brought.
+    pub(super) forgets_doubled: bool,
     /// The bulk guard stands when this run ends.
     pub(super) stands: bool,
     /// Deletes at each host that are one half of a move under another header.
@@ -206,6 +208,7 @@ impl<F: Fs> Pair<F> {
             copies: Copies::default(),
             counts_there: false,
             forgets_removals: options.allow_bulk_delete,
+            forgets_doubled: false,
             stands: false,
             dressed_moves: Default::default(),
             report: RootReport::default(),

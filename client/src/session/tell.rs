@@ -193,7 +193,7 @@ impl<F: Fs> Pair<F> {
             (Some(Stop::OtherHeaders { messages, of, .. }), _) => {
                 Some(Guard::OtherHeaders { messages: *messages, of: *of, copies: self.copies.clone() })
             }
-            (Some(Stop::Doubles { at, folder, messages, of, .. }), _) => {
+            (Some(Stop::Doubles { at, folder, messages, earlier, of, .. }), _) => {
                 let path = match at {
                     Side::Ours => std::os::unix::ffi::OsStrExt::as_bytes(self.local.path().as_os_str()).to_vec(),
                     Side::Theirs => self.remote().to_vec(),
@@ -202,6 +202,7 @@ impl<F: Fs> Pair<F> {
                     host: host(*at),
                     folder: folder.as_bytes().to_vec(),
                     messages: *messages,
+                    earlier: *earlier,
                     of: *of,
                     copies: crate::report::Copies { path, ..self.copies.clone() },
                 })

@@ -401,7 +401,9 @@ pub enum Stop {
         folder: Folder,
         /// Messages that are there twice.
         messages: u64,
-        /// Messages of the folder in the base.
+        /// How many of them runs of the last day brought.
+        earlier: u64,
+        /// Messages of the folder in the base, without those.
         of: u64,
         /// Some of them, both at that host.
         samples: Vec<Sample>,
@@ -438,6 +440,8 @@ pub struct Plan {
     pub removals_left: bool,
     /// Deletes at each host that are one half of a move under another header.
     pub dressed_moves: [HashSet<Name>; 2],
+    /// Messages that it brings although they are there, made by another program; to be noted for the runs of a day.
+    pub doubled: Vec<Removal>,
     /// Nothing is done, and why.
     pub stop: Option<Stop>,
     /// Entries that left the base because their folder was put back from a backup.
@@ -512,6 +516,6 @@ pub fn draft(input: &Input<'_>, policy: &Policy, known: &Known<'_>) -> Result<Pl
 pub fn finish(input: &Input<'_>, policy: &Policy, past: &Past, plan: &mut Plan) {
     hold::hold(input, policy, past, plan);
     sources::choose(input, plan);
-    headers::ask(input, policy, plan);
+    headers::ask(input, policy, past, plan);
     plan.dressed_moves = guard::dressed_moves(input, plan);
 }

@@ -120,6 +120,10 @@ impl Scene {
                 let removal = Removal { name, body, section: number(section), base: number(base) };
                 self.past.removed[side(who)].push(removal);
             }
+            ["doubled", path, body] => {
+                let (name, body) = (self.name(path), digest(body));
+                self.past.doubled.push(Removal { name, body, section: 1, base: 1 });
+            }
             ["incomplete", who] => self.incomplete[side(who)] = true,
             ["suspicious", who] => self.suspicious[side(who)] = true,
             ["put-back", who, name] => drop(self.put_back[side(who)].insert(folder(name))),
@@ -335,8 +339,9 @@ impl Scene {
         out.extend(plan.stop.iter().map(|stop| match stop {
             Stop::Suspicious { side, why } => format!("stop: {side:?} {why}"),
             Stop::OtherHeaders { messages, of, .. } => format!("stop: {messages} of {of} with another header"),
-            Stop::Doubles { at, folder, messages, of, .. } => {
-                format!("stop: {messages} of {of} twice in {folder}/ at {at:?}")
+            Stop::Doubles { at, folder, messages, earlier, of, .. } => {
+                let earlier = if *earlier > 0 { format!(", {earlier} earlier") } else { String::new() };
+                format!("stop: {messages} of {of} twice in {folder}/ at {at:?}{earlier}")
             }
         }));
         out.extend(plan.notes.iter().map(|note| format!("note: {}", self.show_note(note))));

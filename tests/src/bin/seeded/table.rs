@@ -288,6 +288,8 @@ pub(super) const TABLE: &[Seed] = &[
         whole("roots", "a_client_killed_at_any_name_has_in_a_root_what_moved_between_two")),
     seed("roots-do-not-wait-for-what-failed", 1, "what was moved into a Maildir that the run may not touch goes to the grave",
         unit(PROTOCOL, "reconcile::tests::holds::what_another_root_lacks_keeps_the_copy_that_it_may_come_from")),
+    seed("doubles-have-no-past", 3, "the old program doubles a mailbox on both hosts, a few messages with each sync",
+        unit(PROTOCOL, "reconcile::tests::adopt::what_another_program_fetches_again_in_portions_counts_for_a_day")),
     seed("doubles-are-brought", 3, "one run of the old program doubles a mailbox on both hosts",
         unit(PROTOCOL, "reconcile::tests::adopt::messages_that_another_program_fetched_again_stop_an_ordinary_run")),
     seed("trusts-any-root", 13, "a disk that is not mounted deletes all mail at the other host",
