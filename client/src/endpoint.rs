@@ -82,6 +82,27 @@ pub enum Transport {
     },
 }
 
+impl Endpoint {
+    /// What is typed, or done, to bring back what a run deleted at the server.
+    pub fn undo_there(&self) -> String {
+        match &self.transport {
+            Transport::Local => "smd-undo".to_owned(),
+            Transport::Rsh { .. } if self.home.config_file(&self.name).exists() => {
+                format!("smd-undo --remote {}", self.name)
+            }
+            // Without a config it takes the same words again, which are few when nothing else was typed.
+            Transport::Rsh { rsh, destination, command: None }
+                if *rsh == [DEFAULT_RSH] && !destination.as_str().contains(':') && self.roots.len() == 1 =>
+            {
+                let word = format!("{}:{}", destination.as_str(), printable(&self.roots[0].remote));
+                let quoted = shlex::try_quote(&word).map_or_else(|_| word.clone(), |quoted| quoted.into_owned());
+                format!("smd-undo --remote {quoted}")
+            }
+            Transport::Rsh { .. } => format!("smd-undo on {}", printable(self.server.as_bytes())),
+        }
+    }
+}
+
 /// How the run talks to the person who started it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Voice {
@@ -368,6 +389,20 @@ mod tests {
     }
 
     #[test]
+    fn what_a_run_without_a_config_deleted_there_is_brought_back_by_the_same_words() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (line, undo) in [
+            (&["Mail", "me@host:My Mail"][..], "smd-undo --remote 'me@host:My Mail'"),
+            (&["Mail", "host:Mail"], "smd-undo --remote host:Mail"),
+            (&["-e", "my-ssh", "Mail", "host:Mail"], "smd-undo on host"),
+            (&["Mail", "ssh://host:2222/Mail"], "smd-undo on host"),
+            (&["Mail", "Copy"], "smd-undo"),
+        ] {
+            assert_eq!(run(dir.path(), line).expect("it resolves").endpoint.undo_there(), undo, "{line:?}");
+        }
+    }
+
+    #[test]
     fn a_config_becomes_an_endpoint() {
         let dir = tempfile::tempdir().expect("a directory");
         fs::create_dir(dir.path().join(".smd")).expect("a home");
@@ -377,6 +412,7 @@ mod tests {
         let resolved = run(dir.path(), &["-v", "work"]).expect("it resolves");
         let endpoint = &resolved.endpoint;
         assert_eq!((endpoint.name.as_str(), endpoint.server.as_str()), ("work", "host"));
+        assert_eq!(endpoint.undo_there(), "smd-undo --remote work");
         assert_eq!(endpoint.roots[0].local, dir.path().join("Mail"));
         assert_eq!(endpoint.roots[1].remote, b"old");
         let excludes = |root: usize, folder: &str| {

@@ -33,6 +33,9 @@ pub struct Report {
     pub client: String,
     /// How the other host is called in texts.
     pub server: String,
+    /// What is typed, or done, to bring back what was deleted at the server; empty where that is not known.
+    #[serde(default)]
+    pub undo_there: String,
     /// Which way changes were to go.
     pub direction: Direction,
     /// Nothing was changed: counts and items are what would be done.

@@ -8,6 +8,7 @@ pub mod codec;
 pub mod delta;
 pub mod digest;
 pub mod flags;
+pub mod grave;
 pub mod header;
 pub mod names;
 pub mod pack;

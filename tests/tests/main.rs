@@ -39,6 +39,7 @@ mod translate;
 mod trouble;
 mod two_at_once;
 mod undo;
+mod undo_there;
 mod uniform_names;
 mod verify;
 mod watch;

@@ -14,7 +14,11 @@ pub fn line(report: &Report, watched: bool) -> Option<String> {
     let pushed = report.pushed();
     if watched && !report.dry_run && pushed.deleted + pushed.replaced > 0 {
         let server = printable(report.server.as_bytes());
-        text.push_str(&format!("; what was deleted or replaced on {server} is kept there: run smd-undo on {server}"));
+        let undo = match report.undo_there.as_str() {
+            "" => format!("smd-undo on {server}"),
+            undo => undo.to_owned(),
+        };
+        text.push_str(&format!("; what was deleted or replaced on {server} is kept there: run {undo}"));
     }
     Some(text)
 }
@@ -245,6 +249,8 @@ mod tests {
         let pushed = Counts { deleted: 1, ..Counts::default() };
         let there = report(Counts::default(), pushed);
         assert!(line(&there, true).expect("a line").ends_with("is kept there: run smd-undo on host"));
+        let from_here = Report { undo_there: "smd-undo --remote work".to_owned(), ..there.clone() };
+        assert!(line(&from_here, true).expect("a line").ends_with("is kept there: run smd-undo --remote work"));
         assert!(!line(&there, false).expect("a line").contains("smd-undo"));
         assert!(!line(&report(pushed, Counts::default()), true).expect("a line").contains("smd-undo"));
     }

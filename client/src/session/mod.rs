@@ -4,7 +4,7 @@
 //! `pair` (one root at both hosts: looks and plan), `room` (whether the plan fits on the disks), `batch`
 //! (steps and contents, both ways), `course` (batch by batch), `turns` (which root is carried out when), `guard` (what was removed within a day), `headers` (what copies differ by), `agree` (the
 //! new base), `tell` (what the report says of it), `verify` (both looks without a base, for `smd-verify` and `smd-check-conf`),
-//! `idle` (exclude patterns that match nothing),
+//! `graves` (what rests at the other host, for `smd-undo`), `idle` (exclude patterns that match nothing),
 //! `open` (run after run over one connection). `converse` is the order in which they are used.
 //!
 //! Deliberately not here: what happens to a message (`smd_protocol::reconcile`), how it happens on a disk
@@ -26,7 +26,11 @@ use smd_server::link::{Inbox, Outbox, Reader, Writer};
 
 mod agree;
 mod batch;
+<<<<<<< HEAD
 mod course;
+=======
+mod graves;
+>>>>>>> a0f2004 (What rests in the other host's graves is listed and brought back from here; a rename of a second message is undone)
 mod greet;
 mod guard;
 mod headers;
@@ -44,6 +48,7 @@ use pair::{Met, Pair};
 use peer::unexpected;
 
 pub use crate::session_error::SessionError;
+pub use graves::FarGraves;
 pub use open::{Open, Waker, Woken};
 pub use peer::Words;
 pub use verify::{BothFolders, BothSides, OneSide, both_folders, both_sides};
@@ -236,6 +241,7 @@ fn converse<F: Fs>(
         endpoint: endpoint.name.clone(),
         client: endpoint.client.clone(),
         server: endpoint.server.clone(),
+        undo_there: endpoint.undo_there(),
         direction: options.direction,
         dry_run: options.dry_run,
         traffic,

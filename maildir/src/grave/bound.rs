@@ -9,7 +9,7 @@ use std::io;
 
 use smd_protocol::seeded;
 
-use super::{Buried, Grave, State, index};
+use super::{Buried, Grave, State, index, parse_id};
 use crate::fs::Fs;
 use crate::home::{Age, DAY};
 use crate::root::if_there;
@@ -126,7 +126,8 @@ impl<F: Fs> Grave<F> {
             }
             let _guard = self.opened();
             let left = files.into_iter().map(|buried| buried.ticket.id).filter(|id| !going.contains(id));
-            index::compact(self.fs(), &dir, &left.collect())?;
+            let told = self.told_since()?;
+            index::compact(self.fs(), &dir, &left.collect(), |id| parse_id(id).is_some_and(|one| one.age >= told))?;
             removed += going.len();
         }
         Ok(removed)

@@ -152,6 +152,11 @@ fn parse_file(file: &[u8]) -> Option<Buried> {
     Some(Buried { ticket: Ticket { id: id.to_owned() }, time, age, run: run.to_owned(), state, record: None })
 }
 
+/// What the id of a burial says of it, as of one that was kept.
+fn parse_id(id: &str) -> Option<Buried> {
+    parse_file(format!("{id}.{}", State::Kept.letter()).as_bytes())
+}
+
 /// Keeps letters, digits, `-`, `_` and `+` of a label and cuts it to 64.
 pub(crate) fn file_safe(label: &str) -> String {
     label.chars().take(64).map(|c| if c.is_ascii_alphanumeric() || "-_+".contains(c) { c } else { '_' }).collect()
@@ -417,5 +422,6 @@ pub(crate) fn record_of(
         file: file.to_vec(),
         content: Some(content),
         instead: None,
+        renamed: None,
     }
 }

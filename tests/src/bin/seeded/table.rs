@@ -142,6 +142,10 @@ pub(super) const TABLE: &[Seed] = &[
         whole("undo", "a_client_cannot_empty_the_servers_grave")),
     seed("undo-forgets-the-base", 5, "what a run that was cut deleted is brought back, and the next run deletes it again",
         whole("undo", "what_a_run_that_was_cut_deleted_stays_when_it_was_brought_back")),
+    seed("undo-takes-no-lock", 4, "an undo gives names while a run gives them, and both work on what the other moves away",
+        unit(MAILDIR, "undo::tests::nothing_comes_back_while_a_run_holds_the_root")),
+    seed("undo-renames-any-bytes", 4, "a message that was edited since it got a name of its own loses it",
+        unit(MAILDIR, "apply::tests::back::a_renamed_message_that_was_edited_or_is_gone_is_left_as_it_is")),
 
     // State and its commit.
     seed("skips-sync-of-others", 1, "a mail program's message that a power cut took is deleted at the other host",
