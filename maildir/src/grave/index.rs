@@ -7,8 +7,8 @@
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
 
-use smd_protocol::names::printable;
 pub use smd_protocol::grave::Why;
+use smd_protocol::names::printable;
 use smd_protocol::{Content, Digest, Folder, Place, Uniq, seeded};
 
 use super::Ticket;

@@ -94,8 +94,11 @@ fn of_peer<F: Fs>(
     Ok(found)
 }
 
-/// The files of all bases with a peer, each with the path of its root.
-fn roots_of<F: Fs>(pair: &Pair<F>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+/// A base's file, and the path of its root.
+type BaseFile = (Vec<u8>, Vec<u8>);
+
+/// The files of all bases with a peer.
+fn roots_of<F: Fs>(pair: &Pair<F>) -> Result<Vec<BaseFile>, Error> {
     let Some(dir) = &pair.dir else { return Ok(Vec::new()) };
     let names = names(&*pair.fs, dir, |_| true).context("list", pair.shown(b""))?;
     let root = |name: Vec<u8>| {

@@ -11,8 +11,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use smd_protocol::{Name, seeded};
 use smd_protocol::grave::{Head, Rest, Rests, Undone, Why};
+use smd_protocol::{Name, seeded};
 
 use crate::apply::{Applier, Back, Messages};
 use crate::error::Context as _;

@@ -15,7 +15,9 @@ use smd_maildir::lock::Wait;
 use smd_maildir::run::RunError;
 use smd_maildir::undo::{Found, Yard, Yards, places};
 use smd_protocol::grave::{Head, Rest, Rests, Undone};
-use smd_protocol::wire::{self, ClientHello, Failure, FromServer, GraveAnswer, GraveWish, Ids, RootAnswer, ServerHello};
+use smd_protocol::wire::{
+    self, ClientHello, Failure, FromServer, GraveAnswer, GraveWish, Ids, RootAnswer, ServerHello,
+};
 
 use super::Session;
 use super::batch::STEPS_MAX;

@@ -278,7 +278,19 @@ mod tests {
         let remote = |line: &str| parsed(line).expect(line).remote.expect("another host").target;
         assert!(matches!(remote("-r work 48291"), Target::Endpoint(name) if name == "work"));
         assert!(matches!(remote("--remote me@office:Mail -e my-ssh -l"), Target::There(..)));
-        for line in ["12", "-q -v", "--frob", "host:Mail", "-f", "--since soon", "--all -l", "-r", "-r a/b", "-e x", "-r work home"] {
+        for line in [
+            "12",
+            "-q -v",
+            "--frob",
+            "host:Mail",
+            "-f",
+            "--since soon",
+            "--all -l",
+            "-r",
+            "-r a/b",
+            "-e x",
+            "-r work home",
+        ] {
             assert_eq!(parsed(line).expect_err(line).exit_code(), 2, "{line}");
         }
     }

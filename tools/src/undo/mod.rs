@@ -165,7 +165,11 @@ fn choose(
 }
 
 /// Ids of what is meant, by Maildir, each with where it is among the runs.
-fn by_mailbox(runs: &[Run], mailboxes: usize, is_meant: impl Fn(&Item) -> bool) -> Vec<(Vec<(usize, usize)>, Vec<String>)> {
+fn by_mailbox(
+    runs: &[Run],
+    mailboxes: usize,
+    is_meant: impl Fn(&Item) -> bool,
+) -> Vec<(Vec<(usize, usize)>, Vec<String>)> {
     let mut all = vec![(Vec::new(), Vec::new()); mailboxes];
     for (at, run) in runs.iter().enumerate() {
         let (places, ids) = &mut all[run.mailbox];

@@ -171,7 +171,9 @@ fn find_bursts(runs: &mut [Run]) {
     for at in (0..runs.len()).rev() {
         let Some(label) = runs[at].items.first().map(|one| one.rests.run().to_owned()) else { continue };
         let before = last.insert((runs[at].mailbox, owner(&label).to_owned()), at);
-        let Some(before) = before.filter(|before| runs[at].time.saturating_sub(runs[*before].until) <= BURST) else { continue };
+        let Some(before) = before.filter(|before| runs[at].time.saturating_sub(runs[*before].until) <= BURST) else {
+            continue;
+        };
         let first = runs[before].burst.clone().unwrap_or_else(|| (number_of(&format!("burst {}", runs[before].id)), 0));
         runs[before].burst = Some(first.clone());
         runs[at].burst = Some(first);

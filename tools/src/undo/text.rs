@@ -189,7 +189,9 @@ fn listing(place: &Place, mailboxes: &[Mailbox], runs: &[Run], request: &Request
         let when = if request.since.is_some() { " since then" } else { "" };
         let mut text = format!("Nothing was deleted or replaced by a run on {}{when}.\n", place.host());
         if *place == Place::Here {
-            text.push_str("What your mail program deleted here is kept on the other host: smd-undo --remote ENDPOINT\n");
+            text.push_str(
+                "What your mail program deleted here is kept on the other host: smd-undo --remote ENDPOINT\n",
+            );
         }
         return text;
     }
@@ -379,14 +381,7 @@ fn brought_back(place: &Place, mailboxes: &[Mailbox], runs: &[Run], done: &[Done
     text
 }
 
-fn object_of(
-    place: &Place,
-    seen: &Seen,
-    gone: &[PathBuf],
-    detailed: bool,
-    warnings: &[String],
-    exit: Exit,
-) -> Value {
+fn object_of(place: &Place, seen: &Seen, gone: &[PathBuf], detailed: bool, warnings: &[String], exit: Exit) -> Value {
     let Seen { mailboxes, runs, done } = seen;
     let run = |(at, run): (usize, &Run)| {
         let counts = run.counts();
@@ -483,10 +478,7 @@ mod tests {
             line(Tally { there: 1, failed: 2, ..Tally::default() }),
             "brought back 0 messages to /mail; 1 there already; 2 could not be brought back\n"
         );
-        assert_eq!(
-            line(Tally { renamed: 1, ..Tally::default() }),
-            "gave 1 message the old name back in /mail\n"
-        );
+        assert_eq!(line(Tally { renamed: 1, ..Tally::default() }), "gave 1 message the old name back in /mail\n");
         assert_eq!(
             line(Tally { renamed: 1, returned: 2, ..Tally::default() }),
             "brought back 2 messages to /mail; gave 1 message the old name back\n"
