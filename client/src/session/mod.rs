@@ -26,11 +26,8 @@ use smd_server::link::{Inbox, Outbox, Reader, Writer};
 
 mod agree;
 mod batch;
-<<<<<<< HEAD
 mod course;
-=======
 mod graves;
->>>>>>> a0f2004 (What rests in the other host's graves is listed and brought back from here; a rename of a second message is undone)
 mod greet;
 mod guard;
 mod headers;

@@ -9,6 +9,7 @@ use std::io;
 
 use smd_protocol::seeded;
 
+use super::resting::is_told;
 use super::{Buried, Grave, State, index, parse_id};
 use crate::fs::Fs;
 use crate::home::{Age, DAY};
@@ -126,8 +127,10 @@ impl<F: Fs> Grave<F> {
             }
             let _guard = self.opened();
             let left = files.into_iter().map(|buried| buried.ticket.id).filter(|id| !going.contains(id));
-            let told = self.told_since()?;
-            index::compact(self.fs(), &dir, &left.collect(), |id| parse_id(id).is_some_and(|one| one.age >= told))?;
+            let age = self.age()?;
+            index::compact(self.fs(), &dir, &left.collect(), |id| {
+                parse_id(id).is_some_and(|one| is_told(age, one.age))
+            })?;
             removed += going.len();
         }
         Ok(removed)

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::index::{self, Line};
 use super::{Buried, Grave, Record, Why, parse_id};
 use crate::fs::{Fs, Rename, Stat};
-use crate::home::DAY;
+use crate::home::{Age, DAY};
 
 /// Days for which something is told of that is not in the grave: what was brought back, and what was renamed. Its line may stay
 /// until another burial is swept.
@@ -100,12 +100,12 @@ impl<F: Fs> Resting<F> {
     }
 }
 
-impl<F: Fs> Grave<F> {
-    /// What is not in the grave is told of when it is no older than this, by the age clock.
-    pub(super) fn told_since(&self) -> io::Result<i64> {
-        Ok(self.age()?.saturating_sub(TOLD * DAY))
-    }
+/// Whether a person hears still of what is not in the grave any more, or never was, and happened when the age clock stood there.
+pub(super) fn is_told(age: Age, then: i64) -> bool {
+    age.since(then) <= TOLD * DAY
+}
 
+impl<F: Fs> Grave<F> {
     /// Everything that rests here, was renamed, or was brought back from here, oldest first. Directories in `seen` (device and inode)
     /// are left out, and those that were looked at are added: the graves of two names of one root share a directory.
     ///
@@ -129,18 +129,11 @@ impl<F: Fs> Grave<F> {
             }
             let mut found = self.files(&dir)?;
             let here: HashSet<String> = found.iter().map(|buried| buried.ticket.id.clone()).collect();
-<<<<<<< HEAD
-            let gone = back.iter().filter(|id| !here.contains(*id));
-            let gone = gone.filter_map(|id| parse_file(format!("{id}.{}", State::Kept.letter()).as_bytes()));
-            let age = self.age()?;
-            found.extend(gone.filter(|buried| age.since(buried.age) <= TOLD * DAY));
-=======
             let renames = records.iter().filter(|(_, record): &(_, &Record)| record.why == Why::Renamed);
             let elsewhere: HashSet<&String> = back.iter().chain(renames.map(|(id, _)| id)).collect();
             let elsewhere = elsewhere.into_iter().filter(|id| !here.contains(*id)).filter_map(|id| parse_id(id));
-            let oldest = self.told_since()?;
-            found.extend(elsewhere.filter(|buried| buried.age >= oldest));
->>>>>>> a0f2004 (What rests in the other host's graves is listed and brought back from here; a rename of a second message is undone)
+            let age = self.age()?;
+            found.extend(elsewhere.filter(|buried| is_told(age, buried.age)));
             for mut buried in found {
                 buried.record = records.remove(&buried.ticket.id);
                 let back = back.contains(&buried.ticket.id);
