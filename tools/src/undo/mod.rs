@@ -164,12 +164,11 @@ fn choose(
     Ok((!typed.is_empty()).then_some(chosen))
 }
 
+/// Where something is among the runs, and its id.
+type Meant = (Vec<(usize, usize)>, Vec<String>);
+
 /// Ids of what is meant, by Maildir, each with where it is among the runs.
-fn by_mailbox(
-    runs: &[Run],
-    mailboxes: usize,
-    is_meant: impl Fn(&Item) -> bool,
-) -> Vec<(Vec<(usize, usize)>, Vec<String>)> {
+fn by_mailbox(runs: &[Run], mailboxes: usize, is_meant: impl Fn(&Item) -> bool) -> Vec<Meant> {
     let mut all = vec![(Vec::new(), Vec::new()); mailboxes];
     for (at, run) in runs.iter().enumerate() {
         let (places, ids) = &mut all[run.mailbox];
