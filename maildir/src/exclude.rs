@@ -497,6 +497,12 @@ fn as_line(pattern: &str) -> String {
         after_backslash = letter == '\\' && !after_backslash;
         escaped.push(letter);
     }
+    // A path says the same with these and without; in a pattern they would match nothing.
+    for idle in ["/./", "//"] {
+        while escaped.contains(idle) {
+            escaped = escaped.replace(idle, "/");
+        }
+    }
     let plain = escaped.strip_prefix("./").unwrap_or(&escaped);
     if plain.starts_with('#') { format!("\\{plain}") } else { plain.to_owned() }
 }

@@ -1,6 +1,7 @@
 //! One root at both hosts: the two looks, and the plan.
 
 use std::collections::{BTreeSet, HashSet};
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 
 use smd_maildir::exclude::{ExcludePair, Excludes, PATTERNS_MAX, pattern_for};
@@ -401,20 +402,33 @@ impl<F: Fs> Pair<F> {
         Ok(())
     }
 
-    /// A source that is not there is a slip of the pen, not an empty mailbox.
+    /// A source that is not there is a slip of the pen, not an empty mailbox; so are two directories of which none holds mail.
     pub(super) fn refuse_absent(&self, endpoint: &Endpoint, options: &RunOptions) -> Result<(), SessionError> {
         if !self.local.adopts() {
             return Ok(());
         }
-        let here = || format!("{} has no {}", endpoint.client, self.local.path().display());
-        let there = || format!("{} has no {}", endpoint.server, printable(&self.remote));
+        let has_no = |host: &str, path: &[u8], absent: bool| match absent {
+            true => format!("{host} has no {}", printable(path)),
+            false => format!("{host} has no mail folder (a directory with cur or new) in {}", printable(path)),
+        };
+        let here = || has_no(&endpoint.client, self.local.path().as_os_str().as_bytes(), self.ours_absent);
+        let there = || has_no(&endpoint.server, &self.remote, self.theirs_absent);
         let text = match (self.ours_absent, self.theirs_absent, options.direction) {
-            (true, true, _) => format!("{}, and {}", here(), there()),
+            (ours, theirs, _) if ours && theirs || self.is_bare() => format!("{}, and {}", here(), there()),
             (_, true, Direction::Pull) => there(),
             (true, _, Direction::Push) => here(),
             _ => return Ok(()),
         };
         Err(SessionError::Config { text })
+    }
+
+    /// Whether both hosts were looked through, never met here before, and have no mail folder that a pattern may have hidden.
+    fn is_bare(&self) -> bool {
+        let hides = self.exclude_pairs.iter().any(|(_, patterns)| !patterns.is_empty());
+        let told = !self.troubles.is_empty() || !self.left_out_by_design.is_empty();
+        let bare = |view: &HostView| view.delta.folders.is_empty() && !view.incomplete;
+        let seen = !self.unusable && !self.met_before && !hides && !told;
+        seen && bare(&self.ours) && bare(&self.theirs)
     }
 
     /// Whether a guard stopped something here.

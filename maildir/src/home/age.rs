@@ -3,7 +3,8 @@
 //! A wall clock jumps: a board without a battery boots ten days ago, a typing slip puts it a month ahead, and what was buried
 //! minutes ago would be over its days. So ages count seconds of a clock of their own, kept in `age-clock` in the state
 //! directory: in one boot it goes with the boot clock (sleep included); across a boot with what the wall clock says went by, but
-//! never back, and never more than a day. It may go slow, and then something rests longer than it must; it never goes fast.
+//! never back, and never more than a day. It may go slow, and then something rests longer than it must; it never goes fast. Two
+//! hosts that share a home take turns like two boots, and what their wall clocks differ by counts once.
 //!
 //! It begins where the wall clock stands, when there is none or the one that was is lost. What is from before then, in graves
 //! here, in roots or on other disks, counts from the beginning: how old it was by then nobody knows any more. So whatever was
@@ -25,6 +26,8 @@ use crate::lock::{self, LockError, Wait};
 pub(crate) const DAY: i64 = 86_400;
 /// Seconds after which a run notes how far the clock is: so much may be lost at a boot.
 const NOTED: i64 = 3_600;
+/// A clock that is this far behind what rests is not behind.
+const CENTURY: i64 = 36_525 * DAY;
 const NAME: &[u8] = b"age-clock";
 const SIZE_MAX: u64 = 512;
 
@@ -57,17 +60,24 @@ struct Mark {
     /// How far it was when it began.
     began: i64,
     boot: Option<Boot>,
+    /// The furthest that the wall clock was.
     wall: i64,
 }
 
 impl Mark {
     /// The mark for this moment.
     fn moved_on(&self, boot: Option<Boot>, wall: i64) -> Self {
+        let by_wall = wall.saturating_sub(self.wall);
         let since = match (&self.boot, &boot) {
-            (Some(then), Some(now)) if then.id == now.id => now.seconds.saturating_sub(then.seconds).max(0),
-            _ => wall.saturating_sub(self.wall).clamp(0, DAY),
+            // A machine that was frozen and carried on may have any boot clock.
+            (Some(then), Some(now)) if then.id == now.id => {
+                now.seconds.saturating_sub(then.seconds).clamp(0, by_wall.max(DAY))
+            }
+            _ => by_wall.clamp(0, DAY),
         };
         let age = if seeded::is("ages-by-the-wall-clock") { wall } else { self.age.saturating_add(since) };
+        // One that was days ahead was wrong, and is believed no longer.
+        let wall = if by_wall < -DAY { wall } else { wall.max(self.wall) };
         Self { age, began: self.began, boot, wall }
     }
 
@@ -147,12 +157,15 @@ impl<F: Fs> Home<F> {
     }
 
     /// Begins the clock once more where something rests that is from so far ahead of it that no boot explains it: the clock was
-    /// lost, or this state directory was put back from a backup. Otherwise as [`Home::keep_age`].
+    /// lost, or this state directory was put back from a backup. What is from another century is a name that nobody gave. Otherwise
+    /// as [`Home::keep_age`].
     ///
     /// # Errors
     /// When what was noted cannot be read.
     pub fn keep_age_after(&self, newest: i64) -> Result<(), Error> {
-        let is_behind = |now: &Mark| newest > now.age.saturating_add(DAY) && !seeded::is("a-lost-clock-stays-behind");
+        let ahead = |now: &Mark| newest.saturating_sub(now.age);
+        let is_behind =
+            |now: &Mark| (DAY + 1..CENTURY).contains(&ahead(now)) && !seeded::is("a-lost-clock-stays-behind");
         self.keep(|_, now| is_behind(&now).then_some(Mark { age: newest, began: newest, ..now }))
     }
 
@@ -207,6 +220,27 @@ mod tests {
             assert_eq!(noted.moved_on(boot("b", 7), wall).age, age, "{wall}");
             assert_eq!(noted.moved_on(None, wall).age, age, "{wall}");
         }
+    }
+
+    #[test]
+    fn a_boot_clock_that_leaps_counts_a_day_at_most_or_what_the_wall_clock_says() {
+        let noted = Mark { age: 1_000, began: 0, boot: boot("a", 50), wall: 2_000_000 };
+        for (wall, age) in [(2_000_001, DAY), (2_000_000 + 9 * DAY, 9 * DAY), (2_000_000 - 9 * DAY, DAY)] {
+            assert_eq!(noted.moved_on(boot("a", 50 + 50 * DAY), wall).age, 1_000 + age, "{wall}");
+        }
+    }
+
+    #[test]
+    fn two_hosts_that_take_turns_count_what_their_clocks_differ_by_once() {
+        let mut mark = Mark { age: 1_000, began: 0, boot: boot("a", 50), wall: 2_000_000 };
+        for turn in 0..100 {
+            mark =
+                mark.moved_on(boot("b", 7 + turn), 2_003_600 + turn).moved_on(boot("a", 50 + turn), 2_000_000 + turn);
+        }
+        assert_eq!(mark.age, 1_000 + 3_600 + 99);
+        // A wall clock that was weeks ahead and was set right stops nothing.
+        let right = mark.moved_on(boot("c", 1), 9_000_000).moved_on(boot("d", 1), 2_100_000);
+        assert_eq!(right.moved_on(boot("e", 1), 2_100_060).age, right.age + 60);
     }
 
     #[test]
@@ -265,6 +299,7 @@ mod tests {
         home.keep_age_after(now + DAY / 2).expect("notes");
         assert!((now..now + 60).contains(&home.age().expect("reads").now));
         home.keep_age_after(now + 9 * DAY).expect("notes");
+        home.keep_age_after(i64::MAX).expect("notes");
         let age = home.age().expect("reads");
         assert!((0..60).contains(&age.since(now + 9 * DAY)) && (0..60).contains(&age.since(now)), "{age:?}");
     }

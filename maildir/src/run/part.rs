@@ -64,9 +64,13 @@ fn part_above<F: Fs>(fs: &F, dir: &F::Dir) -> io::Result<Option<(&'static [u8], 
         }
         for part in PARTS {
             let Some(stat) = if_there(fs.stat(&above, part))? else { continue };
+            if (stat.dev, stat.ino) != (own.dev, own.ino) {
+                continue;
+            }
             // Further up a name alone says little: the home of somebody called so, beside that of another.
-            let least = if up == 1 { 1 } else { PARTS.len() - 1 };
-            if (stat.dev, stat.ino) == (own.dev, own.ino) && others(fs, &above, part)? >= least {
+            let beside = others(fs, &above, part)?;
+            // What packs files and no empty directories leaves a part alone.
+            if beside >= if up == 1 { 1 } else { PARTS.len() - 1 } || up == 1 && has_mail(fs, &here)? {
                 return Ok(Some((part, up)));
             }
         }
@@ -82,6 +86,16 @@ fn others<F: Fs>(fs: &F, dir: &F::Dir, part: &[u8]) -> io::Result<usize> {
         count += usize::from(has_dir(fs, dir, other)?);
     }
     Ok(count)
+}
+
+/// Whether a file lies here whose name is that of a message: it begins with a time, or has its flags.
+fn has_mail<F: Fs>(fs: &F, dir: &F::Dir) -> io::Result<bool> {
+    let mut found = false;
+    fs.list(dir, &mut |name, kind, _| {
+        let named = name.first().is_some_and(u8::is_ascii_digit) || name.windows(3).any(|part| part == b":2,");
+        found |= named && matches!(kind, Kind::File | Kind::Unknown);
+    })?;
+    Ok(found)
 }
 
 fn is_folder<F: Fs>(fs: &F, dir: &F::Dir) -> io::Result<bool> {
@@ -111,6 +125,11 @@ mod tests {
             std::fs::create_dir_all(at(path)).expect("makes");
         }
         std::os::unix::fs::symlink(at("M/cur"), at("link")).expect("links");
+        for path in ["alone/cur", "bare/new", "flagged/new"] {
+            std::fs::create_dir_all(at(path)).expect("makes");
+        }
+        std::fs::write(at("alone/cur/1700000000.x"), "x").expect("writes");
+        std::fs::write(at("flagged/new/x:2,S"), "x").expect("writes");
         let found = |path: &str| {
             let dir = Disk.open_root(&at(path)).expect("opens");
             let found = part_above(&Disk, &dir).expect("looks");
@@ -119,8 +138,10 @@ mod tests {
         for (path, part) in [("M/cur", "cur"), ("M/new", "new"), ("M/tmp", "tmp"), ("M/cur/sub", "cur")] {
             assert_eq!(found(path), Some((part.to_owned(), Some(at("M")))), "{path}");
         }
+        assert_eq!(found("alone/cur"), Some(("cur".to_owned(), Some(at("alone")))));
+        assert_eq!(found("flagged/new"), Some(("new".to_owned(), Some(at("flagged")))));
         assert_eq!(found("link"), Some(("cur".to_owned(), None)));
-        for path in ["M", "M/.Sub", "box/new", "home/cur/M", "home"] {
+        for path in ["M", "M/.Sub", "box/new", "home/cur/M", "home", "bare/new"] {
             assert_eq!(found(path), None, "{path}");
         }
     }

@@ -21,8 +21,6 @@ use crate::root::if_there;
 
 /// Larger than any ledger gets within a day; a larger one fails the run rather than count as none.
 const SIZE_MAX: u64 = 512 << 20;
-/// Lines that are over before a ledger is written anew.
-const OVER_MAX: usize = 1_000;
 
 /// Which of the two.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -121,7 +119,7 @@ pub(crate) fn add<F: Fs>(home: &Home<F>, kept: Kept, stem: &str, removals: &[Rem
         return Ok(());
     }
     let mut text = Vec::new();
-    if !held.is_there || held.over > OVER_MAX.max(held.lines.len()) {
+    if !held.is_there || held.over > held.lines.len() {
         held.lines.iter().for_each(|(age, removal)| put_line(&mut text, *age, removal));
         fresh.for_each(|removal| put_line(&mut text, now.now, removal));
         return replace_file(fs, dir, &name, &[&text[..]]).context("write", shown(home, &name));
@@ -213,7 +211,7 @@ mod tests {
         let temp = tempfile::tempdir().expect("temp");
         let file = temp.path().join("removed.stem");
         let line = format!("1000 3 7 {} . x\n", Digest::of(b"x"));
-        std::fs::write(&file, line.repeat(OVER_MAX + 1)).expect("writes");
+        std::fs::write(&file, line.repeat(1_000)).expect("writes");
         add(&home(temp.path(), Access::ReadOnly), Kept::Removed, "stem", &[removal("", "a")]).expect("adds nothing");
         clear(&home(temp.path(), Access::ReadOnly), Kept::Removed, "stem").expect("clears nothing");
         assert!(std::fs::metadata(&file).expect("is there").len() > 10_000);
