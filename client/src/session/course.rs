@@ -5,21 +5,18 @@
 //! Deliberately not here: what a batch says to the server (`batch`), and whose turn it is (`turns`).
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use smd_maildir::fs::Fs;
 use smd_protocol::delta::Delta;
 use smd_protocol::reconcile::{Begun, Component, Input, Lacking, Plan, Side, Turn};
-use smd_protocol::wire::{FromClient, FromServer};
 use smd_protocol::{Folder, Name, Outcome};
 
 use super::SessionError;
 use super::batch::{Gauge, Outcomes};
 use super::pair::Pair;
-use super::peer::{Peer, unexpected};
+use super::peer::Peer;
 use crate::progress::Progress;
-use crate::report::{Host, Trouble};
 
 /// Bytes that the first batch may bring over the wire; later ones follow the rate that was seen.
 const FIRST_BYTES: u64 = 64 << 20;
@@ -58,9 +55,14 @@ impl Default for Course {
 }
 
 impl<F: Fs> Pair<F> {
+    /// Whether the plan is carried out, be there anything to do or not.
+    pub(super) fn is_carried_out(&self) -> bool {
+        !self.unusable && self.plan.stop.is_none()
+    }
+
     /// Prepares to carry out the plan, before the first step in any root; not where nothing is to be done.
     pub(super) fn set_out(&mut self, peer: &Peer) -> Result<(), SessionError> {
-        if self.unusable || self.plan.stop.is_some() {
+        if !self.is_carried_out() {
             return Ok(());
         }
         self.keep_guard(peer)?;
@@ -164,30 +166,6 @@ impl<F: Fs> Pair<F> {
         }
         self.unsure = unsure;
         tried
-    }
-
-    /// Takes the locks under which a later turn's steps are taken, so that all runs take those of their roots in one order.
-    pub(super) fn take_locks(&mut self, peer: &mut Peer) -> Result<(), SessionError> {
-        let from = self.course.as_ref().map_or(0, |course| course.at);
-        let opens = |side: Side| self.plan.components[from..].iter().any(|one| !one.part(side).open().is_empty());
-        let [ours, theirs] = Side::BOTH.map(opens);
-        let root = self.index;
-        if theirs {
-            peer.say(&FromClient::BatchReady { root })?;
-            peer.say(&FromClient::BatchEnd { root })?;
-            peer.round_trips += 1;
-        }
-        if ours {
-            let stop = peer.stop_flag();
-            let troubles = self.local.begin(Vec::new(), &|| stop.load(Ordering::Relaxed))?;
-            self.troubles.extend(troubles.into_iter().map(|t| Trouble::new(Host::Client, t.path, t.text)));
-            self.local.install();
-        }
-        match theirs.then(|| peer.hear_message()).transpose()? {
-            None => Ok(()),
-            Some(FromServer::BatchDone { root: of }) if of == root => Ok(()),
-            Some(_) => Err(unexpected("something else than the end of no steps")),
-        }
     }
 
     /// Notes what is in no base still, after a commit on top of the new one: what steps that were not finished may have brought,

@@ -212,6 +212,8 @@ pub(super) const TABLE: &[Seed] = &[
         unit(MAILDIR, "lock::tests::one_run_at_a_time_has_the_state_of_a_peer_and_root")),
     seed("takes-no-root-lock", 4, "two clients change one root of the server at once",
         unit(MAILDIR, "run::tests::one_run_at_a_time_changes_a_root")),
+    seed("locks-roots-as-configured", 12, "two clients that list two roots in another order wait for each other, and one gives up",
+        whole("roots", "runs_take_the_locks_of_several_roots_in_one_order_whatever_the_config_says_and_the_work_is")),
     seed("dry-run-writes", 14, "a dry run leaves traces",
         whole("options", "a_first_dry_run_makes_no_state_and_no_root")),
     seed("always-well", 14, "the exit code says that all is well when a message was left",
