@@ -90,7 +90,7 @@ pub fn run_of(id: &str) -> &str {
 /// What else is known of the graves of a root.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Rest {
-    /// There is no such root.
+    /// There is no such root, or it is no Maildir that a run on its host knows, and nothing of it rests.
     pub absent: bool,
     /// Burials that were cut short and not settled since.
     pub unsettled: u64,

@@ -309,6 +309,8 @@ fn an_endpoint_names_its_roots_and_a_run_that_is_not_there_is_a_usage_error() {
     config("mine", "Maildir");
     config("other", "Other");
     undo(&world, world.client(), &["mine"]).ok().says("1 deleted");
+    undo(&world, world.client(), &["other"]).exits(1).says("Other does not exist; no deleted mail of it");
+    fs::create_dir_all(world.client().home.join("Other/cur")).expect("a Maildir");
     undo(&world, world.client(), &["other"]).ok().says("Nothing was deleted or replaced by a run on this host");
     undo(&world, world.client(), &["none"]).exits(78);
     for options in [&["12"][..], &["--frob"], &["host:Maildir"], &["-q", "-v"]] {
@@ -523,6 +525,68 @@ fn mail_of_a_maildir_that_is_gone_is_mentioned_and_not_warned_about() {
     let said = undo(&world, world.server(), &[]).ok().says("no longer exists; its deleted mail is still kept here");
     assert_eq!(said.stderr, "", "{said}");
     assert_eq!(undo(&world, world.server(), &["--json"]).ok().json()["gone"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn of_a_maildir_that_cannot_be_looked_at_nobody_says_that_nothing_was_deleted() {
+    let (world, mut us, _) = agreed();
+    deleted(&world, &mut us, 7);
+    let (server, root) = (world.server(), world.server().maildir());
+    fs::write(server.smd_home().join("config.default"), "SERVERNAME=other\nMAILBOX=Maildir/\n").expect("a config");
+    let typed = root.display().to_string();
+    let asks = [&["default"][..], &[&typed], &["--root", &typed], &["default", "-l"], &["default", "--all"]];
+    let assert_said = |cause: &str| {
+        for ask in asks {
+            let said = undo(&world, server, ask).exits(1).says(cause);
+            let said = said.says("its deleted mail is still kept here (7 messages)");
+            assert!(!said.stdout.contains("Nothing was deleted"), "{said}");
+            let json = undo(&world, server, &[ask, &["--json"]].concat()).exits(1).json();
+            assert_eq!(json["gone"][0], typed.as_str(), "{json}");
+        }
+        let said = undo(&world, server, &[]);
+        assert!(!said.stdout.contains("Nothing was deleted"), "{said}");
+    };
+    let away = server.home.join("Away");
+    fs::rename(&root, &away).expect("it goes");
+    assert_said("no longer exists");
+    fs::write(&root, "no directory").expect("a file");
+    assert_said("cannot be looked at");
+    undo(&world, server, &[]).exits(1).says("still kept here (7 messages)");
+    fs::remove_file(&root).expect("it goes");
+    fs::rename(&away, &root).expect("it is back");
+    undo(&world, server, &["default", "--all"]).ok().says("brought back 7 messages");
+}
+
+#[test]
+fn a_directory_that_is_no_maildir_is_said_to_be_none() {
+    let (world, _, _) = agreed();
+    let (client, root) = (world.client(), world.client().maildir());
+    let other = client.home.join("Pictures");
+    fs::create_dir_all(other.join("cur")).expect("a directory");
+    let said =
+        undo(&world, client, &[&other.display().to_string()]).exits(1).says("is no Maildir that a config or a run");
+    assert!(!said.stdout.contains("Nothing was deleted"), "{said}");
+    // So looks a mount point without its disk.
+    fs::rename(&root, client.home.join("Away")).expect("it goes");
+    fs::create_dir(&root).expect("a mount point");
+    let said = undo(&world, client, &[&root.display().to_string()]).exits(1).says("mount its disk");
+    assert!(!said.stdout.contains("Nothing was deleted"), "{said}");
+}
+
+#[test]
+fn a_list_of_nothing_says_that_nothing_matches() {
+    let (world, mut us, _) = agreed();
+    deleted(&world, &mut us, 1);
+    for options in
+        [&["-l", "-m", "nobody"][..], &["-m", "nobody"], &["-l", "-f", "None"], &["-l", "-s", "0s", "-f", "None"]]
+    {
+        let said = undo(&world, world.server(), options).ok();
+        assert_eq!(said.stdout, "nothing matches\n", "{said}");
+        let json = undo(&world, world.server(), &[options, &["--json"]].concat()).ok().json();
+        assert_eq!(json["runs"].as_array().map(Vec::len), Some(0));
+    }
+    undo(&world, world.server(), &["-f", "None"]).ok().says("Nothing of such folders was deleted or replaced");
+    undo(&world, world.client(), &["-l"]).ok().says("Nothing was deleted or replaced by a run on this host");
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use serde_json::Value;
-use smd_protocol::wire::{self, FromServer, ServerHello};
+use smd_protocol::reconcile::Direction;
+use smd_protocol::wire::{self, ClientHello, Depth, FromClient, FromServer, GraveWish, Ids, RootOffer, ServerHello};
 use smd_tests::outcome::Outcome;
 use smd_tests::populate::{self, Spec};
 use smd_tests::processes::{at_home, require_strace, under, wait_for_end};
@@ -159,7 +160,23 @@ fn a_maildir_that_is_not_there_and_a_host_that_cannot_be_reached_are_said() {
     deleted(&world, &mut us, 1);
     let mut command = world.command("smd-undo", world.client());
     command.args(world.link_options(world.server())).args(["--remote", "office:Other"]);
-    finish(&mut command).exits(1).says("office:Other is not there").says("by a run on office");
+    let said = finish(&mut command).exits(1).says("office:Other is not there");
+    assert!(!said.stdout.contains("Nothing was deleted"), "{said}");
+    far(&world, &["-l", "-m", "nobody"]).ok().says("nothing matches");
+    // So looks a mount point without its disk.
+    let (root, away) = (world.server().maildir(), world.server().home.join("Away"));
+    let grave = world.server().smd_home().join("grave");
+    fs::rename(&grave, world.server().smd_home().join("away")).expect("it goes");
+    fs::rename(&root, &away).expect("it goes");
+    for is_there in [false, true] {
+        if is_there {
+            fs::create_dir(&root).expect("a mount point");
+        }
+        let said = far(&world, &[]).exits(1).says("office:Maildir is not there");
+        assert!(!said.stdout.contains("Nothing was deleted"), "{said}");
+        assert_eq!(far(&world, &["--json"]).exits(1).json()["gone"][0], "Maildir");
+        far(&world, &["12345"]).exits(2).says("cannot be opened: office:Maildir");
+    }
     world.sshd().stop();
     far(&world, &[]).exits(69).says("office");
 }
@@ -176,6 +193,46 @@ fn a_server_of_before_is_told_from_one_that_has_nothing() {
     let rsh = script.display().to_string();
     let said = near(&world, world.client(), &["-e", &rsh, "--remote", "office:Maildir"]).exits(76);
     said.says("office has a different version of these programs").says("smd-server 0.0.9 there cannot be asked");
+}
+
+/// What smd-server says to a client that asks it to bring something back, and how it ends.
+fn told_to_bring_back(world: &World, dry_run: bool) -> String {
+    let hello = ClientHello {
+        features: vec![wire::GRAVE.to_owned()],
+        client: "abcdefgh".to_owned(),
+        direction: Direction::Sync,
+        dry_run,
+        depth: Depth::Folders,
+        compress: false,
+        grave_days: 7,
+        roots: vec![RootOffer {
+            path: b"Maildir".to_vec(),
+            pair: "pair".to_owned(),
+            root: None,
+            ids: Ids::default(),
+            damaged: Vec::new(),
+            excludes: Vec::new(),
+        }],
+    };
+    let wish = GraveWish::BringBack { ids: vec!["1.none.0".to_owned()], last: true };
+    let said = [FromClient::Hello(hello), FromClient::Grave { root: 0, wish }, FromClient::Bye];
+    let words: Vec<u8> = said.iter().flat_map(|one| wire::message(one).expect("small")).collect();
+    let file = world.dir().join("words");
+    fs::write(&file, [&wire::preamble()[..], &words].concat()).expect("its words");
+    let mut command = world.command("smd-server", world.server());
+    let answer = command.stdin(fs::File::open(&file).expect("a file")).output().expect("it runs");
+    String::from_utf8_lossy(&answer.stdout).into_owned() + &String::from_utf8_lossy(&answer.stderr)
+}
+
+#[test]
+fn nothing_comes_back_in_a_session_that_said_it_changes_nothing() {
+    let world = World::new(Link::Rsh);
+    fs::create_dir_all(world.server().maildir().join("cur")).expect("a Maildir");
+    let refused = "messages come back in a dry run";
+    let said = told_to_bring_back(&world, true);
+    assert!(said.contains(refused), "{said}");
+    let said = told_to_bring_back(&world, false);
+    assert!(said.contains("no longer rests"), "{said}");
 }
 
 #[test]
@@ -220,7 +277,8 @@ fn a_second_message_of_one_name_that_a_run_renamed_gets_its_name_back_on_either_
         undo(&[]).ok().says("1 renamed from INBOX");
         let listed = undo(&["-l"]).ok().says("renamed").says("1.twin []").says("(now ");
         listed.says("two");
-        undo(&["--all"]).ok().says("gave 1 message the old name back");
+        let said = undo(&["--all"]).ok().says("gave 1 message the old name back");
+        said.says("renames such a message again while the other one of its name is there");
         assert_eq!(fs::read(root.join("new/1.twin")).expect("it is there"), b"Subject: two\n\ntwo\n");
         assert_eq!(fs::read(root.join("cur/1.twin:2,S")).expect("it is there"), b"Subject: one\n\none\n");
         undo(&["--all"]).ok().says("1 brought back before");

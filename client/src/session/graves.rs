@@ -12,7 +12,7 @@ use smd_maildir::fs::Fs;
 use smd_maildir::home::{Access, Home, client_id};
 use smd_maildir::run::RunError;
 use smd_protocol::grave::{Head, Rest, Rests, Undone};
-use smd_protocol::names::printable;
+use smd_protocol::names::{NAME_MAX, printable};
 use smd_protocol::reconcile::Direction;
 use smd_protocol::wire::{self, ClientHello, Depth, FromClient, FromServer, GraveAnswer, GraveWish};
 
@@ -24,6 +24,8 @@ use crate::options::RunOptions;
 
 /// Most things that one root may have in its graves.
 const RESTS_MAX: usize = 2_000_000;
+/// Most bytes of ids, names and fields that are kept of one root: twice what so many burials have as a rule.
+const BYTES_MAX: usize = RESTS_MAX * 256;
 
 /// The graves of the other host's roots.
 pub struct FarGraves {
@@ -31,7 +33,7 @@ pub struct FarGraves {
 }
 
 impl FarGraves {
-    /// Meets the server.
+    /// Meets the server. With [`Access::ReadOnly`] it is told that nothing will be brought back, and holds the client to that.
     ///
     /// # Errors
     /// When it cannot be met, or knows nothing of such sessions ([`SessionError::Version`]).
@@ -39,6 +41,7 @@ impl FarGraves {
         fs: &Arc<F>,
         endpoint: &Endpoint,
         options: &RunOptions,
+        access: Access,
         line: Line,
         stop: Arc<AtomicBool>,
     ) -> Result<Self, SessionError> {
@@ -46,12 +49,13 @@ impl FarGraves {
         let id = client_id(&home, Path::new(MACHINE_ID)).map_err(RunError::from)?;
         let local = line.local;
         let mut peer = Peer::new(line, stop);
-        // A server that does not know the feature begins a dry run that reads nothing, and is said goodbye to.
+        // A server that does not know the feature begins a dry run that reads nothing, and is said goodbye to. It refuses a run
+        // that looks at no message and is no dry run.
         peer.say(&FromClient::Hello(ClientHello {
             features: vec![wire::GRAVE.to_owned()],
             client: id.id.as_str().to_owned(),
             direction: Direction::Sync,
-            dry_run: true,
+            dry_run: access == Access::ReadOnly,
             depth: Depth::Folders,
             compress: !local,
             grave_days: options.grave_days,
@@ -88,13 +92,19 @@ impl FarGraves {
     /// When the server refuses, or the session cannot go on.
     pub fn list(&mut self, root: u16) -> Result<(Vec<Rests>, Rest), SessionError> {
         self.wish(root, GraveWish::List)?;
-        let mut all = Vec::new();
+        let (mut all, mut bytes) = (Vec::new(), 0);
         loop {
             let GraveAnswer::Rests { rests, end } = self.answer(root)? else {
                 return Err(unexpected("something else than what rests"));
             };
+            if rests.is_empty() && end.is_none() {
+                return Err(unexpected("a part of a grave with nothing in it"));
+            }
+            for one in &rests {
+                bytes += weight(one)?;
+            }
             all.extend(rests);
-            if all.len() > RESTS_MAX {
+            if !fits(all.len(), bytes) {
                 return Err(unexpected("a grave without end"));
             }
             if let Some(rest) = end {
@@ -108,7 +118,7 @@ impl FarGraves {
     /// # Errors
     /// As [`FarGraves::list`].
     pub fn heads(&mut self, root: u16, ids: &[String]) -> Result<Vec<Head>, SessionError> {
-        let mut all = Vec::with_capacity(ids.len());
+        let (mut all, mut bytes) = (Vec::with_capacity(ids.len()), 0);
         for ids in ids.chunks(wire::IDS_IN_WISH) {
             self.wish(root, GraveWish::Heads(ids.to_vec()))?;
             let most = all.len() + ids.len();
@@ -116,6 +126,10 @@ impl FarGraves {
                 let GraveAnswer::Heads(heads) = self.answer(root)? else {
                     return Err(unexpected("something else than heads"));
                 };
+                bytes += heads.iter().map(|head| head.from.len() + head.subject.len()).sum::<usize>();
+                if !fits(all.len(), bytes) {
+                    return Err(unexpected("headers without end"));
+                }
                 take(&mut all, heads, most)?;
             }
         }
@@ -156,6 +170,20 @@ impl FarGraves {
     }
 }
 
+/// Whether so many things with so many bytes may be told of one root.
+fn fits(things: usize, bytes: usize) -> bool {
+    things <= RESTS_MAX && bytes <= BYTES_MAX
+}
+
+/// How many bytes one burial has, or that it has longer ones than any file of a grave.
+fn weight(one: &Rests) -> Result<usize, SessionError> {
+    if one.id.len() > wire::ID_MAX || one.file.len() > NAME_MAX {
+        return Err(unexpected("a name that is too long for any file"));
+    }
+    let renamed = one.renamed.as_ref().map_or(0, |uniq| uniq.as_bytes().len());
+    Ok(one.id.len() + one.file.len() + one.folder.as_bytes().len() + renamed)
+}
+
 /// Adds some of `most`; none, or more than that, is no answer.
 fn take<T>(all: &mut Vec<T>, some: Vec<T>, most: usize) -> Result<(), SessionError> {
     if some.is_empty() || all.len() + some.len() > most {
@@ -168,6 +196,8 @@ fn take<T>(all: &mut Vec<T>, some: Vec<T>, most: usize) -> Result<(), SessionErr
 #[cfg(test)]
 mod tests {
     use smd_maildir::fs::Disk;
+    use smd_protocol::Folder;
+    use smd_protocol::grave::Why;
     use smd_protocol::wire::ServerHello;
 
     use super::*;
@@ -199,9 +229,37 @@ mod tests {
         let home = SmdHome::new(temp.path().join(".smd"), temp.path());
         let resolved = endpoint::resolve(&args, options::Direction::Sync, home).expect("an endpoint");
         let (endpoint, options) = (&resolved.endpoint, &resolved.options);
-        let met = FarGraves::open(&Arc::new(Disk), endpoint, options, Line::over(link), Arc::default());
+        let (disk, line) = (Arc::new(Disk), Line::over(link));
+        let met = FarGraves::open(&disk, endpoint, options, Access::ReadOnly, line, Arc::default());
         let Err(SessionError::Version { text }) = met else { panic!("met") };
         assert_eq!(text, "smd-server 0.0.9 there cannot be asked for what rests in its grave");
+    }
+
+    #[test]
+    fn things_and_bytes_of_a_root_are_bounded() {
+        assert!(fits(RESTS_MAX, BYTES_MAX));
+        assert!(!fits(RESTS_MAX + 1, 0) && !fits(0, BYTES_MAX + 1));
+    }
+
+    fn rests(id: String, file: Vec<u8>) -> Rests {
+        let (why, folder) = (Why::Deleted, Folder::root());
+        Rests { id, time: 0, why, folder, place: None, file, renamed: None, size: None, back: false }
+    }
+
+    #[test]
+    fn a_list_of_nothing_is_its_last_part_and_no_name_is_longer_than_a_file_has() {
+        let part = |rests: Vec<Rests>, end: bool| GraveAnswer::Rests { rests, end: end.then(Rest::default) };
+        let good = rests("i".repeat(wire::ID_MAX), vec![b'f'; NAME_MAX]);
+        let told = heard(vec![part(vec![good.clone()], false), part(Vec::new(), true)]).list(0).expect("a list");
+        assert_eq!(told, (vec![good.clone()], Rest::default()));
+        for parts in [
+            vec![part(Vec::new(), false), part(vec![good], true)],
+            vec![part(vec![rests("i".repeat(wire::ID_MAX + 1), Vec::new())], true)],
+            vec![part(vec![rests(String::new(), vec![b'f'; NAME_MAX + 1])], true)],
+        ] {
+            let error = heard(parts).list(0).expect_err("nonsense");
+            assert!(matches!(error, SessionError::Protocol { .. }), "{error}");
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ mod tests;
 
 pub use bound::{GraveMax, Swept};
 pub use index::{Record, Why};
-pub use resting::Resting;
+pub use resting::{Resting, kept};
 
 /// Graves opened by this process, to tell them apart.
 static OPENED: AtomicU64 = AtomicU64::new(0);

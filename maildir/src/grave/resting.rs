@@ -7,9 +7,10 @@ use std::io;
 use std::sync::Arc;
 
 use super::index::{self, Line};
-use super::{Buried, Grave, Record, Why, parse_id};
+use super::{Buried, Grave, Record, State, Why, parse_file, parse_id};
 use crate::fs::{Fs, Rename, Stat};
-use crate::home::{Age, DAY};
+use crate::home::{Age, DAY, Home, stem};
+use crate::root::if_there;
 
 /// Days for which something is told of that is not in the grave: what was brought back, and what was renamed. Its line may stay
 /// until another burial is swept.
@@ -103,6 +104,32 @@ impl<F: Fs> Resting<F> {
 /// Whether a person hears still of what is not in the grave any more, or never was, and happened when the age clock stood there.
 pub(super) fn is_told(age: Age, then: i64) -> bool {
     age.since(then) <= TOLD * DAY
+}
+
+/// How many messages rest in the grave that this state directory has for the root at a path. The root need not be there; a grave in
+/// the root itself is not looked into.
+///
+/// # Errors
+/// As the system says.
+pub fn kept<F: Fs>(home: &Home<F>, root: &[u8]) -> io::Result<usize> {
+    let (fs, Some(dir)) = (home.fs(), home.dir()) else { return Ok(0) };
+    let Some(graves) = if_there(fs.open_moved(dir, b"grave"))? else { return Ok(0) };
+    let Some(dir) = if_there(fs.open_dir(&graves, stem(root).as_bytes()))? else { return Ok(0) };
+    let mut away = HashSet::new();
+    for line in index::read_lines(&**fs, &dir)? {
+        match line {
+            Line::Back(id) => drop(away.insert(id)),
+            // The bytes of what moved went on living; a control file is no message.
+            Line::Buried(id, record) if record.why == Why::Moved || record.place.is_none() => drop(away.insert(id)),
+            Line::Buried(..) => {}
+        }
+    }
+    let mut messages = 0;
+    fs.list(&dir, &mut |name, _, _| {
+        let is_kept = |one: Buried| one.state == State::Kept && !away.contains(&one.ticket.id);
+        messages += usize::from(parse_file(name).is_some_and(is_kept));
+    })?;
+    Ok(messages)
 }
 
 impl<F: Fs> Grave<F> {

@@ -5,18 +5,19 @@
 //!
 //! Deliberately not here: how one message comes back ([`crate::apply`]), which ones are meant, and what is said of them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use smd_protocol::grave::{Head, Rest, Rests, Undone, Why};
+use smd_protocol::names::GRAVE_DIR;
 use smd_protocol::{Name, seeded};
 
 use crate::apply::{Applier, Back, Messages};
 use crate::error::Context as _;
-use crate::fs::Fs;
+use crate::fs::{Fs, Kind};
 use crate::grave::{Grave, Resting, State};
 use crate::home::{Home, stem};
 use crate::lock::{self, LockError, Wait};
@@ -90,6 +91,23 @@ pub struct Found<F: Fs> {
 }
 
 impl<F: Fs> Yard<F> {
+    /// Whether one of these paths is its own.
+    pub fn is_any_of(&self, paths: &BTreeSet<PathBuf>) -> bool {
+        self.paths.iter().any(|path| paths.contains(path))
+    }
+
+    /// Whether it has any directory but a grave: a mount point without its disk has none.
+    ///
+    /// # Errors
+    /// When it cannot be listed.
+    pub fn has_dirs(&self) -> io::Result<bool> {
+        let mut any = false;
+        self.root.fs.list(&self.root.dir, &mut |name, kind, _| {
+            any |= !matches!(kind, Kind::File) && name != GRAVE_DIR;
+        })?;
+        Ok(any)
+    }
+
     /// Looks into all graves of the root.
     ///
     /// # Errors
@@ -164,6 +182,11 @@ impl<F: Fs> Yard<F> {
 }
 
 impl<F: Fs> Found<F> {
+    /// Whether nothing at all was found.
+    pub fn is_empty(&self) -> bool {
+        self.resting.is_empty() && self.rest == Rest::default()
+    }
+
     /// All that can be undone, or was.
     pub fn told(&self) -> impl Iterator<Item = Rests> {
         self.resting.iter().filter_map(told)

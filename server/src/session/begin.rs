@@ -50,7 +50,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if self.hello.is_some() || hello.roots.is_empty() || hello.roots.len() > wire::ROOTS_MAX {
             return Err(protocol("a second Hello, or one without roots"));
         }
-        if hello.depth == Depth::Folders && !hello.dry_run {
+        if hello.depth == Depth::Folders && !hello.dry_run && !has(&hello, wire::GRAVE) {
             return Err(protocol("a run that looks at no message"));
         }
         let client = label(&hello.client)?;

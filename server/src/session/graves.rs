@@ -70,6 +70,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             GraveWish::List => self.list_grave(root),
             GraveWish::Heads(ids) => self.tell_heads(root, &checked(ids)?),
             GraveWish::BringBack { ids, last } => {
+                if self.hello.as_ref().is_none_or(|hello| hello.dry_run) {
+                    return Err(protocol("messages come back in a dry run"));
+                }
                 let asked = self.asked(root)?;
                 asked.wanted.extend(checked(ids)?);
                 if asked.wanted.len() > STEPS_MAX {
@@ -106,7 +109,13 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     fn list_grave(&mut self, root: u16) -> Result<(), ServeError> {
         let home = self.home(Access::ReadOnly)?;
         let found = match self.yard(root, &home)? {
-            Some(yard) => Some(yard.look(&home).map_err(RunError::from)?),
+            Some(yard) => {
+                let found = yard.look(&home).map_err(RunError::from)?;
+                // Where nothing rests, a disk that is not mounted looks like a Maildir of which nothing was deleted.
+                let is_known =
+                    yard.is_any_of(&places::kept(&home, &self.places.user)) && yard.has_dirs().unwrap_or(false);
+                (is_known || !found.is_empty()).then_some(found)
+            }
             None => None,
         };
         let end = found.as_ref().map_or(Rest { absent: true, ..Rest::default() }, |found| found.rest);

@@ -125,6 +125,11 @@ impl Request {
         (self.all || !self.runs.is_empty()) && !self.list
     }
 
+    /// Whether some of what rests is left out.
+    pub fn is_restricted(&self) -> bool {
+        !self.folders.is_empty() || !self.matches.is_empty() || self.since.is_some() || !self.runs.is_empty()
+    }
+
     /// Whether messages are to be shown, and not only runs.
     pub fn detailed(&self) -> bool {
         self.list || !self.runs.is_empty() || !self.matches.is_empty()

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use smd_client::Command;
@@ -15,8 +15,9 @@ use smd_client::error::Failure;
 use smd_client::exit::Exit;
 use smd_client::home::SmdHome;
 use smd_client::output::Output;
-use smd_maildir::fs::{Disk, Fs as _};
-use smd_maildir::home::{Access, Home, stem};
+use smd_maildir::fs::Disk;
+use smd_maildir::grave::kept;
+use smd_maildir::home::{Access, Home};
 use smd_maildir::lock::Wait;
 use smd_maildir::undo::{Found, Yard, Yards};
 use smd_protocol::grave::{Head, Rests, Undone};
@@ -25,6 +26,7 @@ use smd_protocol::names::printable;
 use super::args::Request;
 use super::runs::Mailbox;
 use super::text::{self, Place};
+use super::unseen::{Cause, Kept, Unseen, spelled};
 use super::{Graves, Halt, carry_out, io_failure, locked, places};
 
 /// How long a root's lock is waited for, in milliseconds.
@@ -44,27 +46,17 @@ pub(super) fn undo(request: &Request, output: &Output) -> Result<Exit, Box<Failu
         let roots = places::of_endpoint(&smd_home, name).map_err(|error| endpoint_failure(name, error.into()))?;
         wanted.extend(roots);
     }
-    let mut typed = BTreeSet::new();
     for root in &request.roots {
-        typed.insert(overlap::resolved(root).map_err(|error| endpoint_failure("default", error))?);
+        // What cannot be resolved cannot be opened either, which is said then.
+        wanted.insert(overlap::resolved(root).or_else(|_| std::path::absolute(root)).map_err(io_failure)?);
     }
-    wanted.extend(typed.iter().cloned());
+    let wanted: BTreeSet<PathBuf> = wanted.iter().map(|path| spelled(path)).collect();
+    let warnings: Vec<String> = smd_home.of_another_user().into_iter().collect();
     let mut yards = Yards::open(&Arc::new(Disk), known.union(&wanted).cloned());
-    let mut warnings: Vec<String> = smd_home.of_another_user().into_iter().collect();
-    let mut unseen = false;
-    for path in wanted.iter().filter(|path| yards.at(path).is_none()) {
-        warnings.push(format!("{} cannot be looked at", path.display()));
-        // An endpoint's root may be still to come; a directory that was typed is meant to be there.
-        unseen |= typed.contains(path);
-    }
     let lost: Vec<String> = yards.lost.iter().map(|(path, _)| path.display().to_string()).collect();
-    let mut gone = Vec::new();
-    if wanted.is_empty() {
-        let mut others;
-        (gone, others) = lost_graves(&home, &yards.lost);
-        warnings.append(&mut others);
-    } else {
-        yards.keep(&Yards::open(&Arc::new(Disk), wanted));
+    let mut unseen = closed(&home, &yards.lost, &wanted);
+    if !wanted.is_empty() {
+        yards.keep(&Yards::open(&Arc::new(Disk), wanted.iter().cloned()));
     }
     let mut graves = Here { home: &smd_home, state: home, yards: yards.into_all(), found: Vec::new() };
     let seen = match carry_out(request, &Place::Here, &mut graves, &lost) {
@@ -72,29 +64,28 @@ pub(super) fn undo(request: &Request, output: &Output) -> Result<Exit, Box<Failu
         Err(Halt::Failure(failure)) => return Err(failure),
         Err(Halt::Session(error)) => return Err(io_failure(error)),
     };
-    Ok(text::report(request, output, &Place::Here, &seen, &gone, warnings, unseen))
+    unseen.extend(graves.no_maildirs(&known, !wanted.is_empty()));
+    Ok(text::report(request, output, &Place::Here, &seen, &unseen, warnings))
 }
 
-/// Of roots that cannot be opened those of which something rests here: first those that are gone, which is nobody's fault and
-/// will pass when the days of their mail are over, then sentences about the others.
-fn lost_graves(home: &Home<Disk>, lost: &[(PathBuf, io::Error)]) -> (Vec<PathBuf>, Vec<String>) {
-    let holds = |path: &PathBuf| {
-        let stem = stem(path.as_os_str().as_bytes());
-        let dir = home.dir()?;
-        let dir = Disk.open_dir(&Disk.open_moved(dir, b"grave").ok()?, stem.as_bytes()).ok()?;
-        let mut any = false;
-        Disk.list(&dir, &mut |name, _, _| any |= name.ends_with(b".k")).ok()?;
-        any.then_some(())
-    };
-    let (mut gone, mut others) = (Vec::new(), Vec::new());
-    for (path, error) in lost.iter().filter(|(path, _)| holds(path).is_some()) {
-        match error.kind() {
-            io::ErrorKind::NotFound => gone.push(path.clone()),
-            _ => others
-                .push(format!("{} cannot be opened, and deleted mail of it is kept here: {error}", path.display())),
-        }
+/// Of roots that cannot be opened those that were asked for: these, or without one all.
+fn closed(home: &Home<Disk>, lost: &[(PathBuf, io::Error)], wanted: &BTreeSet<PathBuf>) -> Vec<Unseen> {
+    let is_asked = |path: &PathBuf| wanted.is_empty() || wanted.contains(path);
+    let place = |path: &Path| overlap::resolved(path).unwrap_or_else(|_| path.to_owned());
+    let places: Vec<PathBuf> = lost.iter().map(|(path, _)| place(path)).collect();
+    let mut all = Vec::new();
+    for (at, (path, error)) in lost.iter().enumerate().filter(|(_, (path, _))| is_asked(path)) {
+        // It may be known under several paths, and has a grave under each.
+        let same = lost.iter().zip(&places).filter(|(_, other)| **other == places[at]);
+        let kept = Kept::sum(same.map(|((other, _), _)| kept(home, other.as_os_str().as_bytes())));
+        all.push(of_path(path, Cause::of(error), kept, !wanted.is_empty()));
     }
-    (gone, others)
+    all
+}
+
+fn of_path(path: &Path, cause: Cause, kept: Kept, is_named: bool) -> Unseen {
+    let path = path.as_os_str().as_bytes().to_vec();
+    Unseen { shown: printable(&path), path, cause, kept, is_named }
 }
 
 struct Here<'a> {
@@ -102,6 +93,24 @@ struct Here<'a> {
     state: Home<Disk>,
     yards: Vec<Yard<Disk>>,
     found: Vec<Found<Disk>>,
+}
+
+impl Here<'_> {
+    /// Directories of which nothing rests and that are no Maildirs. Without its disk a mount point is one, and nobody can say then that
+    /// nothing was deleted.
+    fn no_maildirs(&self, known: &BTreeSet<PathBuf>, are_named: bool) -> Vec<Unseen> {
+        let empty = self.yards.iter().zip(&self.found).filter(|(_, found)| found.is_empty());
+        let unseen = empty.filter_map(|(yard, _)| {
+            let cause = match yard.has_dirs() {
+                Ok(_) if !yard.is_any_of(known) => Cause::Unknown,
+                Ok(true) => return None,
+                Ok(false) => Cause::Empty,
+                Err(error) => Cause::Closed(error.to_string()),
+            };
+            Some(of_path(&yard.root.path, cause, Kept::Messages(0), are_named))
+        });
+        unseen.collect()
+    }
 }
 
 impl Graves for Here<'_> {

@@ -1,7 +1,8 @@
 //! `smd-undo`: lists the runs that deleted or replaced something on this host, or on another, and brings back what they buried.
 //!
 //! The rooms: [`args`] and [`since`] (what was typed), [`heads`] (From, Subject and Date), [`places`] (which roots of this host may have a
-//! grave), [`runs`] (what rests, by run), `here` and `there` (the graves of either host), [`text`] (what is said of it).
+//! grave), [`runs`] (what rests, by run), `here` and `there` (the graves of either host), [`unseen`] (those that nobody could look into),
+//! [`text`] (what is said of it).
 //!
 //! Deliberately not here: how a message comes back (`smd_maildir::undo`), and the way to the other host (`smd_client`). What comes back is an
 //! addition like any other, and the next run takes it to the host that lacks it.
@@ -14,6 +15,7 @@ pub mod runs;
 pub mod since;
 pub mod text;
 mod there;
+pub mod unseen;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -118,8 +120,10 @@ trait Graves {
 /// Looks for what is asked for, and brings it back if that was asked. `lost` are Maildirs that cannot be opened.
 fn carry_out(request: &Request, place: &Place, graves: &mut dyn Graves, lost: &[String]) -> Result<Seen, Halt> {
     let (mailboxes, resting): (Vec<Mailbox>, Vec<Vec<Rests>>) = graves.list()?.into_iter().unzip();
+    let absent = mailboxes.iter().filter(|mailbox| mailbox.rest.absent).map(|mailbox| mailbox.shown.clone());
+    let lost: Vec<String> = lost.iter().cloned().chain(absent).collect();
     let mut runs = runs::runs(resting);
-    if let Some(chosen) = choose(&runs, &request.runs, place, lost)? {
+    if let Some(chosen) = choose(&runs, &request.runs, place, &lost)? {
         runs.retain(|run| chosen.contains(run.number()));
     }
     runs.retain(|run| request.since.is_none_or(|since| run.until >= since));

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use smd_client::exit::Exit;
@@ -15,6 +14,7 @@ use smd_protocol::{FileName, Folder};
 
 use super::args::{INBOX, NAME, Request};
 use super::runs::{Counts, Item, Mailbox, Run};
+use super::unseen::Unseen;
 
 /// What became of each burial of a run.
 pub type Done = Vec<Undone>;
@@ -70,18 +70,18 @@ pub struct Seen {
     pub done: Option<Vec<Done>>,
 }
 
-/// Says everything, and gives the exit code. `gone` are Maildirs that are no longer there, with mail that rests here; `unseen`: a root
-/// that was named cannot be looked at.
+/// Says everything, and gives the exit code. `unseen` are Maildirs of the question into which nobody could look.
 pub fn report(
     request: &Request,
     output: &Output,
     place: &Place,
     seen: &Seen,
-    gone: &[PathBuf],
+    unseen: &[Unseen],
     mut warnings: Vec<String>,
-    unseen: bool,
 ) -> Exit {
     let Seen { mailboxes, runs, done } = seen;
+    let (faults, others): (Vec<&Unseen>, Vec<&Unseen>) = unseen.iter().partition(|one| one.is_fault());
+    warnings.extend(faults.iter().map(|one| one.sentence()));
     warnings.extend(unsettled(mailboxes));
     let failed: Vec<&String> = done
         .iter()
@@ -93,19 +93,20 @@ pub fn report(
     if failed.len() > FAILURES {
         warnings.push(format!("and {} more could not be brought back", failed.len() - FAILURES));
     }
-    let exit = if failed.is_empty() && !unseen { Exit::Ok } else { Exit::Partly };
+    let exit = if failed.is_empty() && faults.is_empty() { Exit::Ok } else { Exit::Partly };
     let verbose = request.typed.verbose > 0;
     if request.typed.json {
-        output.say(&format!("{}\n", object_of(place, seen, gone, request.detailed(), &warnings, exit)));
+        output.say(&format!("{}\n", object_of(place, seen, unseen, request.detailed(), &warnings, exit)));
     } else if !request.typed.quiet {
         output.say(&match done {
+            _ if runs.is_empty() => nothing(place, request, unseen),
             Some(done) => brought_back(place, mailboxes, runs, done, verbose),
             None if request.detailed() => messages(mailboxes, runs),
-            None => listing(place, mailboxes, runs, request, verbose),
+            None => listing(place, mailboxes, runs, verbose),
         });
-        gone.iter().for_each(|path| {
-            output.say(&format!("{} no longer exists; its deleted mail is still kept here\n", path.display()));
-        });
+        // Of those without mail only whoever sees nothing wants to hear.
+        let others = others.iter().filter(|one| runs.is_empty() || one.may_have_mail());
+        others.for_each(|one| output.say(&format!("{}\n", one.sentence())));
     }
     warnings.iter().for_each(|warning| output.warn(warning, None));
     exit
@@ -183,18 +184,26 @@ fn folders(folders: &[&Folder]) -> String {
     }
 }
 
-/// All runs, a line each, or for a burst; with `verbose` its runs too.
-fn listing(place: &Place, mailboxes: &[Mailbox], runs: &[Run], request: &Request, verbose: bool) -> String {
-    if runs.is_empty() {
-        let when = if request.since.is_some() { " since then" } else { "" };
-        let mut text = format!("Nothing was deleted or replaced by a run on {}{when}.\n", place.host());
-        if *place == Place::Here {
-            text.push_str(
-                "What your mail program deleted here is kept on the other host: smd-undo --remote ENDPOINT\n",
-            );
-        }
-        return text;
+/// What is said where no run is meant. That nothing was deleted is said of what was looked at only.
+fn nothing(place: &Place, request: &Request, unseen: &[Unseen]) -> String {
+    let what = if request.changes() { "nothing to bring back matches" } else { "nothing matches" };
+    if !unseen.is_empty() {
+        return format!("{what} in what could be looked at\n");
     }
+    if request.changes() || request.detailed() && request.is_restricted() {
+        return format!("{what}\n");
+    }
+    let which = if request.folders.is_empty() { "Nothing" } else { "Nothing of such folders" };
+    let when = if request.since.is_some() { " since then" } else { "" };
+    let mut text = format!("{which} was deleted or replaced by a run on {}{when}.\n", place.host());
+    if *place == Place::Here {
+        text.push_str("What your mail program deleted here is kept on the other host: smd-undo --remote ENDPOINT\n");
+    }
+    text
+}
+
+/// All runs, a line each, or for a burst; with `verbose` its runs too.
+fn listing(place: &Place, mailboxes: &[Mailbox], runs: &[Run], verbose: bool) -> String {
     let mut text = String::new();
     let mut bursts: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
     for run in runs {
@@ -355,9 +364,6 @@ impl Tally {
 
 /// What was done, a line for each Maildir.
 fn brought_back(place: &Place, mailboxes: &[Mailbox], runs: &[Run], done: &[Done], verbose: bool) -> String {
-    if runs.is_empty() {
-        return "nothing to bring back matches\n".to_owned();
-    }
     let mut text = String::new();
     let mut tallies: BTreeMap<usize, Tally> = BTreeMap::new();
     for (run, done) in runs.iter().zip(done) {
@@ -378,10 +384,13 @@ fn brought_back(place: &Place, mailboxes: &[Mailbox], runs: &[Run], done: &[Done
             Place::There { .. } => "the next smd-sync copies them to this host\n",
         });
     }
+    if tallies.values().any(|tally| tally.renamed > 0) {
+        text.push_str("the next smd-sync renames such a message again while the other one of its name is there\n");
+    }
     text
 }
 
-fn object_of(place: &Place, seen: &Seen, gone: &[PathBuf], detailed: bool, warnings: &[String], exit: Exit) -> Value {
+fn object_of(place: &Place, seen: &Seen, unseen: &[Unseen], detailed: bool, warnings: &[String], exit: Exit) -> Value {
     let Seen { mailboxes, runs, done } = seen;
     let run = |(at, run): (usize, &Run)| {
         let counts = run.counts();
@@ -413,7 +422,7 @@ fn object_of(place: &Place, seen: &Seen, gone: &[PathBuf], detailed: bool, warni
             Place::There { host, .. } => Some(host),
         },
         "runs": runs.iter().enumerate().map(run).collect::<Vec<_>>(),
-        "gone": gone.iter().map(|path| printable(path.as_os_str().as_bytes())).collect::<Vec<_>>(),
+        "gone": unseen.iter().filter(|one| one.may_have_mail()).map(|one| printable(&one.path)).collect::<Vec<_>>(),
         "warnings": warnings,
     })
 }

@@ -14,12 +14,14 @@ use smd_client::options::Direction;
 use smd_client::output::Output;
 use smd_client::run::connected;
 use smd_client::session::FarGraves;
+use smd_maildir::home::Access;
 use smd_protocol::grave::{Head, Rests, Undone};
 use smd_protocol::names::printable;
 
 use super::args::{Remote, Request};
 use super::runs::Mailbox;
 use super::text::{self, Place};
+use super::unseen::{Cause, Kept, Unseen};
 use super::{Graves, Halt, carry_out};
 
 /// What is asked for, of the other host.
@@ -33,8 +35,9 @@ pub(super) fn undo(request: &Request, remote: &Remote, output: &mut Output) -> R
     (resolved.voice.tags, resolved.voice.json, resolved.voice.quiet) = (false, request.typed.json, request.typed.quiet);
     output.adjust(&resolved);
     let place = Place::There { host: printable(resolved.endpoint.server.as_bytes()), word: remote.word.clone() };
+    let access = if request.changes() { Access::ReadWrite } else { Access::ReadOnly };
     let seen = connected(&resolved, output, |fs, endpoint, options, line, _, stop| {
-        let graves = FarGraves::open(&Arc::clone(fs), endpoint, options, line, stop)?;
+        let graves = FarGraves::open(&Arc::clone(fs), endpoint, options, access, line, stop)?;
         let mut graves = There { endpoint, graves };
         let seen = match carry_out(request, &place, &mut graves, &[]) {
             Ok(seen) => Ok(seen),
@@ -45,9 +48,15 @@ pub(super) fn undo(request: &Request, remote: &Remote, output: &mut Output) -> R
         Ok(seen)
     })??;
     let absent = seen.mailboxes.iter().filter(|mailbox| mailbox.rest.absent);
-    let warnings: Vec<String> = absent.map(|mailbox| format!("{} is not there", mailbox.shown)).collect();
-    let unseen = !warnings.is_empty();
-    Ok(text::report(request, output, &place, &seen, &[], warnings, unseen))
+    let unseen = absent.map(|Mailbox { path, shown, .. }| Unseen {
+        path: path.clone(),
+        shown: shown.clone(),
+        cause: Cause::Absent,
+        kept: Kept::There,
+        is_named: true,
+    });
+    let unseen: Vec<Unseen> = unseen.collect();
+    Ok(text::report(request, output, &place, &seen, &unseen, Vec::new()))
 }
 
 struct There<'a> {
