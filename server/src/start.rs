@@ -24,7 +24,7 @@ Options:
   -V, --version  Print the version
   -h, --help     Print help
 
-State lies in ~/.smd, or in $SMD_HOME. A key that can do nothing else has
+State lies in ~/.smd, or in $SMD_HOME. A key that gets no shell has
 restrict,command=\"smd-server\" before it in ~/.ssh/authorized_keys.
 ";
 

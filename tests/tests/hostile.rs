@@ -1,0 +1,74 @@
+//! Peers that mean harm: a client against the real server, a server against the real client.
+//!
+//! What must come of it: nothing outside the roots is touched, the real program ends with the code that the manual has for it,
+//! and an ordinary run works afterwards.
+
+use std::fs;
+use std::path::Path;
+
+use smd_protocol::reconcile::Direction;
+use smd_protocol::step::{Bytes, Dress};
+use smd_protocol::wire::{Failure, FromClient, FromServer, Looked};
+use smd_protocol::{BaseId, Content, Flags, Folder, Name, Place, Source, Step, Uniq};
+use smd_tests::hostile::{self, Client, answer, hello};
+use smd_tests::rng::Rng;
+use smd_tests::tree::Tree;
+use smd_tests::user::User;
+use smd_tests::world::{Link, World, finish};
+
+const PROTOCOL: i32 = 76;
+
+fn world() -> World {
+    let world = World::new(Link::Rsh);
+    let mut them = User::new(&world.server().maildir(), "them", Rng::from_env_or(60));
+    (0..3).for_each(|_| drop(them.deliver("")));
+    world
+}
+
+fn folder(path: &str) -> Folder {
+    Folder::parse(path.as_bytes()).expect("a folder")
+}
+
+fn name(path: &str, uniq: &str) -> Name {
+    Name::new(&folder(path), &Uniq::parse(uniq.as_bytes()).expect("a uniq"))
+}
+
+/// Brings a message over the wire.
+fn put(to: Name, place: Place, bytes: &[u8]) -> Step {
+    let dress = Dress { place, flags: Flags::default() };
+    Step::Put { to, dress, bytes: Bytes { content: Content::of(bytes), source: Source::Wire, mtime: None } }
+}
+
+/// Deletes every message of the server's `Maildir/new`.
+fn deletes(world: &World) -> Vec<Step> {
+    let tree = fs::read_dir(world.server().maildir().join("new")).expect("a folder");
+    let names = tree.map(|entry| entry.expect("an entry").file_name().into_string().expect("text"));
+    names.map(|file| Step::Delete(name("", file.split(':').next().expect("a part")))).collect()
+}
+
+/// Commits an empty base, as a client that has seen nothing would.
+fn commit(client: &Client, counter: u64) -> Result<BaseId, Failure> {
+    client.say(&FromClient::PrepareEnd { root: 0, counter, from: None });
+    let id = client.until(|said| if let FromServer::Prepared { id, .. } = said { Some(id) } else { None })?;
+    client.say(&FromClient::Commit { root: 0, id });
+    client.until(|said| matches!(said, FromServer::Committed { .. }).then_some(id))
+}
+
+#[test]
+fn whoever_may_start_the_server_writes_into_any_directory_and_the_readme_does_not_deny_it() {
+    let world = world();
+    let host = world.server();
+    fs::create_dir(host.home.join(".vim")).expect("a directory");
+    let client = Client::at(&world, host);
+    client.open(&hello(b".vim")).expect("any directory will do");
+    let script = b"call writefile(['x'], $HOME.'/PWNED')\n";
+    let steps = vec![Step::MakeFolder(folder("plugin")), put(name("plugin", "x.vim"), Place::New, script)];
+    assert!(client.batch(steps, &[(1, script)]).expect("it is taken").is_empty());
+    client.end();
+    assert!(host.home.join(".vim/plugin/new/x.vim").exists());
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (page, says) in [("README.md", "be it for mail or not"), ("docs/man/smd-server.1", "mail or not")] {
+        let text = fs::read_to_string(top.join(page)).expect("a page");
+        assert!(text.contains(says) && !text.contains("file that is no mail"), "{page}");
+    }
+}
