@@ -5,6 +5,7 @@
 //! forbids them by name, so that every decision can be tested by a table and replayed from a seed.
 
 pub mod codec;
+pub mod counter;
 pub mod delta;
 pub mod digest;
 pub mod flags;

@@ -72,3 +72,48 @@ fn whoever_may_start_the_server_writes_into_any_directory_and_the_readme_does_no
         assert!(text.contains(says) && !text.contains("file that is no mail"), "{page}");
     }
 }
+
+#[test]
+fn a_client_whose_counter_jumps_is_refused_and_takes_no_commit_from_anyone() {
+    let world = world();
+    world.sync(&[]).ok();
+    for counter in [0, u64::MAX, u64::MAX - 1, 1 << 40] {
+        let client = Client::at(&world, world.server());
+        client.open(&hello(b"Maildir")).expect("a root");
+        assert!(matches!(commit(&client, counter), Err(Failure::Protocol(_))), "{counter}");
+        client.end().exits(PROTOCOL);
+    }
+    let client = Client::at(&world, world.server());
+    client.open(&hello(b"Maildir")).expect("a root");
+    let id = commit(&client, 1).expect("a step");
+    // It is the current one by now.
+    client.say(&FromClient::Commit { root: 0, id });
+    assert!(matches!(client.until(|_| None::<()>), Err(Failure::Protocol(_))));
+    client.end().exits(PROTOCOL);
+    world.sync(&[]).ok().silent();
+}
+
+#[test]
+fn a_server_whose_counter_jumps_is_not_followed() {
+    let world = world();
+    User::new(&world.client().maildir(), "us", Rng::from_env_or(61)).deliver("");
+    let mut next = None;
+    hostile::serve(&world, &[], |server| {
+        let _ = server.meet(&[], &smd_protocol::wire::RootAnswer { counter: u64::MAX - 1, ..answer() });
+        server.looked(Looked::default());
+        while let Some(said) = server.hear() {
+            match said {
+                FromClient::BatchEnd { root } => server.say(&FromServer::BatchDone { root }),
+                FromClient::PrepareEnd { counter, .. } => {
+                    next = Some(counter);
+                    break;
+                }
+                _ => {}
+            }
+        }
+    });
+    assert_eq!(next, Some(1));
+    world.sync(&[]).ok();
+    world.assert_equal();
+    assert_eq!(Tree::read(&world.client().maildir()).len(), 4);
+}

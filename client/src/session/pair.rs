@@ -11,7 +11,7 @@ use smd_protocol::names::printable;
 use smd_protocol::pack::Unpacker;
 use smd_protocol::reconcile::{Bare, Begun, Exempt, HostView, Input, Known, Limit, Plan, Policy, Side, Stop, draft};
 use smd_protocol::wire::{Depth, FromServer, RootAnswer, RootOffer};
-use smd_protocol::{Folder, Name, Snapshot};
+use smd_protocol::{Folder, Name, Snapshot, counter};
 
 use super::SessionError;
 use super::greet::pair_label;
@@ -78,8 +78,8 @@ pub(super) struct Pair<F: Fs> {
     left_out: BTreeSet<Folder>,
     /// Which exclude patterns match nothing.
     pub(super) idle: Idle,
-    /// The highest counter of a base that either host used.
-    pub(super) counter: u64,
+    /// The counter of the next base.
+    pub(super) next_counter: u64,
     pub(super) base: Arc<Snapshot>,
     pub(super) ours: HostView,
     pub(super) theirs: HostView,
@@ -179,7 +179,7 @@ impl<F: Fs> Pair<F> {
             offered,
             left_out: BTreeSet::new(),
             idle,
-            counter: 0,
+            next_counter: 1,
             base: Arc::default(),
             ours: HostView::default(),
             theirs: HostView::default(),
@@ -230,11 +230,10 @@ impl<F: Fs> Pair<F> {
     /// Takes the server's answer: from here on both have the same base, or none.
     pub(super) fn meet(&mut self, answer: RootAnswer) -> Result<Met, SessionError> {
         let ids = self.local.ids();
-        self.counter = [ids.highest_counter(), answer.ids.highest_counter(), self.local.counter(), answer.counter]
-            .into_iter()
-            .max()
-            .unwrap_or(0);
-        self.met_before = self.counter > 0;
+        let ours = ids.highest_counter().max(self.local.counter());
+        let theirs = answer.ids.highest_counter().max(answer.counter);
+        self.next_counter = counter::next(ours, theirs);
+        self.met_before = ours.max(theirs) > 0;
         let common = ids.common(answer.ids);
         self.local.agree(common, &answer.damaged)?;
         let parted = common.is_none() && ids.current.is_some() && answer.ids.current.is_some();

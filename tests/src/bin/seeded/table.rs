@@ -34,6 +34,9 @@ const FEW: u32 = 1_000;
 /// All bugs.
 #[rustfmt::skip]
 pub(super) const TABLE: &[Seed] = &[
+    // What a peer says.
+    seed("counters-jump", 12, "a peer that counts to the end of the range once keeps all runs of a root from committing, for ever",
+        unit(PROTOCOL, "counter::tests::a_counter_moves_by_small_steps_whatever_the_other_host_says")),
     // Scan.
     seed("unreadable-message-is-gone", 6, "a message that cannot be read for a moment is deleted at the other host",
         unit(MAILDIR, "scan::tests::errors::a_message_that_cannot_be_read_is_kept_as_it_was")),
