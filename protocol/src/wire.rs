@@ -543,6 +543,9 @@ pub enum WireError {
     /// A message that cannot be decoded.
     #[error(transparent)]
     Codec(#[from] CodecError),
+    /// A stream that cannot be unpacked.
+    #[error("a compressed stream that is broken ({0})")]
+    Compression(String),
     /// No version that both ends speak.
     #[error("the other end speaks versions {0} to {1} of the wire, this one {a} to {b}", a = VERSIONS.0, b = VERSIONS.1)]
     Versions(u16, u16),

@@ -117,3 +117,28 @@ fn a_server_whose_counter_jumps_is_not_followed() {
     world.assert_equal();
     assert_eq!(Tree::read(&world.client().maildir()).len(), 4);
 }
+
+#[test]
+fn a_broken_stream_is_a_fault_of_the_protocol_on_both_hosts() {
+    let world = world();
+    let client = Client::compressing(&world, world.server());
+    let mut asks = hello(b"Maildir");
+    asks.compress = true;
+    client.say(&FromClient::Hello(asks));
+    client.bytes(b"no stream of ours at all");
+    let failure = client.until(|_| None::<()>).expect_err("it cannot go on");
+    assert!(matches!(&failure, Failure::Protocol(_)) && failure.to_string().contains("compressed"), "{failure}");
+    client.end().exits(PROTOCOL);
+
+    let run = hostile::serve(&world, &[], |server| {
+        let Some(FromClient::Hello(asked)) = server.hear() else { panic!("the client says Hello") };
+        assert!(asked.compress);
+        let hello = smd_protocol::wire::ServerHello { features: Vec::new(), roots: vec![answer()] };
+        server.say(&FromServer::Hello(hello));
+        server.bytes(b"no stream of ours at all");
+        while server.hear().is_some() {}
+    });
+    run.exits(PROTOCOL).says("compressed");
+    world.sync(&[]).ok();
+    world.assert_equal();
+}
