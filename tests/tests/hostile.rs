@@ -119,6 +119,32 @@ fn a_server_whose_counter_jumps_is_not_followed() {
 }
 
 #[test]
+fn two_clients_never_share_a_state_whatever_is_in_their_labels() {
+    let world = world();
+    let at = |client: &str, pair: &str| {
+        let mut hello = hello(b"Maildir");
+        hello.client = client.to_owned();
+        hello.roots[0].pair = pair.to_owned();
+        let driven = Client::at(&world, world.server());
+        let earlier = driven.greet(&hello).expect("a root").roots.remove(0).earlier;
+        let answer = driven.open(&hello).expect("a root").roots.remove(0);
+        (driven, smd_protocol::wire::RootAnswer { earlier, ..answer })
+    };
+    let (first, _) = at("a.b", "c");
+    let id = commit(&first, 1).expect("a base");
+    first.end().ok();
+    for (client, pair) in [("a", "b.c"), ("a", "b+c"), ("a", "c"), ("a.b+c", "d"), ("a+b", "c"), ("a.b", "d")] {
+        let (driven, answer) = at(client, pair);
+        assert_eq!(answer.ids.current, None, "{client} {pair}");
+        let told = answer.earlier.iter().any(|ids| ids.current == Some(id));
+        // The same client, which calls its own root otherwise by now, may have its base back.
+        assert_eq!(told, client == "a.b", "{client} {pair}");
+        driven.end().ok();
+    }
+    assert_eq!(at("a.b", "c").1.ids.current, Some(id));
+}
+
+#[test]
 fn a_broken_stream_is_a_fault_of_the_protocol_on_both_hosts() {
     let world = world();
     let client = Client::compressing(&world, world.server());

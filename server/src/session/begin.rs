@@ -105,7 +105,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         let named = if seeded::is("each-spelling-is-a-root") { &offer.path } else { real };
         let root = Label::of_parts("smd root", &[server.as_str().as_bytes(), named]);
         let pair = label(&offer.pair)?;
-        let peer = label(&format!("{client}+{pair}"))?;
+        let peer = client.served(&pair).map_err(|error| protocol(error.to_string()))?;
         let (peer, key, earlier) = match offer.root.as_deref() == Some(root.as_str()) {
             true => self.find_base(home, asked, peer)?,
             false
@@ -187,13 +187,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
 
     /// Bases of this client and root that lie under other names.
     fn earlier(&self, home: &Home<F>, asked: &Asked<'_>) -> Result<Vec<Earlier>, ServeError> {
-        let of_client = |peer: &Label| {
-            let rest = peer.as_str().strip_prefix(asked.client.as_str());
-            rest.is_some_and(|rest| rest.starts_with(['.', '+']))
-        };
         let is_of = |peer: &Label, root: &[u8]| {
             let path = || roots::resolve(&self.places, root).and_then(|path| roots::real(&path));
-            of_client(peer) && path().is_ok_and(|path| path.as_os_str().as_bytes() == asked.real)
+            peer.is_served_to(asked.client) && path().is_ok_and(|path| path.as_os_str().as_bytes() == asked.real)
         };
         Ok(earlier::earlier(home, Side::Server, "", &is_of).map_err(RunError::from)?)
     }

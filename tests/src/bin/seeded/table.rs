@@ -37,6 +37,8 @@ pub(super) const TABLE: &[Seed] = &[
     // What a peer says.
     seed("counters-jump", 12, "a peer that counts to the end of the range once keeps all runs of a root from committing, for ever",
         unit(PROTOCOL, "counter::tests::a_counter_moves_by_small_steps_whatever_the_other_host_says")),
+    seed("clients-share-a-state", 15, "a client takes the base of another one, whose deleted mail then comes back",
+        unit(MAILDIR, "home::label::tests::no_two_clients_share_a_state_whatever_is_in_their_labels")),
     // Scan.
     seed("unreadable-message-is-gone", 6, "a message that cannot be read for a moment is deleted at the other host",
         unit(MAILDIR, "scan::tests::errors::a_message_that_cannot_be_read_is_kept_as_it_was")),
