@@ -74,6 +74,68 @@ fn whoever_may_start_the_server_writes_into_any_directory_and_the_readme_does_no
 }
 
 #[test]
+fn no_root_is_at_around_or_inside_keys_and_state_nor_a_part_of_a_maildir_nor_in_a_grave() {
+    let world = world();
+    let home = &world.server().home;
+    for dir in [".ssh/mail/cur", "Maildir/cur/x", "Maildir/..smd-grave/x/new", "box/new/cur", "box/tmp"] {
+        fs::create_dir_all(home.join(dir)).expect("a directory");
+    }
+    world.sync(&[]).ok();
+    let roots = [
+        ".",
+        ".ssh",
+        ".ssh/mail",
+        ".ssh/new",
+        ".smd",
+        ".smd/served",
+        ".smd/grave/x",
+        "Maildir/cur",
+        "Maildir/cur/x",
+        "Maildir/tmp/y",
+        "Maildir/..smd-grave",
+        "Maildir/..smd-grave/x",
+        "box/new",
+        "/",
+        "..smd-grave",
+    ];
+    for root in roots {
+        let client = Client::at(&world, world.server());
+        client.say(&FromClient::Hello(hello(root.as_bytes())));
+        let refused = client.until(Some).expect_err(root);
+        assert!(matches!(refused, Failure::Config(_)), "{root}: {refused}");
+        client.end();
+    }
+    // The same judge at the client.
+    let here = &world.client().home;
+    fs::create_dir_all(here.join(".ssh/mail/cur")).expect("a directory");
+    for root in [".", ".ssh/mail", ".smd/served", "Maildir/new", "Maildir/..smd-grave/x"] {
+        let mut command = world.command("smd-sync", world.client());
+        let run = finish(command.args(world.link_options(world.server())).arg(here.join(root)).arg("office:Maildir"));
+        run.exits(78).says("cannot be a mailbox root");
+    }
+    world.sync(&[]).ok().silent();
+}
+
+#[test]
+fn a_directory_that_is_no_folder_is_not_removed() {
+    let world = world();
+    let root = world.server().maildir();
+    for dir in ["plain", "locks/lock.Maildir", "only-tmp/tmp", ".Real/cur"] {
+        fs::create_dir_all(root.join(dir)).expect("a directory");
+    }
+    let client = Client::at(&world, world.server());
+    client.open(&hello(b"Maildir")).expect("a root");
+    let steps =
+        ["plain", "locks/lock.Maildir", "locks", "only-tmp", ".Real"].map(|path| Step::RemoveFolder(folder(path)));
+    client.batch(steps.to_vec(), &[]).expect("a batch");
+    client.end();
+    for dir in ["plain", "locks/lock.Maildir", "only-tmp/tmp"] {
+        assert!(root.join(dir).is_dir(), "{dir}");
+    }
+    assert!(!root.join(".Real").exists());
+}
+
+#[test]
 fn a_client_whose_counter_jumps_is_refused_and_takes_no_commit_from_anyone() {
     let world = world();
     world.sync(&[]).ok();

@@ -42,7 +42,6 @@ mod left_out;
 mod looked;
 mod making;
 mod naming;
-mod part;
 mod patterns;
 mod restored;
 mod rights;

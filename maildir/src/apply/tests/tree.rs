@@ -75,6 +75,17 @@ fn an_emptied_folder_goes_with_its_control_files_and_deletes_come_first() {
 }
 
 #[test]
+fn a_directory_that_is_no_folder_stays_whatever_is_in_it() {
+    let world = World::with(&[("plain/dovecot.conf", "x"), ("only/tmp/y", "z"), ("lock/x/cur/m:2,", "n")]);
+    std::fs::create_dir_all(world.root().join("empty/inner")).expect("makes");
+    let before = files_below(&world.root());
+    let steps = ["plain", "only", "lock", "empty/inner", "empty"].map(remove);
+    assert_eq!(world.run(&mut world.applier(), steps.to_vec(), &[]), vec![Outcome::Done; 5]);
+    assert_eq!(files_below(&world.root()), before);
+    assert!(world.root().join("empty/inner").is_dir());
+}
+
+#[test]
 fn sub_folders_stay_when_a_folder_is_removed() {
     let world = World::with(&[("a/b/cur/n:2,", "y")]);
     for part in ["a/new", "a/cur"] {
