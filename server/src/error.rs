@@ -40,7 +40,7 @@ pub(crate) fn failure(error: &RunError) -> Failure {
             Failure::Io { path: printable(&error.path), text: error.to_string() }
         }
         RunError::Naming(text) => Failure::Config(text.clone()),
-        RunError::Part(text) => Failure::Config(format!("at the server, {text}")),
+        RunError::Forbidden(text) => Failure::Protocol((*text).to_owned()),
         RunError::Store(error) => Failure::Io { path: "the state".to_owned(), text: error.to_string() },
     }
 }

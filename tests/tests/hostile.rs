@@ -230,3 +230,35 @@ fn a_broken_stream_is_a_fault_of_the_protocol_on_both_hosts() {
     world.sync(&[]).ok();
     world.assert_equal();
 }
+
+#[test]
+fn steps_that_the_direction_or_a_dry_run_forbids_are_refused_where_they_would_be_taken() {
+    let world = world();
+    for (direction, dry_run, taken) in
+        [(Direction::Pull, false, false), (Direction::Sync, true, false), (Direction::Push, false, true)]
+    {
+        let client = Client::at(&world, world.server());
+        let mut asks = hello(b"Maildir");
+        (asks.direction, asks.dry_run) = (direction, dry_run);
+        client.open(&asks).expect("a root");
+        let refused = client.batch(deletes(&world), &[]);
+        assert_eq!(refused.is_ok(), taken, "{direction:?} {dry_run}: {refused:?}");
+        assert!(taken || matches!(refused, Err(Failure::Protocol(_))), "{refused:?}");
+        client.end().exits(if taken { 0 } else { PROTOCOL });
+        assert_eq!(Tree::read(&world.server().maildir()).len(), if taken { 0 } else { 3 });
+    }
+    // Nor is a root made for a run that changes nothing there, nor a base kept of a dry one.
+    let client = Client::at(&world, world.server());
+    let mut asks = hello(b"Missing");
+    asks.direction = Direction::Pull;
+    client.open(&asks).expect("a root");
+    assert!(client.batch(Vec::new(), &[]).is_err());
+    client.end().exits(PROTOCOL);
+    assert!(!world.server().home.join("Missing").exists());
+    let client = Client::at(&world, world.server());
+    let mut asks = hello(b"Maildir");
+    asks.dry_run = true;
+    client.open(&asks).expect("a root");
+    assert!(matches!(commit(&client, 1), Err(Failure::Protocol(_))));
+    client.end().exits(PROTOCOL);
+}

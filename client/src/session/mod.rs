@@ -273,7 +273,9 @@ impl From<RunError> for SessionError {
             RunError::Lock(LockError::Io(error)) | RunError::Io(error) | RunError::Store(StoreError::Io(error)) => {
                 io(error)
             }
-            RunError::Naming(text) | RunError::Part(text) => SessionError::Config { text },
+            RunError::Naming(text) => SessionError::Config { text },
+            // The plan is our own.
+            RunError::Forbidden(text) => SessionError::Bug { text: text.to_owned() },
             RunError::Store(error) => {
                 let text = error.to_string();
                 SessionError::Io { host: Host::Client, path: "the state".into(), source: std::io::Error::other(text) }

@@ -145,6 +145,7 @@ impl<F: Fs> Pair<F> {
             excludes: root.excludes.clone(),
             naming: root.naming.clone(),
             local_excludes: root.local_excludes.clone(),
+            changes: smd_protocol::reconcile::Direction::from(options.direction).changes(Side::Ours),
             grave_days: options.grave_days,
             owner: owner.client,
             lock_wait_ms: LOCK_WAIT_MS,
@@ -152,9 +153,7 @@ impl<F: Fs> Pair<F> {
         let mut local = RootRun::open(home, StateSide::Client, &place.peer, settings, stop)?;
         local.set_grave_max(options.grave_max);
         local.tell_changes();
-        if smd_protocol::reconcile::Direction::from(options.direction).changes(Side::Ours) {
-            local.may_rename();
-        }
+        local.may_rename();
         // Which bytes messages were to be given may be told of a base that is long agreed on.
         let after_cut = local.begun()?.entries().next().is_some();
         if after_cut {

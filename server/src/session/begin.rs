@@ -131,6 +131,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             excludes,
             naming: None,
             local_excludes: Excludes::default(),
+            changes: hello.direction.changes(HostSide::Theirs),
             grave_days: hello.grave_days.max(least),
             owner: client.as_str(),
             lock_wait_ms: LOCK_WAIT_MS,
@@ -142,8 +143,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if has(hello, wire::ALL_DIRS) {
             run.walks_all();
         }
-        let plans_twins = has(hello, wire::TWINS);
-        if plans_twins && hello.direction.changes(HostSide::Theirs) {
+        if has(hello, wire::TWINS) {
             run.may_rename();
         }
         let answer = RootAnswer {

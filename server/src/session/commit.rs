@@ -30,6 +30,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         counter: u64,
         from: Option<BaseId>,
     ) -> Result<(), ServeError> {
+        if self.hello.as_ref().is_none_or(|hello| hello.dry_run) {
+            return Err(protocol("a base in a dry run"));
+        }
         let active = self.active(root)?;
         if active.run.ids().current != from {
             return Err(protocol("changes of a base that is not the current one"));

@@ -37,6 +37,8 @@ pub(super) const TABLE: &[Seed] = &[
     // What a peer says.
     seed("counters-jump", 12, "a peer that counts to the end of the range once keeps all runs of a root from committing, for ever",
         unit(PROTOCOL, "counter::tests::a_counter_moves_by_small_steps_whatever_the_other_host_says")),
+    seed("direction-is-not-obeyed", 17, "a client that said it only pulls deletes mail at the server",
+        unit(MAILDIR, "run::tests::steps_for_a_host_that_the_run_may_not_change_are_refused")),
     seed("clients-share-a-state", 15, "a client takes the base of another one, whose deleted mail then comes back",
         unit(MAILDIR, "home::label::tests::no_two_clients_share_a_state_whatever_is_in_their_labels")),
     seed("root-inside-our-state", 15, "a peer synchronises our state, and writes locks and bases of other clients",
