@@ -16,6 +16,7 @@ pub mod reconcile;
 pub mod seeded;
 pub mod snapshot;
 pub mod step;
+pub mod told;
 pub mod wire;
 
 pub use delta::{Delta, FolderDelta, Meta, Presence, Seen};
@@ -24,3 +25,4 @@ pub use flags::Flags;
 pub use names::{FileName, Folder, Name, NameError, Uniq};
 pub use snapshot::{BaseId, Entry, Place, Section, Snapshot};
 pub use step::{Outcome, Source, Step};
+pub use told::Told;

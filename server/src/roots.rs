@@ -22,7 +22,7 @@ const PATH_MAX: usize = 4096;
 /// [`Failure::Config`] when it is empty, too long, or holds NUL or `..`.
 pub fn resolve(places: &Places, path: &[u8]) -> Result<PathBuf, Failure> {
     let refuse =
-        |why: &str| Failure::Config(format!("the root {} {why}", printable(&path[..path.len().min(256)])));
+        |why: &str| Failure::Config(format!("the root {} {why}", printable(&path[..path.len().min(256)])).into());
     if path.is_empty() || path.len() > PATH_MAX || path.contains(&0) {
         return Err(refuse("is no path"));
     }
@@ -49,11 +49,11 @@ pub fn check(places: &Places, roots: &[PathBuf]) -> Result<Vec<PathBuf>, Failure
     let judge = Judge::new(places).map_err(|error| unreadable(&error))?;
     for (index, root) in real.iter().enumerate() {
         let shown = &roots[index];
-        judge.check(root, shown).map_err(|why| Failure::Config(format!("at the server, {why}")))?;
+        judge.check(root, shown).map_err(|why| Failure::Config(format!("at the server, {why}").into()))?;
         for (other_index, other) in real.iter().enumerate().filter(|(other, _)| *other != index) {
             if root.starts_with(other) {
                 let [inner, outer] = [shown, &roots[other_index]].map(|path| printable(path.as_os_str().as_bytes()));
-                return Err(Failure::Config(format!("the root {inner} is inside the root {outer}")));
+                return Err(Failure::Config(format!("the root {inner} is inside the root {outer}").into()));
             }
         }
     }
@@ -69,7 +69,7 @@ pub fn real(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 fn unreadable(error: &Error) -> Failure {
-    Failure::Io { path: printable(&error.path), text: error.to_string() }
+    Failure::Io { path: printable(&error.path).into(), text: error.to_string().into() }
 }
 
 #[cfg(test)]

@@ -262,3 +262,69 @@ fn steps_that_the_direction_or_a_dry_run_forbids_are_refused_where_they_would_be
     assert!(matches!(commit(&client, 1), Err(Failure::Protocol(_))));
     client.end().exits(PROTOCOL);
 }
+
+/// Sets the title, turns the direction of writing around, hides, breaks a line; and is long.
+const TEXT: &str = "PWN\u{1b}]0;title\u{7}\u{9b}2J\u{202e}\u{200b}\u{2028}\u{e0041}END";
+
+/// What no terminal, log or program may be given of it.
+fn obeyed(text: &str) -> bool {
+    text.chars().any(|c| c.is_control() && c != '\n' || "\u{9b}\u{202e}\u{200b}\u{2028}\u{e0041}".contains(c))
+}
+
+#[test]
+fn words_of_a_server_reach_no_terminal_log_or_program_as_they_are() {
+    use smd_protocol::wire::PeerTrouble;
+    let world = world();
+    world.sync(&[]).ok();
+    let told = || TEXT.into();
+    let trouble = || PeerTrouble::new(TEXT.as_bytes().to_vec(), TEXT.repeat(100));
+    let failures = [
+        Failure::Locked { path: told() },
+        Failure::Io { path: told(), text: told() },
+        Failure::Refused(told()),
+        Failure::Config(told()),
+        Failure::Protocol(told()),
+    ];
+    for options in [&[][..], &["-v"], &["--json"], &["-s"]] {
+        for failure in &failures {
+            let run = hostile::serve(&world, options, |server| {
+                server.hear();
+                server.say(&FromServer::Fail(failure.clone()));
+            });
+            assert!(run.code != 0 && run.code != 70, "{run}");
+            assert!(!obeyed(&run.stdout) && !obeyed(&run.stderr), "{run:?}");
+            assert!(run.stderr.contains("END") || run.stdout.contains("END"), "{run:?}");
+        }
+        let looks: [fn(PeerTrouble) -> Looked; 3] = [
+            |trouble| Looked { troubles: vec![trouble], ..Looked::default() },
+            |trouble| Looked { unusable: Some(trouble.text), ..Looked::default() },
+            |trouble| Looked { suspicious: Some(trouble.text), ..Looked::default() },
+        ];
+        for look in looks {
+            let run = hostile::serve(&world, options, |server| {
+                server.meet(&[], &answer());
+                server.say(&FromServer::LeftOut { root: 0, left_out: vec![trouble()] });
+                server.say(&FromServer::Troubles(vec![trouble()]));
+                server.looked(look(trouble()));
+                while let Some(said) = server.hear() {
+                    match said {
+                        FromClient::BatchEnd { root } => {
+                            let why = smd_protocol::Outcome::Failed(TEXT.repeat(100).into());
+                            server.say(&FromServer::Outcomes { root, failed: vec![(0, why)] });
+                            server.say(&FromServer::BatchDone { root });
+                        }
+                        FromClient::PrepareEnd { .. } => server.say(&FromServer::Fail(failures[4].clone())),
+                        _ => {}
+                    }
+                }
+            });
+            assert!(![0, 70].contains(&run.code), "{run}");
+            assert!(!obeyed(&run.stdout) && !obeyed(&run.stderr), "{run:?}");
+        }
+    }
+    let logs = fs::read_dir(world.client().smd_home().join("log")).into_iter().flatten();
+    for log in logs {
+        let text = fs::read_to_string(log.expect("an entry").path()).expect("text");
+        assert!(!obeyed(&text), "{text:?}");
+    }
+}

@@ -20,8 +20,8 @@ use smd_maildir::lock::LockError;
 use smd_maildir::run::{RootRun, RunError};
 use smd_maildir::store::StoreError;
 use smd_protocol::reconcile::Past;
-use smd_protocol::seeded;
 use smd_protocol::wire::{self, ClientHello, Depth, FromClient, FromServer, RootOffer, ServerHello};
+use smd_protocol::{Told, seeded};
 use smd_server::link::{Inbox, Outbox, Reader, Writer};
 
 mod agree;
@@ -112,7 +112,7 @@ impl<F: Fs> Open<F> {
             .into_iter()
             .chain(idle::features(pairs))
             .filter(|(has, _)| *has)
-            .map(|(_, feature)| feature.to_owned())
+            .map(|(_, feature)| Told::from(feature))
             .collect();
         self.begins();
         self.peer.say(&FromClient::Hello(ClientHello {
@@ -170,8 +170,8 @@ fn converse<F: Fs>(
     }
     let Open { peer, endpoint, rests, .. } = open;
     idle::hear(pairs, &hello.features);
-    *rests = hello.features.iter().any(|feature| feature == wire::WATCH);
-    let has = |name: &str| hello.features.iter().any(|feature| feature == name);
+    *rests = hello.features.iter().any(|feature| *feature == *wire::WATCH);
+    let has = |name: &str| hello.features.iter().any(|feature| *feature == *name);
     let (spells, headers, counts) = (has(wire::SPELLING), has(wire::HEADERS), has(wire::COUNTS));
     for (pair, answer) in pairs.iter_mut().zip(hello.roots) {
         pair.spells = spells;

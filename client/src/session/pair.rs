@@ -331,11 +331,11 @@ impl<F: Fs> Pair<F> {
                     self.local.check_names(delta.folders.keys().chain(&put_back))?;
                     if let Some(text) = looked.unusable {
                         self.unusable = true;
-                        self.troubles.push(Trouble::new(Host::Server, self.remote.clone(), text));
+                        self.troubles.push(Trouble::new(Host::Server, self.remote.clone(), text.escaped()));
                     }
                     self.theirs_absent = looked.absent;
                     self.troubles.extend(looked.troubles.into_iter().map(trouble));
-                    let (incomplete, suspicious) = (looked.incomplete, looked.suspicious);
+                    let (incomplete, suspicious) = (looked.incomplete, looked.suspicious.map(|why| why.escaped()));
                     self.theirs = HostView { delta, incomplete, put_back, suspicious, twins };
                     return Ok(());
                 }

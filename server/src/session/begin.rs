@@ -13,7 +13,7 @@ use smd_protocol::reconcile::Side as HostSide;
 use smd_protocol::wire::{
     self, ClientHello, Depth, Failure, FromServer, Ids, Looked, RootAnswer, RootOffer, ServerHello,
 };
-use smd_protocol::{pack, seeded};
+use smd_protocol::{Told, pack, seeded};
 
 use super::words::{few, told};
 use super::{Active, Session};
@@ -68,9 +68,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             self.roots.push(active);
             answers.push(answer);
         }
-        self.hears_of_left_out = hello.features.iter().any(|feature| feature == wire::LEFT_OUT);
+        self.hears_of_left_out = hello.features.iter().any(|feature| *feature == *wire::LEFT_OUT);
         let features = self.features(&hello);
-        self.tells_room = hello.features.iter().any(|feature| feature == wire::ROOM);
+        self.tells_room = hello.features.iter().any(|feature| *feature == *wire::ROOM);
         send(&self.outbox, &FromServer::Hello(ServerHello { features, roots: answers.clone() }))?;
         if hello.compress && !self.compressed {
             self.outbox.compress()?;
@@ -120,8 +120,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
                 (peer, real.to_vec(), earlier)
             }
         };
-        let excludes =
-            Excludes::new(&offer.excludes).map_err(|error| ServeError::Failure(Failure::Config(error.to_string())))?;
+        let excludes = Excludes::new(&offer.excludes)
+            .map_err(|error| ServeError::Failure(Failure::Config(error.to_string().into())))?;
         // A client may ask for more, but not empty a grave in which other clients' messages rest too.
         let least = if seeded::is("client-empties-the-grave") { 0 } else { GRAVE_DAYS_LEAST };
         let settings = Settings {
@@ -195,17 +195,17 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     }
 
     /// The client's features that this session has too.
-    fn features(&mut self, hello: &ClientHello) -> Vec<String> {
+    fn features(&mut self, hello: &ClientHello) -> Vec<Told> {
         if let (None, Some(ringer), true) = (&self.rest, &self.ringer, has(hello, wire::WATCH)) {
             self.rest = Some(Rest::new(self.fs.clone(), ringer.clone()));
         }
-        let watches = self.rest.iter().map(|_| wire::WATCH.to_owned());
-        let patterns = has(hello, wire::PATTERNS).then(|| wire::PATTERNS.to_owned());
+        let watches = self.rest.iter().map(|_| wire::WATCH);
+        let patterns = has(hello, wire::PATTERNS).then_some(wire::PATTERNS);
         [VERSION, wire::SPELLING, wire::COUNTS, wire::HEADERS]
             .into_iter()
-            .map(str::to_owned)
             .chain(watches)
             .chain(patterns)
+            .map(Told::from)
             .collect()
     }
 
@@ -235,7 +235,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
                 }
                 told(found)
             }
-            Err(error @ RunError::Io(_)) => Looked { unusable: Some(error.to_string()), ..Looked::default() },
+            Err(error @ RunError::Io(_)) => Looked { unusable: Some(error.to_string().into()), ..Looked::default() },
             Err(error) => return Err(error.into()),
         };
         if let (true, Some(free)) = (*tells_room, active.run.room()) {
@@ -258,5 +258,5 @@ impl<F: Fs, O: Outbox> Session<F, O> {
 
 /// Whether the client named this feature.
 fn has(hello: &ClientHello, feature: &str) -> bool {
-    hello.features.iter().any(|named| named == feature)
+    hello.features.iter().any(|named| *named == *feature)
 }

@@ -47,6 +47,10 @@ pub(super) const TABLE: &[Seed] = &[
         unit(MAILDIR, "roots::tests::a_root_is_never_at_around_or_inside_what_is_kept_nor_in_a_grave_nor_a_part_of_a_maildir")),
     seed("removes-what-is-no-folder", 15, "a peer removes directories that never held mail",
         unit(MAILDIR, "apply::tests::tree::a_directory_that_is_no_folder_stays_whatever_is_in_it")),
+    seed("terminals-obey", 15, "a server sets the title of the terminal, or shows another name than the one that is meant",
+        unit(PROTOCOL, "told::tests::what_a_terminal_obeys_or_an_eye_misses_is_escaped")),
+    seed("texts-of-any-length", 16, "a server fills the terminal and the log",
+        unit(PROTOCOL, "told::tests::text_from_the_wire_is_cut_and_need_not_be_text")),
     // Scan.
     seed("unreadable-message-is-gone", 6, "a message that cannot be read for a moment is deleted at the other host",
         unit(MAILDIR, "scan::tests::errors::a_message_that_cannot_be_read_is_kept_as_it_was")),
