@@ -2,6 +2,7 @@
 //!
 //! Deliberately not here: the files of a grave (`smd-maildir`), and what is said of them (`smd-tools`).
 
+use crate::told::Told;
 use serde::{Deserialize, Serialize};
 
 use crate::names::{Folder, Uniq};
@@ -123,7 +124,7 @@ pub enum Undone {
     /// It was brought back before.
     Before,
     /// It stays as it is: why.
-    Failed(String),
+    Failed(Told),
 }
 
 #[cfg(test)]

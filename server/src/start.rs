@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use smd_maildir::fs::Disk;
+use smd_protocol::wire::Failure;
 
 use crate::error::ServeError;
 use crate::roots::Places;
@@ -24,9 +25,20 @@ Options:
   -V, --version  Print the version
   -h, --help     Print help
 
-State lies in ~/.smd, or in $SMD_HOME. A key that can do nothing else has
+State lies in ~/.smd, or in $SMD_HOME. A key that gets no shell has
 restrict,command=\"smd-server\" before it in ~/.ssh/authorized_keys.
 ";
+
+/// As the client's exit codes have it.
+fn code(failure: &Failure) -> u8 {
+    match failure {
+        Failure::Io { .. } => 74,
+        Failure::Locked { .. } => 75,
+        Failure::Protocol(_) => 76,
+        Failure::Refused(_) => 77,
+        Failure::Config(_) => 78,
+    }
+}
 
 /// What `smd-server` does.
 pub fn main_impl() -> ExitCode {
@@ -62,7 +74,7 @@ pub fn main_impl() -> ExitCode {
     match serve(Arc::new(Disk), &places, Box::new(std::io::stdin()), Box::new(std::io::stdout())) {
         Ok(()) => ExitCode::SUCCESS,
         // The client was told and tells the person.
-        Err(ServeError::Failure(_)) => ExitCode::FAILURE,
+        Err(ServeError::Failure(failure)) => ExitCode::from(code(&failure)),
         Err(error) => {
             eprintln!("smd-server: {error}");
             ExitCode::FAILURE

@@ -184,7 +184,7 @@ fn a_maildir_that_is_not_there_and_a_host_that_cannot_be_reached_are_said() {
 #[test]
 fn a_server_of_before_is_told_from_one_that_has_nothing() {
     let world = World::new(Link::Rsh);
-    let hello = ServerHello { features: vec!["version=0.0.9".to_owned()], roots: Vec::new() };
+    let hello = ServerHello { features: vec!["version=0.0.9".into()], roots: Vec::new() };
     let said = [&wire::preamble()[..], &wire::message(&FromServer::Hello(hello)).expect("small")].concat();
     let (words, script) = (world.dir().join("words"), world.dir().join("old"));
     fs::write(&words, said).expect("its words");
@@ -198,7 +198,7 @@ fn a_server_of_before_is_told_from_one_that_has_nothing() {
 /// What smd-server says to a client that asks it to bring something back, and how it ends.
 fn told_to_bring_back(world: &World, dry_run: bool) -> String {
     let hello = ClientHello {
-        features: vec![wire::GRAVE.to_owned()],
+        features: vec![wire::GRAVE.into()],
         client: "abcdefgh".to_owned(),
         direction: Direction::Sync,
         dry_run,

@@ -12,12 +12,13 @@ use smd_maildir::fs::Fs;
 use smd_maildir::home::{Access, Home, client_id};
 use smd_maildir::run::RunError;
 use smd_protocol::grave::{Head, Rest, Rests, Undone};
-use smd_protocol::names::{NAME_MAX, printable};
+use smd_protocol::names::NAME_MAX;
 use smd_protocol::reconcile::Direction;
 use smd_protocol::wire::{self, ClientHello, Depth, FromClient, FromServer, GraveAnswer, GraveWish};
 
 use super::greet::unknown;
 use super::peer::{Peer, unexpected};
+use super::verify::version_of;
 use super::{Line, MACHINE_ID, SessionError};
 use crate::endpoint::Endpoint;
 use crate::options::RunOptions;
@@ -52,7 +53,7 @@ impl FarGraves {
         // A server that does not know the feature begins a dry run that reads nothing, and is said goodbye to. It refuses a run
         // that looks at no message and is no dry run.
         peer.say(&FromClient::Hello(ClientHello {
-            features: vec![wire::GRAVE.to_owned()],
+            features: vec![wire::GRAVE.into()],
             client: id.id.as_str().to_owned(),
             direction: Direction::Sync,
             dry_run: access == Access::ReadOnly,
@@ -67,12 +68,11 @@ impl FarGraves {
         let FromServer::Hello(hello) = peer.hear_message()? else {
             return Err(unexpected("something before its Hello"));
         };
-        if !hello.features.iter().any(|feature| feature == wire::GRAVE) {
+        if !hello.features.iter().any(|feature| *feature == *wire::GRAVE) {
             peer.say(&FromClient::Bye)?;
-            let version = hello.features.iter().find_map(|feature| feature.strip_prefix("version="));
-            let version = version.map(|version| format!(" {version}")).unwrap_or_default();
+            let version = version_of(&hello.features).map(|version| format!(" {version}")).unwrap_or_default();
             let text = format!("smd-server{version} there cannot be asked for what rests in its grave");
-            return Err(SessionError::Version { text: printable(text.as_bytes()) });
+            return Err(SessionError::Version { text });
         }
         Ok(Self { peer })
     }
@@ -162,7 +162,7 @@ impl FarGraves {
     fn answer(&mut self, root: u16) -> Result<GraveAnswer, SessionError> {
         match self.peer.hear_message()? {
             FromServer::Grave { root: of, answer: GraveAnswer::Refused(text) } if of == root => {
-                Err(SessionError::Refused { text: printable(text.as_bytes()) })
+                Err(SessionError::Refused { text: text.escaped() })
             }
             FromServer::Grave { root: of, answer } if of == root => Ok(answer),
             _ => Err(unexpected("something else than the answer")),
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn an_old_server_is_told_from_one_that_breaks_the_protocol() {
-        let hello = ServerHello { features: vec!["version=0.0.9".to_owned()], roots: Vec::new() };
+        let hello = ServerHello { features: vec!["version=0.0.9".into()], roots: Vec::new() };
         let mut bytes = wire::preamble().to_vec();
         bytes.extend(wire::message(&FromServer::Hello(hello)).expect("small"));
         let link =
@@ -267,7 +267,7 @@ mod tests {
         let ids = ["a".to_owned(), "b".to_owned()];
         let both = vec![GraveAnswer::Undone(vec![Undone::IsThere]), GraveAnswer::Undone(vec![Undone::Before])];
         assert_eq!(heard(both).bring_back(0, &ids).expect("done"), [Undone::IsThere, Undone::Before]);
-        let refused = heard(vec![GraveAnswer::Refused("not by\u{1b}[2J this key".to_owned())]).bring_back(0, &ids);
+        let refused = heard(vec![GraveAnswer::Refused("not by\u{1b}[2J this key".into())]).bring_back(0, &ids);
         assert!(matches!(refused, Err(SessionError::Refused { text }) if text == "not by\\x1b[2J this key"));
         for answer in [
             GraveAnswer::Undone(vec![Undone::Before; 3]),

@@ -20,8 +20,8 @@ use smd_maildir::lock::LockError;
 use smd_maildir::run::{RootRun, RunError};
 use smd_maildir::store::StoreError;
 use smd_protocol::reconcile::Past;
-use smd_protocol::seeded;
 use smd_protocol::wire::{self, ClientHello, Depth, FromClient, FromServer, RootOffer, ServerHello};
+use smd_protocol::{Told, seeded};
 use smd_server::link::{Inbox, Outbox, Reader, Writer};
 
 mod agree;
@@ -117,7 +117,7 @@ impl<F: Fs> Open<F> {
             .into_iter()
             .chain(idle::features(pairs))
             .filter(|(has, _)| *has)
-            .map(|(_, feature)| feature.to_owned())
+            .map(|(_, feature)| Told::from(feature))
             .collect();
         self.begins();
         self.peer.say(&FromClient::Hello(ClientHello {
@@ -175,8 +175,8 @@ fn converse<F: Fs>(
     }
     let Open { peer, endpoint, rests, .. } = open;
     idle::hear(pairs, &hello.features);
-    *rests = hello.features.iter().any(|feature| feature == wire::WATCH);
-    let has = |name: &str| hello.features.iter().any(|feature| feature == name);
+    *rests = hello.features.iter().any(|feature| *feature == *wire::WATCH);
+    let has = |name: &str| hello.features.iter().any(|feature| *feature == *name);
     let (spells, headers, counts) = (has(wire::SPELLING), has(wire::HEADERS), has(wire::COUNTS));
     for (pair, answer) in pairs.iter_mut().zip(hello.roots) {
         pair.spells = spells;
@@ -278,7 +278,9 @@ impl From<RunError> for SessionError {
             RunError::Lock(LockError::Io(error)) | RunError::Io(error) | RunError::Store(StoreError::Io(error)) => {
                 io(error)
             }
-            RunError::Naming(text) | RunError::Part(text) => SessionError::Config { text },
+            RunError::Naming(text) => SessionError::Config { text },
+            // The plan is our own.
+            RunError::Forbidden(text) => SessionError::Bug { text: text.to_owned() },
             RunError::Store(error) => {
                 let text = error.to_string();
                 SessionError::Io { host: Host::Client, path: "the state".into(), source: std::io::Error::other(text) }

@@ -244,19 +244,22 @@ pub(super) fn unexpected(text: &str) -> SessionError {
 }
 
 pub(super) fn trouble(trouble: wire::PeerTrouble) -> Trouble {
-    Trouble::new(Host::Server, trouble.path, trouble.text)
+    let wire::PeerTrouble { mut path, text } = trouble;
+    path.truncate(wire::TOLD_MAX);
+    Trouble::new(Host::Server, path, text.escaped())
 }
 
 /// What the server said before it ended the session.
 fn told(failure: Failure) -> SessionError {
     match failure {
-        Failure::Locked { path } => SessionError::Locked { host: Host::Server, path: path.into() },
+        Failure::Locked { path } => SessionError::Locked { host: Host::Server, path: path.escaped().into() },
         Failure::Io { path, text } => {
-            SessionError::Io { host: Host::Server, path: path.into(), source: std::io::Error::other(text) }
+            let source = std::io::Error::other(text.escaped());
+            SessionError::Io { host: Host::Server, path: path.escaped().into(), source }
         }
-        Failure::Refused(text) => SessionError::Refused { text },
-        Failure::Config(text) => SessionError::Config { text },
-        Failure::Protocol(text) => SessionError::Protocol { text },
+        Failure::Refused(text) => SessionError::Refused { text: text.escaped() },
+        Failure::Config(text) => SessionError::Config { text: text.escaped() },
+        Failure::Protocol(text) => SessionError::Protocol { text: text.escaped() },
     }
 }
 

@@ -160,7 +160,7 @@ impl<F: Fs> Yard<F> {
                     places.push(at);
                     wanted.push(one.clone());
                 }
-                None => done[at] = Undone::Failed("it no longer rests in the grave; list what does".to_owned()),
+                None => done[at] = Undone::Failed("it no longer rests in the grave; list what does".into()),
             }
         }
         cut::mark(home, user, &self.root, &mut wanted);
@@ -173,7 +173,7 @@ impl<F: Fs> Yard<F> {
                     Back::Fresh(uniq) if one.anew => Undone::Anew(uniq),
                     Back::Fresh(uniq) => Undone::Fresh(uniq),
                     Back::IsThere => Undone::IsThere,
-                    Back::Failed(text) => Undone::Failed(text),
+                    Back::Failed(text) => Undone::Failed(text.into()),
                 };
             }
         }

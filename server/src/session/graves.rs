@@ -14,7 +14,9 @@ use smd_maildir::home::{Access, Home, Label, server_id};
 use smd_maildir::lock::Wait;
 use smd_maildir::run::RunError;
 use smd_maildir::undo::{Found, Yard, Yards, places};
+use smd_protocol::Told;
 use smd_protocol::grave::{Head, Rest, Rests, Undone};
+use smd_protocol::names::printable;
 use smd_protocol::wire::{
     self, ClientHello, Failure, FromServer, GraveAnswer, GraveWish, Ids, RootAnswer, ServerHello,
 };
@@ -51,7 +53,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             counter: 0,
             damaged: Vec::new(),
         };
-        let features = [VERSION, wire::GRAVE].map(str::to_owned).to_vec();
+        let features = [VERSION, wire::GRAVE].map(Told::from).to_vec();
         let roots = real.iter().map(answer).collect();
         send(&self.outbox, &FromServer::Hello(ServerHello { features, roots }))?;
         if hello.compress && !self.compressed {
@@ -98,8 +100,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         let own: BTreeSet<PathBuf> = [asked.path.clone(), asked.real.clone()].into();
         let only = Yards::open(&fs, own.clone());
         if let Some((path, error)) = only.lost.iter().find(|(_, error)| error.kind() != io::ErrorKind::NotFound) {
-            let (path, text) = (path.display().to_string(), format!("cannot open {}: {error}", path.display()));
-            return Err(Failure::Io { path, text }.into());
+            let path = printable(path.as_os_str().as_bytes());
+            let text = format!("cannot open {path}: {error}");
+            return Err(Failure::Io { path: path.into(), text: text.into() }.into());
         }
         let mut yards = Yards::open(&fs, places::kept(home, &user).union(&own).cloned());
         yards.keep(&only);
@@ -151,10 +154,10 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         let wait = Wait { ms: LOCK_WAIT_MS, stop: &|| false };
         let done = match self.yard(root, &home)? {
             Some(yard) => yard.bring_back(&home, &user, &ids, &wait).map_err(RunError::from)?,
-            None => vec![Undone::Failed("the Maildir is no longer there".to_owned()); ids.len()],
+            None => vec![Undone::Failed("the Maildir is no longer there".into()); ids.len()],
         };
         for done in done.chunks(wire::ITEMS_IN_FRAME) {
-            self.answer(root, GraveAnswer::Undone(done.iter().cloned().map(cut).collect()))?;
+            self.answer(root, GraveAnswer::Undone(done.to_vec()))?;
         }
         Ok(())
     }
@@ -169,13 +172,5 @@ fn checked(ids: Vec<String>) -> Result<Vec<String>, ServeError> {
     match ids.len() <= wire::IDS_IN_WISH && ids.iter().all(|id| id.len() <= wire::ID_MAX) {
         true => Ok(ids),
         false => Err(protocol("too many ids at once, or one that is too long")),
-    }
-}
-
-/// Cuts what is told of a failure, so that a frame holds many.
-fn cut(done: Undone) -> Undone {
-    match done {
-        Undone::Failed(text) => Undone::Failed(wire::PeerTrouble::new(Vec::new(), text).text),
-        done => done,
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn undo(request: &Request, output: &Output) -> Result<Exit, Box<Failu
     let wanted: BTreeSet<PathBuf> = wanted.iter().map(|path| spelled(path)).collect();
     let warnings: Vec<String> = smd_home.of_another_user().into_iter().collect();
     let mut yards = Yards::open(&Arc::new(Disk), known.union(&wanted).cloned());
-    let lost: Vec<String> = yards.lost.iter().map(|(path, _)| path.display().to_string()).collect();
+    let lost: Vec<String> = yards.lost.iter().map(|(path, _)| printable(path.as_os_str().as_encoded_bytes())).collect();
     let mut unseen = closed(&home, &yards.lost, &wanted);
     if !wanted.is_empty() {
         yards.keep(&Yards::open(&Arc::new(Disk), wanted.iter().cloned()));

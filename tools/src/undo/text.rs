@@ -10,6 +10,7 @@ use smd_client::output::Output;
 use smd_client::report::json::{VERSION, object};
 use smd_protocol::grave::{Rests, Undone, Why};
 use smd_protocol::names::printable;
+use smd_protocol::told::json_line;
 use smd_protocol::{FileName, Folder};
 
 use super::args::{INBOX, NAME, Request};
@@ -83,11 +84,11 @@ pub fn report(
     let (faults, others): (Vec<&Unseen>, Vec<&Unseen>) = unseen.iter().partition(|one| one.is_fault());
     warnings.extend(faults.iter().map(|one| one.sentence()));
     warnings.extend(unsettled(mailboxes));
-    let failed: Vec<&String> = done
+    let failed: Vec<String> = done
         .iter()
         .flatten()
         .flatten()
-        .filter_map(|back| if let Undone::Failed(text) = back { Some(text) } else { None })
+        .filter_map(|back| if let Undone::Failed(text) = back { Some(text.escaped()) } else { None })
         .collect();
     warnings.extend(failed.iter().take(FAILURES).map(|text| (*text).clone()));
     if failed.len() > FAILURES {
@@ -96,7 +97,7 @@ pub fn report(
     let exit = if failed.is_empty() && faults.is_empty() { Exit::Ok } else { Exit::Partly };
     let verbose = request.typed.verbose > 0;
     if request.typed.json {
-        output.say(&format!("{}\n", object_of(place, seen, unseen, request.detailed(), &warnings, exit)));
+        output.say(&json_line(&object_of(place, seen, unseen, request.detailed(), &warnings, exit)));
     } else if !request.typed.quiet {
         output.say(&match done {
             _ if runs.is_empty() => nothing(place, request, unseen),
@@ -435,7 +436,7 @@ fn message_object(item: &Item, back: Option<&Undone>) -> Value {
         Some(Undone::IsThere) => ("there", None, None),
         Some(Undone::Returned) => ("returned", None, None),
         Some(Undone::Fresh(uniq) | Undone::Anew(uniq)) => ("fresh", Some(uniq.to_string()), None),
-        Some(Undone::Failed(text)) => ("failed", None, Some(text.clone())),
+        Some(Undone::Failed(text)) => ("failed", None, Some(text.escaped())),
     };
     let value = json!({
         "from": head.from,

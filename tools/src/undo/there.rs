@@ -84,12 +84,6 @@ impl Graves for There<'_> {
     }
 
     fn bring_back(&mut self, mailbox: usize, ids: &[String]) -> Result<Vec<Undone>, Halt> {
-        let mut done = self.graves.bring_back(index(mailbox), ids)?;
-        for one in &mut done {
-            if let Undone::Failed(text) = one {
-                *text = printable(text.as_bytes());
-            }
-        }
-        Ok(done)
+        Ok(self.graves.bring_back(index(mailbox), ids)?)
     }
 }
