@@ -97,6 +97,9 @@ pub struct Request {
     pub typed: Typed,
 }
 
+/// Stands for the root of this host where none takes part; nothing opens it.
+const NO_ROOT_HERE: &str = "/nonexistent";
+
 /// Another host, as it was typed.
 #[derive(Clone, Debug)]
 pub struct Remote {
@@ -109,7 +112,7 @@ pub struct Remote {
 impl Remote {
     fn parse(word: OsString) -> Result<Self, String> {
         let target = match Address::parse(&word) {
-            Ok(Address::Remote(there)) => Target::There(PathBuf::from("."), there, word.clone()),
+            Ok(Address::Remote(there)) => Target::There(PathBuf::from(NO_ROOT_HERE), there, word.clone()),
             // What is no address may be an endpoint all the same.
             Ok(Address::Local(_)) | Err(_) => target(NAME, std::slice::from_ref(&word)).map_err(|_| {
                 format!("`{}` is not an endpoint, and not the Maildir of another host (host:PATH)", word.display())
