@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use smd_tests::figures;
 use smd_tests::outcome::Outcome;
 use smd_tests::populate::{self, Spec};
-use smd_tests::processes::{at_home, require_strace, under, wait_for_end};
+use smd_tests::processes::{cut_at_sync, require_strace};
 use smd_tests::ram;
 use smd_tests::rng::Rng;
 use smd_tests::stamps::Stamps;
@@ -404,8 +404,6 @@ fn a_client_cannot_empty_the_servers_grave() {
 #[test]
 fn what_a_run_that_was_cut_deleted_stays_when_it_was_brought_back() {
     require_strace();
-    const CUT: [&str; 7] =
-        ["strace", "-o", "/dev/null", "-e", "trace=syncfs", "-e", "inject=syncfs:signal=KILL:when=1"];
     for at_server in [true, false] {
         let world = World::new(Link::Local);
         let rng = Rng::from_env_or(15);
@@ -418,10 +416,8 @@ fn what_a_run_that_was_cut_deleted_stays_when_it_was_brought_back() {
         };
         let mut user = User::new(&from.maildir(), "us", rng.fork(1));
         user.list()[..3].iter().for_each(|found| user.delete(found));
-        let cut = finish(&mut under(&CUT, &world.prepare("smd-sync", world.client(), &[])));
-        // Only the client was killed: its server may still carry out what it was told.
-        at_home(&world.client().home).into_iter().for_each(wait_for_end);
-        assert_eq!((cut.code, Tree::read(&to.maildir()).len()), (128 + 9, 57), "{cut}");
+        let cut = world.prepare("smd-sync", world.client(), &[]);
+        cut_at_sync(&cut, &world.client().home, || Tree::read(&to.maildir()).len() == 57);
         // Both hosts of a local world have one home.
         let said = undo(&world, world.client(), &[&run(&world, world.client())]).ok();
         world.sync(&[]).ok();

@@ -9,7 +9,7 @@ use smd_protocol::reconcile::Direction;
 use smd_protocol::wire::{self, ClientHello, Depth, FromClient, FromServer, GraveWish, Ids, RootOffer, ServerHello};
 use smd_tests::outcome::Outcome;
 use smd_tests::populate::{self, Spec};
-use smd_tests::processes::{at_home, require_strace, under, wait_for_end};
+use smd_tests::processes::{cut_at_sync, require_strace};
 use smd_tests::rng::Rng;
 use smd_tests::stamps::Stamps;
 use smd_tests::tree::{Found, Tree};
@@ -238,15 +238,11 @@ fn nothing_comes_back_in_a_session_that_said_it_changes_nothing() {
 #[test]
 fn what_a_run_that_was_cut_deleted_there_stays_when_it_was_brought_back_from_here() {
     require_strace();
-    const CUT: [&str; 7] =
-        ["strace", "-o", "/dev/null", "-e", "trace=syncfs", "-e", "inject=syncfs:signal=KILL:when=1"];
     let (world, mut us, _) = agreed(Link::Rsh);
     let before = Tree::read(&world.server().maildir());
     us.list()[..3].to_vec().iter().for_each(|found| us.delete(found));
-    let cut = finish(&mut under(&CUT, &world.prepare("smd-sync", world.client(), &[])));
-    // Only the client was killed: its server may still carry out what it was told.
-    at_home(&world.server().home).into_iter().for_each(wait_for_end);
-    assert_eq!((cut.code, Tree::read(&world.server().maildir()).len()), (128 + 9, 57), "{cut}");
+    let cut = world.prepare("smd-sync", world.client(), &[]);
+    cut_at_sync(&cut, &world.server().home, || Tree::read(&world.server().maildir()).len() == 57);
     let said = far(&world, &[&number(&world)]).ok().says("brought back 3 messages").says("the run was cut");
     world.sync(&[]).ok();
     world.assert_equal();
