@@ -24,13 +24,11 @@ impl<F: Fs> RootRun<F> {
             let dirs = disk.folder(folder).ok()?;
             // Whatever comes is written there first; where there is none, one is made.
             let tmp = match if_there(self.fs.open_dir(&dirs.dir, b"tmp")) {
-                Ok(tmp) => self.fs.may_write(tmp.as_ref().unwrap_or(&dirs.dir)),
-                Err(why) => Err(why),
+                Ok(tmp) => tmp.unwrap_or_else(|| dirs.dir.clone()),
+                Err(why) => return Some(Trouble { path: disk.shown(folder, b"tmp"), text: text(why) }),
             };
-            if let Err(why) = tmp {
-                return Some(Trouble { path: disk.shown(folder, b"tmp"), text: text(why) });
-            }
-            let why = dirs.new.iter().chain(&dirs.cur).find_map(|dir| self.fs.may_write(dir).err())?;
+            let all = dirs.new.iter().chain(&dirs.cur).chain([&tmp]);
+            let why = all.into_iter().find_map(|dir| self.fs.may_write(dir).err())?;
             Some(Trouble { path: disk.shown(folder, b""), text: text(why) })
         };
         found.folders.keys().filter_map(refused).take(NAMED).collect()
