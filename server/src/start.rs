@@ -12,6 +12,7 @@ use smd_maildir::fs::Disk;
 use smd_protocol::wire::Failure;
 
 use crate::error::ServeError;
+use crate::policy::Authority;
 use crate::roots::Places;
 use crate::serve::serve;
 
@@ -71,7 +72,7 @@ pub fn main_impl() -> ExitCode {
     };
     let state = std::env::var_os("SMD_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
     let places = Places { state: state.unwrap_or_else(|| user.join(".smd")), user };
-    match serve(Arc::new(Disk), &places, Box::new(std::io::stdin()), Box::new(std::io::stdout())) {
+    match serve(Arc::new(Disk), &places, Authority::owner(), Box::new(std::io::stdin()), Box::new(std::io::stdout())) {
         Ok(()) => ExitCode::SUCCESS,
         // The client was told and tells the person.
         Err(ServeError::Failure(failure)) => ExitCode::from(code(&failure)),

@@ -114,6 +114,7 @@ impl<F: Fs> Pair<F> {
                         continue;
                     }
                     Outcome::Changed(text) | Outcome::Failed(text) => text.clone(),
+                    Outcome::Refused(refusal) => refusal.to_string(),
                     // The other host was to send it.
                     Outcome::NeedBytes => {
                         let place = if side == Side::Ours { "the server" } else { "this host" };

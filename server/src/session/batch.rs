@@ -11,8 +11,9 @@ use smd_protocol::{Entry, Name, Outcome, Step, Told, seeded};
 
 use super::Session;
 use super::words::{NOT_LISTED, few};
-use crate::error::{ServeError, protocol};
+use crate::error::{ServeError, never_offered, protocol};
 use crate::link::{Job, Outbox, send};
+use crate::policy::{self, Standing};
 
 /// Steps in one batch.
 pub(super) const STEPS_MAX: usize = 2_000_000;
@@ -38,7 +39,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             return Err(protocol("steps in a dry run"));
         }
         let spells = self.hello.iter().flat_map(|hello| &hello.features).any(|feature| *feature == *wire::SPELLING);
-        let active = self.active(root)?;
+        let Self { roots, authority, .. } = self;
+        let active = roots.get_mut(usize::from(root)).ok_or_else(never_offered)?;
         if active.begun.is_some() {
             return Err(protocol("a batch within a batch"));
         }
@@ -49,7 +51,14 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         active.begun = Some(steps.len());
         // Before any step of it begins.
         active.count_removals()?;
-        let troubles = active.run.begin(steps, &|| false)?;
+        let refused = if steps.is_empty() {
+            Vec::new()
+        } else {
+            let (base, delta) = (active.run.base()?, active.run.delta().clone());
+            let planned = policy::planned(&steps, &Present { base: &base, delta: &delta });
+            policy::admit(authority, &Standing::default(), &planned)
+        };
+        let troubles = active.run.begin_admitted(steps, refused, &|| false)?;
         if !wanted.is_empty() {
             let base = active.run.base()?;
             let delta = active.run.delta().clone();

@@ -32,6 +32,7 @@ use smd_protocol::{Name, Step, codec};
 pub use self::words::Words;
 use crate::error::{ServeError, never_offered, protocol};
 use crate::link::{Event, Outbox, ReadError, Ringer, send};
+use crate::policy::Authority;
 use crate::roots::Places;
 use crate::watch::Rest;
 
@@ -53,6 +54,8 @@ struct Active<F: Fs> {
 pub struct Session<F: Fs, O: Outbox> {
     fs: Arc<F>,
     places: Places,
+    /// What the session may do.
+    authority: Authority,
     outbox: O,
     /// What can end a wait for the client; none where a session cannot rest.
     ringer: Option<Ringer>,
@@ -74,11 +77,12 @@ pub struct Session<F: Fs, O: Outbox> {
 }
 
 impl<F: Fs, O: Outbox> Session<F, O> {
-    /// Begins a session that answers into this outbox. Nothing is touched before the client's Hello.
-    pub fn new(fs: Arc<F>, places: &Places, outbox: O) -> Self {
+    /// Begins a session that may do so much and answers into this outbox. Nothing is touched before the client's Hello.
+    pub fn new(fs: Arc<F>, places: &Places, authority: Authority, outbox: O) -> Self {
         Self {
             fs,
             places: places.clone(),
+            authority,
             outbox,
             ringer: None,
             rest: None,
