@@ -145,6 +145,8 @@ impl Rights {
 
 /// The beginning of the feature by which a server tells a client what its key may do.
 pub const FEATURE: &str = "policy=";
+/// The feature by which a server tells that the key is restricted, but not to roots of its own.
+pub const UNBOUND: &str = "roots=any-maildir";
 
 /// The words of `--allow` and the options beside it, joined by commas.
 impl fmt::Display for Rights {
