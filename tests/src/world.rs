@@ -225,8 +225,9 @@ impl World {
         let account = self.server().home.display();
         let login = Host { name: alias.to_owned(), home: self.server().home.clone() };
         // From `sshd` comes what was asked for by itself.
+        let bug = std::env::var(seeded::BUG).map(|bug| format!("export {}='{bug}'\n", seeded::BUG)).unwrap_or_default();
         let command = format!(
-            "[ $# -gt 0 ] && export SSH_ORIGINAL_COMMAND=\"$1\"\nexport HOME=/nonexistent SMD_HOME=/nonexistent/state\n\
+            "{bug}[ $# -gt 0 ] && export SSH_ORIGINAL_COMMAND=\"$1\"\nexport HOME=/nonexistent SMD_HOME=/nonexistent/state\n\
              export SMD_TEST_ACCOUNT_HOME='{account}'\nexec smd-restricted-shell {arguments}"
         );
         self.script(&self.login_script(&login), &self.on_host(self.server(), &command));

@@ -57,3 +57,25 @@ pub(super) fn is_hidden(below_home: &Path) -> bool {
     let name = first.map(|first| first.as_os_str().as_encoded_bytes().to_ascii_lowercase()).unwrap_or_default();
     name.starts_with(b".") && !name.windows(4).any(|part| part == b"mail")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_owner_can_read_which_places_are_no_roots() {
+        let page = include_str!("../../../docs/SECURITY.md");
+        for name in AT_HOME.iter().chain(OF_SYSTEM) {
+            assert!(page.contains(&format!("`{name}`")), "docs/SECURITY.md lacks {name}");
+        }
+    }
+
+    #[test]
+    fn hidden_directories_are_no_mail_but_by_their_name() {
+        for (path, hidden) in
+            [(".x", true), (".x/Maildir", true), (".maildir", false), (".Mail/x", false), ("Maildir/.Sub", false), ("", false)]
+        {
+            assert_eq!(is_hidden(Path::new(path)), hidden, "{path}");
+        }
+    }
+}
