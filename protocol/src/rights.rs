@@ -226,8 +226,12 @@ mod tests {
     /// (n)o-delete, and the (o)wner.
     #[test]
     fn each_policy_permits_its_verbs_and_no_other() {
-        let policies =
-            [('p', rights("pull")), ('u', rights("push")), ('a', rights("push,append-only")), ('n', rights("push,no-delete"))];
+        let policies = [
+            ('p', rights("pull")),
+            ('u', rights("push")),
+            ('a', rights("push,append-only")),
+            ('n', rights("push,no-delete")),
+        ];
         for (verb, permitted) in [
             (Verb::MakeFolder, "uano"),
             (Verb::Put, "uano"),
@@ -259,7 +263,9 @@ mod tests {
 
     #[test]
     fn words_that_are_not_known_permit_nothing() {
-        for (words, is) in [("", ""), ("pull,later", "pull"), ("append-only", ""), ("push,no-delete,pull", "pull,push,no-delete")] {
+        for (words, is) in
+            [("", ""), ("pull,later", "pull"), ("append-only", ""), ("push,no-delete,pull", "pull,push,no-delete")]
+        {
             assert_eq!(rights(words).to_string(), is, "{words}");
         }
         assert_eq!(told(&["version=9".into(), "policy=pull".into()]), rights("pull"));

@@ -149,10 +149,15 @@ mod tests {
 
     #[test]
     fn what_a_key_may_not_do_is_refused_and_the_rest_is_not() {
-        let steps = [put("new"), Step::Delete(name("a")), moves("b", "b", "F"), moves("c", "c", "ST"), moves("a", "x", "")];
+        let steps =
+            [put("new"), Step::Delete(name("a")), moves("b", "b", "F"), moves("c", "c", "ST"), moves("a", "x", "")];
         assert!(refused("pull,push", &steps).is_empty());
         assert_eq!(refused("push,append-only", &steps), [1, 4]);
-        assert_eq!(refused("push,no-delete", &steps), [1, 4], "what follows a refused step on the same message is refused too");
+        assert_eq!(
+            refused("push,no-delete", &steps),
+            [1, 4],
+            "what follows a refused step on the same message is refused too"
+        );
         assert_eq!(refused("pull", &steps), [0, 1, 2, 3, 4]);
     }
 

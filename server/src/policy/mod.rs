@@ -40,6 +40,11 @@ impl Authority {
         Self { key: None, rights: Rights::OWNER, roots: Roots::Any, limits: Limits::none(), forced: false }
     }
 
+    /// Whether there is anything to ask for a step.
+    pub fn asks(&self) -> bool {
+        self.rights != Rights::OWNER || self.limits != Limits::none()
+    }
+
     /// The name under which a client's state lies that calls itself so. A key's clients are told from those of every other key,
     /// whatever they call themselves.
     ///

@@ -10,7 +10,7 @@ use smd_maildir::send::{Wanted, send_contents};
 use smd_protocol::delta::{Meta, Present};
 use smd_protocol::rights::{Push, Verb};
 use smd_protocol::wire::{self, ContentEnd, ContentStart, Fetch, FromServer, Spelled};
-use smd_protocol::{Entry, Name, Outcome, Step, Told, seeded};
+use smd_protocol::{Entry, Name, Outcome, Refusal, Step, Told, seeded};
 
 use super::words::{NOT_LISTED, few};
 use super::{Active, Session};
@@ -25,9 +25,7 @@ impl<F: Fs> Active<F> {
     /// Begins the steps that this authority admits. What is to be removed is counted before any of them.
     fn begin(&mut self, authority: &Authority, steps: Vec<Step>) -> Result<Vec<Trouble>, RunError> {
         self.count_removals()?;
-        let (base, delta) = (self.run.base()?, self.run.delta().clone());
-        let planned = policy::planned(&steps, &Present { base: &base, delta: &delta });
-        let refused = policy::admit(authority, &Standing::default(), &planned);
+        let refused = if authority.asks() { self.refused(authority, &steps)? } else { Vec::new() };
         let changes_nothing = steps.is_empty() && authority.rights.push == Push::Nothing;
         if changes_nothing || !refused.is_empty() && refused.len() == steps.len() {
             // Nothing below the root is touched, not even what an earlier run left there.
@@ -38,6 +36,13 @@ impl<F: Fs> Active<F> {
             self.brought.extend(steps.iter().filter_map(Step::bytes).map(|bytes| bytes.content));
         }
         self.run.begin_admitted(steps, refused, &|| false)
+    }
+
+    /// The steps that are not taken, by their place, and why.
+    fn refused(&mut self, authority: &Authority, steps: &[Step]) -> Result<Vec<(usize, Refusal)>, RunError> {
+        let (base, delta) = (self.run.base()?, self.run.delta().clone());
+        let planned = policy::planned(steps, &Present { base: &base, delta: &delta });
+        Ok(policy::admit(authority, &Standing::default(), &planned))
     }
 }
 

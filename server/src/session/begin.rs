@@ -10,6 +10,7 @@ use smd_maildir::home::{Access, Home, Label, Side, server_id};
 use smd_maildir::lock::Wait;
 use smd_maildir::run::{RootRun, RunError, Settings};
 use smd_maildir::store::earlier::{self, Earlier};
+use smd_protocol::names::printable;
 use smd_protocol::reconcile::Side as HostSide;
 use smd_protocol::wire::{
     self, ClientHello, Depth, Failure, FromServer, Ids, Looked, RootAnswer, RootOffer, ServerHello,
@@ -64,6 +65,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         let client = self.authority.client(&id).map_err(|error| protocol(error.to_string()))?;
         let paths: Vec<&[u8]> = hello.roots.iter().map(|offer| &offer.path[..]).collect();
         let places = roots::places(&self.authority.roots, &self.places, &paths)?;
+        if !matches!(self.authority.roots, Roots::Any) {
+            self.are_held(&places)?;
+        }
         if has(&hello, wire::GRAVE) {
             return self.begin_graves(hello, places);
         }
@@ -107,6 +111,19 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         }
         self.hello = Some(hello);
         Ok(())
+    }
+
+    /// Whether these directories are still what lies at their paths. In a session that stays, a disk may have come or gone since it
+    /// began: then another session is wanted.
+    fn are_held(&self, places: &[Place]) -> Result<(), Failure> {
+        places.iter().try_for_each(|Place { path, .. }| match self.fs.open_root(path) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let path = printable(path.as_os_str().as_bytes());
+                let text = format!("{path} {error}");
+                Err(Failure::Io { path: path.into(), text: text.into() })
+            }
+        })
     }
 
     /// Opens a root with the base that this host has of it, and says what that is.

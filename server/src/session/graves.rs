@@ -144,7 +144,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             let heads = match &found {
                 // Of what it may not read, as of what is not there, nothing is told.
                 Some(found) if self.authority.rights.permits(Verb::ReadGrave) => {
-                    found.heads(ids.iter().map(|id| if self.owns(id) { id } else { "" }))
+                    found.heads(ids.iter().map(|id| if self.owns(id) { id.as_str() } else { "" }))
                 }
                 _ => vec![Head::default(); ids.len()],
             };

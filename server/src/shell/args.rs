@@ -3,7 +3,7 @@
 //! A word that is not known, or that contradicts another, makes the key serve nothing: whoever writes `--append-olny` must not have
 //! a key that deletes.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
@@ -148,7 +148,7 @@ impl Line {
             max_bytes_day: self.max_bytes_day,
             require_sandbox: self.require_sandbox,
         };
-        let roots = self.root.iter().map(root).collect::<Result<_, _>>()?;
+        let roots = self.root.iter().map(|word| root(word)).collect::<Result<_, _>>()?;
         if self.state.as_ref().is_some_and(|state| state.as_os_str().is_empty()) {
             return Err("--state names no directory".to_owned());
         }
@@ -171,7 +171,7 @@ impl Line {
     }
 }
 
-fn key(label: &OsString) -> Result<Label, String> {
+fn key(label: &OsStr) -> Result<Label, String> {
     let bytes = label.as_bytes();
     let fits = !bytes.is_empty()
         && bytes.len() <= KEY_MAX
@@ -185,7 +185,7 @@ fn key(label: &OsString) -> Result<Label, String> {
 }
 
 /// `DIR`, or `NAME=DIR`.
-fn root(word: &OsString) -> Result<RootArg, String> {
+fn root(word: &OsStr) -> Result<RootArg, String> {
     let bytes = word.as_bytes();
     let (name, dir) = match bytes.iter().position(|&byte| byte == b'=') {
         Some(at) => (&bytes[..at], &bytes[at + 1..]),

@@ -72,9 +72,14 @@ mod tests {
 
     #[test]
     fn hidden_directories_are_no_mail_but_by_their_name() {
-        for (path, hidden) in
-            [(".x", true), (".x/Maildir", true), (".maildir", false), (".Mail/x", false), ("Maildir/.Sub", false), ("", false)]
-        {
+        for (path, hidden) in [
+            (".x", true),
+            (".x/Maildir", true),
+            (".maildir", false),
+            (".Mail/x", false),
+            ("Maildir/.Sub", false),
+            ("", false),
+        ] {
             assert_eq!(is_hidden(Path::new(path)), hidden, "{path}");
         }
     }

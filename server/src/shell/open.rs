@@ -76,6 +76,8 @@ fn root(arg: &RootArg, judge: &Judge, places: &Places, held: &Held) -> Result<Na
         }
         Err(error) => return Err(Unfit::io(format!("the root {} cannot be listed: {error}", shown()))),
     }
+    // A grave may be known by either path.
+    held.hold_as(&real, dir);
     // What was looked at by its path is what is held.
     held.open_root(&path).map_err(|error| Unfit::io(format!("the root {} {error}", shown())))?;
     Ok(Named { name, shown: arg.name.to_string_lossy().into_owned(), place: Place { path, real } })
@@ -139,25 +141,20 @@ fn trees(judge: Judge, places: &Places, held: &Arc<Held>) -> Result<Roots, Unfit
         if kept::is_hidden(below) {
             return Err(refuse("lies in a hidden directory; --root names it all the same"));
         }
-        let dir = walk(&home, below).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => refuse("is not there, and this key makes none"),
-            io::ErrorKind::PermissionDenied => refuse("cannot be opened by this account"),
-            _ => refuse("is no directory, or lies behind a symlink; --root names it all the same"),
-        })?;
-        match looks(&dir) {
-            Ok(Looks::Mail) => {}
-            Ok(Looks::Empty | Looks::Other) => {
+        // One sentence for all of these, or it would tell which paths there are.
+        let dir = match walk(&home, below).and_then(|dir| Ok((looks(&dir)?, dir))) {
+            Ok((Looks::Mail, dir)) => dir,
+            Ok(_) | Err(_) => {
                 return Err(refuse(
-                    "has no mail: neither itself nor a directory in it has cur or new; --root names it all the same",
+                    "is no Maildir of this key, which is there, has cur or new in itself or in a directory of it, and lies behind no \
+                     symlink; --root names others",
                 ));
             }
-            Err(error) => {
-                let text = format!("cannot list it: {error}");
-                return Err(Failure::Io { path: printable(wanted.as_os_str().as_bytes()).into(), text: text.into() });
-            }
-        }
+        };
+        let path = places.user.join(below);
+        held.hold_as(&path, dir.clone());
         held.hold_as(&real, dir);
-        Ok(Place { path: real.clone(), real })
+        Ok(Place { path, real })
     })))
 }
 

@@ -37,7 +37,10 @@ fn what_the_server_does_not_permit_waits_and_the_rest_does_not() {
     planned("! policy pull,push,append-only\n bt x cur S h b\n o x cur FS h b", "theirs: move x to x cur FS");
     planned("! policy pull,push,append-only\n bt x cur S h b\n o x cur ST h b", "theirs: move x to x cur ST (Policy)");
     planned("! policy pull,push,no-delete\n bt x cur S h b\n o y cur S h b", "theirs: move x to y cur S");
-    planned("! policy pull,push,no-delete\n bt x cur S h b\n o x cur S h c", "theirs: replace x cur S h c from wire (Policy)");
+    planned(
+        "! policy pull,push,no-delete\n bt x cur S h b\n o x cur S h c",
+        "theirs: replace x cur S h c from wire (Policy)",
+    );
     let both = "o x cur S h b\n t y cur S h c\n bo z cur S h d";
     planned(
         &format!("! policy pull\n {both}"),
