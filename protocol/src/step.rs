@@ -4,6 +4,8 @@
 //! does not say: the host that takes the step knows what it scanned, compares the disk with that before
 //! it acts, and refuses when they differ.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::delta::Mtime;
@@ -140,6 +142,55 @@ pub enum Outcome<T = String> {
     Failed(T),
     /// The local source of its bytes is gone: the peer must send them whole.
     NeedBytes,
+    /// The host was able to, and would not: nothing was tried.
+    Refused(Refusal<T>),
+}
+
+/// Why a host would not take a step. It is asked in one place (`policy::admit` of the server).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Refusal<T = String> {
+    /// The key may not do this at all; it was told so in Hello.
+    Policy,
+    /// The key removed as much as it may within a day.
+    Budget {
+        /// The line that the owner types at the server to lift it.
+        lift: T,
+        /// When it frees by itself, in seconds since 1970; none where that is not known.
+        frees_at: Option<i64>,
+    },
+    /// So many bytes would leave too little room, or pass what the key may bring. Carries one sentence for the person.
+    Room(T),
+    /// The message is larger than this host takes.
+    TooLarge {
+        /// The most, in bytes.
+        most: u64,
+    },
+}
+
+impl<T> Refusal<T> {
+    /// The same with another text.
+    pub fn map<U>(self, text: impl FnOnce(T) -> U) -> Refusal<U> {
+        match self {
+            Refusal::Policy => Refusal::Policy,
+            Refusal::Budget { lift, frees_at } => Refusal::Budget { lift: text(lift), frees_at },
+            Refusal::Room(why) => Refusal::Room(text(why)),
+            Refusal::TooLarge { most } => Refusal::TooLarge { most },
+        }
+    }
+}
+
+/// What is said of it where it is one trouble among others.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Policy => write!(f, "the server's policy for this key does not permit it"),
+            Refusal::Budget { lift, .. } => {
+                write!(f, "this key may remove no more for now; the owner lifts that at the server by `{lift}`")
+            }
+            Refusal::Room(why) => f.write_str(why),
+            Refusal::TooLarge { most } => write!(f, "the server takes no message of more than {most} bytes"),
+        }
+    }
 }
 
 impl<T> Outcome<T> {
@@ -155,6 +206,7 @@ impl<T> Outcome<T> {
             Outcome::Changed(it) => Outcome::Changed(text(it)),
             Outcome::Failed(it) => Outcome::Failed(text(it)),
             Outcome::NeedBytes => Outcome::NeedBytes,
+            Outcome::Refused(it) => Outcome::Refused(it.map(text)),
         }
     }
 }

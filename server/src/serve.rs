@@ -14,6 +14,7 @@ use smd_protocol::wire::{self, Frame, FromClient};
 use crate::error::ServeError;
 use crate::link::{Event, Inbox as _, Reader, Writer};
 use crate::memory::Memory;
+use crate::policy::Authority;
 use crate::roots::Places;
 use crate::session::{Session, Words};
 
@@ -24,13 +25,14 @@ use crate::session::{Session, Words};
 pub(crate) fn serve<F: Fs>(
     fs: Arc<F>,
     places: &Places,
+    authority: Authority,
     reader: Box<dyn Read + Send>,
     writer: Box<dyn Write + Send>,
 ) -> Result<(), ServeError> {
     let inbox =
         Reader::start(reader, |first| matches!(codec::decode(first), Ok(FromClient::Hello(hello)) if hello.compress));
     let writer = Writer::start(writer, Words);
-    let mut session = Session::new(fs, places, writer);
+    let mut session = Session::new(fs, places, authority, writer);
     session.wakes_by(inbox.ringer());
     let mut talk = Talk { session, inbox, memory: Memory::default() };
     let result = loop {

@@ -30,6 +30,7 @@ mod merge;
 mod migrate;
 mod options;
 mod papers;
+mod restricted;
 mod roots;
 mod sample;
 mod ssh;

@@ -19,6 +19,7 @@ use smd_client::report::Report;
 use smd_client::session::{Line, Open, SessionError, Waker, Woken};
 use smd_maildir::fs::Disk;
 use smd_server::link::{Inbox as _, Reader, Writer};
+use smd_server::policy::Authority;
 use smd_server::roots::Places;
 use smd_server::session::{self, Session};
 use smd_tests::populate::{self, Spec};
@@ -258,7 +259,8 @@ fn old_server(world_home: PathBuf) -> connect::Link {
         let inbox = Reader::start(Box::new(reads), |_| false);
         let places = Places { state: world_home.join(".smd"), user: world_home };
         // It is given nothing that could end its waits, so it offers no rest.
-        let mut session = Session::new(Arc::new(Disk), &places, Writer::start(Box::new(writes), session::Words));
+        let mut session =
+            Session::new(Arc::new(Disk), &places, Authority::owner(), Writer::start(Box::new(writes), session::Words));
         while session.hear(inbox.next(PATIENCE)).is_ok_and(|flow| flow.is_continue()) {}
         session.finish();
     });

@@ -292,7 +292,8 @@ fn whole_from_wire(mut step: Step) -> Step {
 
 /// Folders that could not be removed on one host, and are to be made again on the other.
 fn kept_folders(steps: &[Supplied], outcomes: &[Outcome]) -> Vec<Folder> {
-    let kept = steps.iter().zip(outcomes).filter(|(_, outcome)| !outcome.is_done());
+    let kept =
+        steps.iter().zip(outcomes).filter(|(_, outcome)| !outcome.is_done() && !matches!(outcome, Outcome::Refused(_)));
     kept.filter_map(|((step, _), _)| if let Step::RemoveFolder(folder) = step { Some(folder.clone()) } else { None })
         .collect()
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use smd_maildir::fs::Fs;
 use smd_protocol::names::printable;
 use smd_protocol::reconcile::{Component, Hold, Note, Plan, Side, Stop};
-use smd_protocol::{Folder, Name, Outcome, Source, Step};
+use smd_protocol::{Folder, Name, Outcome, Refusal, Source, Step};
 
 use super::batch::Outcomes;
 use super::pair::Pair;
@@ -46,6 +46,7 @@ fn renames(step: &Step) -> bool {
 fn reason(hold: Hold) -> Reason {
     match hold {
         Hold::Direction => Reason::Direction,
+        Hold::Policy => Reason::Policy,
         Hold::NoDelete => Reason::NoDelete,
         Hold::Guard => Reason::Guard,
         Hold::Incomplete => Reason::Incomplete,
@@ -115,6 +116,14 @@ impl<F: Fs> Pair<F> {
                         continue;
                     }
                     Outcome::Changed(text) | Outcome::Failed(text) => text.clone(),
+                    // The server keeps to its policy better than this host knows it: such a step waits like one that was not tried.
+                    Outcome::Refused(Refusal::Policy) => {
+                        self.told(side, step, Fate::Held(Reason::Policy), journal);
+                        self.undone.add(component, side);
+                        self.report.held.count(Reason::Policy);
+                        continue;
+                    }
+                    Outcome::Refused(refusal) => refusal.to_string(),
                     // The other host was to send it.
                     Outcome::NeedBytes => {
                         let place = if side == Side::Ours { "the server" } else { "this host" };

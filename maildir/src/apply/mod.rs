@@ -23,7 +23,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use smd_protocol::step::Twin;
-use smd_protocol::{Content, Entry, Folder, Name, Outcome, Source, Step, seeded};
+use smd_protocol::{Content, Entry, Folder, Name, Outcome, Refusal, Source, Step, seeded};
 
 use crate::error::{Context, Trouble};
 use crate::fs::{Fs, Stat};
@@ -133,6 +133,11 @@ impl<F: Fs> Applier<F> {
 
     /// Starts a batch. Steps are known by their index from here on. Folders are made at once, since `tmp/` is needed.
     pub fn begin(&mut self, steps: Vec<Step>) {
+        self.begin_admitted(steps, Vec::new());
+    }
+
+    /// The same, but for steps that are refused: these are over before anything is done.
+    pub fn begin_admitted(&mut self, steps: Vec<Step>, refused: Vec<(usize, Refusal)>) {
         self.discard_staged();
         self.work.begin();
         let brings = steps.iter().filter(|step| step.bytes().is_some()).count();
@@ -152,9 +157,14 @@ impl<F: Fs> Applier<F> {
             }
         }
         self.batch = Batch { steps, states, by_target, sync_each: brings <= FEW, ..Batch::default() };
+        for (at, refusal) in refused {
+            if let Some(state) = self.batch.states.get_mut(at) {
+                *state = State::Settled(Outcome::Refused(refusal));
+            }
+        }
         self.part_twins();
-        let making = |(at, step): (usize, &Step)| match step {
-            Step::MakeFolder(folder) => Some((at, folder.clone())),
+        let making = |(at, step): (usize, &Step)| match (step, &self.batch.states[at]) {
+            (Step::MakeFolder(folder), State::Ready) => Some((at, folder.clone())),
             _ => None,
         };
         let (at, folders): (Vec<usize>, Vec<Folder>) = self.batch.steps.iter().enumerate().filter_map(making).unzip();
@@ -167,7 +177,7 @@ impl<F: Fs> Applier<F> {
     fn part_twins(&mut self) {
         let (mut found, mut records) = (Vec::new(), Vec::new());
         for (at, step) in self.batch.steps.iter().enumerate() {
-            let Step::Part(twin) = step else { continue };
+            let (Step::Part(twin), State::Ready) = (step, &self.batch.states[at]) else { continue };
             match self.work.find_twin(twin) {
                 Ok(Some(spot)) => {
                     let record = record_of(Why::Renamed, &twin.from, spot.place, &spot.file, twin.content);

@@ -134,6 +134,10 @@ impl<F: Fs> Applier<F> {
             Some(State::Settled(Outcome::Failed(text))) if self.batch.steps[step].bytes().is_some() => {
                 Some(Stop::Failed(text.clone()))
             }
+            // It was refused, which the peer hears with the outcomes; it may be sending already.
+            Some(State::Settled(Outcome::Refused(refusal))) if self.batch.steps[step].bytes().is_some() => {
+                Some(Stop::Failed(refusal.to_string()))
+            }
             _ => return Err(refused),
         };
         let (target, _) = target_of(&self.batch.steps[step]);

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use smd_protocol::delta::Present;
 use smd_protocol::pack::{self, Part};
-use smd_protocol::{BaseId, Delta, Digest, Folder, Name, Outcome, Presence, Section, Snapshot, Step, seeded};
+use smd_protocol::{BaseId, Delta, Digest, Folder, Name, Outcome, Presence, Refusal, Section, Snapshot, Step, seeded};
 
 use crate::apply::{Applier, Change, open_message};
 use crate::cache::{Cache, DirStamp};
@@ -505,6 +505,19 @@ impl<F: Fs> RootRun<F> {
     /// # Errors
     /// When there are steps and the run may not change this host, the lock is held too long, or the root cannot be made.
     pub fn begin(&mut self, steps: Vec<Step>, stop: &dyn Fn() -> bool) -> Result<Vec<Trouble>, RunError> {
+        self.begin_admitted(steps, Vec::new(), stop)
+    }
+
+    /// The same, but for steps that are refused, by their place: these are over before anything is done.
+    ///
+    /// # Errors
+    /// As [`RootRun::begin`].
+    pub fn begin_admitted(
+        &mut self,
+        steps: Vec<Step>,
+        refused: Vec<(usize, Refusal)>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Vec<Trouble>, RunError> {
         let may = self.changes && self.home.access() == Access::ReadWrite;
         if !may && !steps.is_empty() && !seeded::is("direction-is-not-obeyed") {
             return Err(RunError::Forbidden("steps for a host that this run may not change"));
@@ -525,7 +538,7 @@ impl<F: Fs> RootRun<F> {
         }
         let applier = self.applier(stop)?;
         let troubles = if first || !folders.is_empty() { applier.sweep(&folders) } else { Vec::new() };
-        applier.begin(steps);
+        applier.begin_admitted(steps, refused);
         let lacking = applier.stage_local();
         tracing::debug!(lacking = lacking.len(), "steps without their local source");
         Ok(troubles)

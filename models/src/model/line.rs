@@ -17,6 +17,7 @@ use smd_maildir::send::ContentSink;
 use smd_protocol::delta::Meta;
 use smd_protocol::wire::{self, ContentEnd, ContentStart, FRAME_HEAD, Frame, Spelled};
 use smd_server::link::{Event, Inbox, Job, Outbox, ReadError, SendError, Wording};
+use smd_server::policy::Authority;
 use smd_server::roots::Places;
 use smd_server::session::{self, Session};
 
@@ -313,7 +314,7 @@ impl<F: Fs> Call<F> {
         let wire = Wire { up: Way::default(), down: Way::default(), left: cut, cut: false, rng: Dice::new(seed) };
         let wire = Arc::new(Mutex::new(wire));
         let mouth = Mouth { wire: wire.clone(), end: End::Server, alive: Box::new(alive.clone()) };
-        let session = Some(Session::new(fs, places, mouth));
+        let session = Some(Session::new(fs, places, Authority::owner(), mouth));
         let served = Arc::new(Mutex::new(Served { wire: wire.clone(), session, alive: Box::new(alive) }));
         Self { wire, served }
     }

@@ -7,7 +7,7 @@
 //! a client that asks for nothing else); `headers`; `words` (what is
 //! said of contents, troubles, and a look).
 //!
-//! Deliberately not here: frames and their order in time (`link`, `serve`), which paths may be roots (`roots`), and
+//! Deliberately not here: frames and their order in time (`link`, `serve`), what a session may do and in which roots (`policy`), and
 //! everything that touches a mailbox (`smd-maildir`).
 
 mod batch;
@@ -18,6 +18,7 @@ mod headers;
 mod ledger;
 mod words;
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -27,11 +28,12 @@ use smd_maildir::run::RootRun;
 use smd_protocol::pack::Part;
 use smd_protocol::reconcile::Removal;
 use smd_protocol::wire::{self, ClientHello, Depth, Fetch, Frame, FromClient, FromServer};
-use smd_protocol::{Name, Step, codec};
+use smd_protocol::{Content, Name, Refusal, Step, codec};
 
 pub use self::words::Words;
 use crate::error::{ServeError, never_offered, protocol};
 use crate::link::{Event, Outbox, ReadError, Ringer, send};
+use crate::policy::Authority;
 use crate::roots::Places;
 use crate::watch::Rest;
 
@@ -46,13 +48,21 @@ struct Active<F: Fs> {
     spell: Vec<(u32, Name)>,
     /// Steps of the batch that was begun and not yet installed.
     begun: Option<usize>,
+    /// All steps of that batch were refused, for these reasons: nothing of it reaches the root.
+    refused: Option<Vec<Refusal>>,
     parts: Vec<Part>,
+    /// What this session's own steps were to bring, where the next base is looked at (`commit`).
+    brought: HashSet<Content>,
 }
 
 /// A session with one client, fed with what comes in.
 pub struct Session<F: Fs, O: Outbox> {
     fs: Arc<F>,
     places: Places,
+    /// What the session may do.
+    authority: Authority,
+    /// Whether the client is to be told that its key is not limited, though a command makes it look so; none: not asked yet.
+    not_limited: Option<bool>,
     outbox: O,
     /// What can end a wait for the client; none where a session cannot rest.
     ringer: Option<Ringer>,
@@ -69,16 +79,18 @@ pub struct Session<F: Fs, O: Outbox> {
     roots: Vec<Active<F>>,
     /// The roots of a session for their graves; then there are no others.
     graves: Vec<graves::Asked<F>>,
-    /// The message whose bytes are coming in.
-    incoming: Option<(u32, Incoming<F>)>,
+    /// The message whose bytes are coming in; none where its step was refused, and they are passed over.
+    incoming: Option<(u32, Option<Incoming<F>>)>,
 }
 
 impl<F: Fs, O: Outbox> Session<F, O> {
-    /// Begins a session that answers into this outbox. Nothing is touched before the client's Hello.
-    pub fn new(fs: Arc<F>, places: &Places, outbox: O) -> Self {
+    /// Begins a session that may do so much and answers into this outbox. Nothing is touched before the client's Hello.
+    pub fn new(fs: Arc<F>, places: &Places, authority: Authority, outbox: O) -> Self {
         Self {
             fs,
             places: places.clone(),
+            authority,
+            not_limited: None,
             outbox,
             ringer: None,
             rest: None,
@@ -183,6 +195,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     fn end_run(&mut self) {
         self.incoming = None;
         self.graves.clear();
+        self.not_limited = self.not_limited.map(|_| false);
         let depth = self.hello.take().map_or(Depth::Quick, |hello| hello.depth);
         for mut active in std::mem::take(&mut self.roots) {
             active.run.finish(depth);

@@ -255,6 +255,7 @@ impl Work<'_> {
                     Outcome::Done => drop(report.buried.insert(name.clone())),
                     Outcome::Changed(text) | Outcome::Failed(text) => report.troubles.push(text),
                     Outcome::NeedBytes => report.troubles.push(format!("{name} changed meanwhile")),
+                    Outcome::Refused(refusal) => report.troubles.push(format!("{name}: {refusal}")),
                 }
             }
             for (folder, group) in

@@ -316,6 +316,7 @@ impl Work<'_> {
                 (Ok(()), Outcome::Done) => Became::Done,
                 (Ok(()), Outcome::Changed(text)) => Became::Changed(text),
                 (Ok(()), Outcome::Failed(text)) => Became::Failed(text),
+                (Ok(()), Outcome::Refused(refusal)) => Became::Failed(refusal.to_string()),
                 (Ok(()), Outcome::NeedBytes) => Became::Changed("its bytes changed meanwhile".to_owned()),
             })
             .collect()

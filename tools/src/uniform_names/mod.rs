@@ -202,6 +202,7 @@ fn apply(root: &mut RootPlan, both: &BothSides, pair: &RootPair, home: &SmdHome)
                 match outcome {
                     Outcome::Done => done += 1,
                     Outcome::Changed(text) | Outcome::Failed(text) => root.troubles.push(text),
+                    Outcome::Refused(refusal) => root.troubles.push(refusal.to_string()),
                     Outcome::NeedBytes => return Err(failure(Exit::Bug, "A rename asked for bytes.", None, None)),
                 }
             }
