@@ -181,6 +181,11 @@ impl Failure {
                 said(Self::new(Exit::Protocol, format!("{server} broke the protocol.")).cause(&error))
                     .hint("run again; if it happens again, compare on both hosts: smd-sync --version")
             }
+            SessionError::Reconnect => said(
+                Self::new(Exit::Network, format!("{server} asks for another connection again and again."))
+                    .cause(&error),
+            )
+            .hint("do its roots change all the time? run again when they rest"),
             SessionError::Refused { .. } => said(Self::new(Exit::Refused, format!("{server} refused.")).cause(&error)),
             SessionError::Config { .. } => {
                 let failure = Self::new(Exit::Config, "The endpoint cannot be used as it is configured.").cause(&error);

@@ -2,7 +2,7 @@
 //! the client's Hello.
 //!
 //! The rooms: `serve` (the loop over what comes in), [`session`] (message by message), [`link`] (frames, compression, signs of
-//! life; the client uses it too), [`roots`] (where a path from the wire becomes a root on this host, and what may be one),
+//! life; the client uses it too), [`roots`] (where a path from the wire becomes a root on this host, and what may be one), [`sandbox`] (what the process takes from itself),
 //! `watch` (between two runs of a session that stays), [`memory`] (what a run took goes back to the system; the client uses
 //! it too), `error` (why serving ends, and how the client hears of it).
 //!
@@ -13,6 +13,7 @@ mod error;
 pub mod link;
 pub mod memory;
 pub mod roots;
+pub mod sandbox;
 mod serve;
 pub mod session;
 pub mod start;

@@ -9,9 +9,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use smd_maildir::fs::Disk;
+use smd_protocol::wire::Failure;
 
 use crate::error::ServeError;
+use crate::link::{Stdin, Stdout};
 use crate::roots::Places;
+use crate::sandbox::{Limits, Mode, Sandbox};
 use crate::serve::serve;
 
 const HELP: &str = "\
@@ -59,8 +62,16 @@ pub fn main_impl() -> ExitCode {
     };
     let state = std::env::var_os("SMD_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
     let places = Places { state: state.unwrap_or_else(|| user.join(".smd")), user };
-    match serve(Arc::new(Disk), &places, Box::new(std::io::stdin()), Box::new(std::io::stdout())) {
-        Ok(()) => ExitCode::SUCCESS,
+    let sandbox = match Sandbox::first(&Limits::of_this_machine(), Mode::BestEffort) {
+        Ok(sandbox) => sandbox,
+        Err(lacking) => {
+            eprintln!("smd-server: {lacking}");
+            return ExitCode::from(77);
+        }
+    };
+    match serve(Arc::new(Disk), &places, Stdin::of_process(), Box::new(Stdout), sandbox) {
+        // The client does at once what it was told.
+        Ok(()) | Err(ServeError::Failure(Failure::Reconnect)) => ExitCode::SUCCESS,
         // The client was told and tells the person.
         Err(ServeError::Failure(_)) => ExitCode::FAILURE,
         Err(error) => {

@@ -30,6 +30,7 @@ mod migrate;
 mod options;
 mod papers;
 mod sample;
+mod sandbox;
 mod ssh;
 mod strip_header;
 mod terminal;

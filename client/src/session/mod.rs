@@ -19,10 +19,11 @@ use smd_maildir::home::{Access, Fresh, Home, client_id};
 use smd_maildir::lock::LockError;
 use smd_maildir::run::{RootRun, RunError};
 use smd_maildir::store::StoreError;
+use smd_protocol::names::printable;
 use smd_protocol::reconcile::Past;
 use smd_protocol::seeded;
 use smd_protocol::wire::{self, ClientHello, Depth, FromClient, FromServer, RootOffer, ServerHello};
-use smd_server::link::{Inbox, Outbox, Reader, Writer};
+use smd_server::link::{Hearing, Inbox, Life, Outbox, Reader, Writer};
 
 mod agree;
 mod batch;
@@ -68,9 +69,10 @@ pub struct Line {
 impl Line {
     /// Starts to read from and write to a connection.
     pub fn over(link: Link) -> Self {
-        let compressed = !link.local;
-        let inbox = Box::new(Reader::start(link.reader, move |_| compressed));
-        Self { inbox, outbox: Box::new(Writer::start(link.writer, Words)), local: link.local }
+        let compressed = if link.local { |_: &[u8]| false } else { |_: &[u8]| true };
+        let life = Life::default();
+        let inbox = Box::new(Reader::start(link.reader, Hearing { compressed, sign: peer::sign }, life.clone()));
+        Self { inbox, outbox: Box::new(Writer::start(link.writer, Words, life)), local: link.local }
     }
 }
 
@@ -107,6 +109,8 @@ impl<F: Fs> Open<F> {
             (true, wire::SPELLING),
             (true, wire::TWINS),
             (true, wire::ROOM),
+            (true, wire::WORKING),
+            (true, wire::RECONNECT),
         ];
         let features = features
             .into_iter()
@@ -135,6 +139,7 @@ impl<F: Fs> Open<F> {
         let FromServer::Hello(hello) = self.peer.hear_message()? else {
             return Err(unexpected("something before its Hello"));
         };
+        self.peer.meets(&hello);
         self.peer.round_trips += 1;
         Ok(hello)
     }
@@ -168,6 +173,8 @@ fn converse<F: Fs>(
     if let (Some(why), Some(pair)) = (changed, pairs.first_mut()) {
         pair.report.notes.push(format!("{why}; this run merges both hosts by content"));
     }
+    let sandbox = hello.features.iter().find_map(|feature| feature.strip_prefix(wire::SANDBOX));
+    let sandbox = sandbox.map(|told| printable(told.as_bytes()));
     let Open { peer, endpoint, rests, .. } = open;
     idle::hear(pairs, &hello.features);
     *rests = hello.features.iter().any(|feature| feature == wire::WATCH);
@@ -226,7 +233,9 @@ fn converse<F: Fs>(
     }
     if !options.dry_run {
         progress.phase(Phase::Apply, Some(pairs.iter().map(Pair::open_steps).sum()));
-        for pair in pairs.iter_mut() {
+        // A root that has to be made may take another connection, and this report tells of one alone.
+        let (absent, there): (Vec<_>, Vec<_>) = pairs.iter_mut().partition(|pair| pair.theirs_absent);
+        for pair in absent.into_iter().chain(there) {
             pair.carry_out(peer, progress)?;
         }
     }
@@ -239,6 +248,7 @@ fn converse<F: Fs>(
         dry_run: options.dry_run,
         traffic,
         idle_patterns,
+        sandbox,
         ..Report::default()
     };
     for pair in pairs.iter_mut() {
@@ -274,6 +284,8 @@ impl From<RunError> for SessionError {
                 io(error)
             }
             RunError::Naming(text) | RunError::Part(text) => SessionError::Config { text },
+            // Nothing here shut itself off.
+            RunError::Made => SessionError::Bug { text: error.to_string() },
             RunError::Store(error) => {
                 let text = error.to_string();
                 SessionError::Io { host: Host::Client, path: "the state".into(), source: std::io::Error::other(text) }

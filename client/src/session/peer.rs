@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use smd_protocol::codec;
-use smd_protocol::wire::{self, ContentEnd, ContentStart, Failure, Frame, FromClient, FromServer, Spelled, WireError};
-use smd_server::link::{Event, Inbox, Job, Outbox, ReadError, Ringer, SendError, Wording, send};
+use smd_protocol::wire::{
+    self, ContentEnd, ContentStart, Failure, Frame, FromClient, FromServer, ServerHello, Spelled, WireError,
+};
+use smd_server::link::{Event, Inbox, Job, Outbox, ReadError, Ringer, SendError, Sign, Wording, send};
 
 use super::{Line, SessionError};
 use crate::log::frames::Brief;
@@ -35,10 +37,27 @@ impl Wording for Words {
     fn ping(&self) -> Vec<u8> {
         framed(&FromClient::Ping)
     }
+
+    fn working(&self) -> Vec<u8> {
+        framed(&FromClient::Working)
+    }
 }
 
 fn framed(message: &FromClient) -> Vec<u8> {
     wire::message(message).expect("such a message is small")
+}
+
+/// What a frame says beyond itself.
+pub(super) fn sign(bytes: &[u8]) -> Sign {
+    // No sign has anything beside its kind.
+    match bytes.len() <= 2 {
+        true => match codec::decode(bytes) {
+            Ok(FromServer::Ping) => Sign::Ping,
+            Ok(FromServer::Working) => Sign::Working,
+            _ => Sign::Message,
+        },
+        false => Sign::Message,
+    }
 }
 
 /// What was heard.
@@ -54,8 +73,12 @@ pub(super) struct Peer {
     inbox: Box<dyn Inbox + Send>,
     outbox: Box<dyn Outbox + Send>,
     stop: Arc<AtomicBool>,
-    /// The server's Hello has come.
+    /// The server has said something.
     met: bool,
+    /// The server's first Hello has come.
+    greeted: bool,
+    /// The server says when it is at work, so that its other signs of life are of no use.
+    tells_of_work: bool,
     /// Bytes sent and received before this run.
     before: (u64, u64),
     /// Bytes up to the end of the server's Hello.
@@ -73,6 +96,8 @@ impl Peer {
             outbox: line.outbox,
             stop,
             met: false,
+            greeted: false,
+            tells_of_work: false,
             before: (0, 0),
             hello_bytes: 0,
             round_trips: 0,
@@ -85,8 +110,18 @@ impl Peer {
         if self.met {
             self.before = self.bytes();
         }
+        self.outbox.works(true);
         self.round_trips = 0;
         self.troubles.clear();
+    }
+
+    /// The server's Hello has come.
+    pub(super) fn meets(&mut self, hello: &ServerHello) {
+        self.greeted = true;
+        self.tells_of_work = hello.features.iter().any(|feature| feature == wire::WORKING);
+        if self.tells_of_work {
+            self.outbox.tells_of_work();
+        }
     }
 
     /// What ends a wait from another thread.
@@ -127,6 +162,7 @@ impl Peer {
     fn send_error(&self, error: &SendError) -> SessionError {
         match error {
             SendError::Codec(error) => SessionError::Bug { text: error.to_string() },
+            SendError::Stalled(_) => self.silent(),
             SendError::Lost => loop {
                 match self.inbox.next(TICK) {
                     Some(Event::Frame(Frame::Message(bytes))) => {
@@ -153,6 +189,13 @@ impl Peer {
 
     /// Waits for what the server says next. Signs of life, troubles and the end are dealt with here.
     pub(super) fn hear(&mut self) -> Result<Heard, SessionError> {
+        self.outbox.works(false);
+        let heard = self.wait();
+        self.outbox.works(true);
+        heard
+    }
+
+    fn wait(&mut self) -> Result<Heard, SessionError> {
         let mut since = Instant::now();
         let mut begun = self.met || self.inbox.bytes() > 0;
         loop {
@@ -172,7 +215,9 @@ impl Peer {
                     tracing::debug!(bytes = bytes.len(), "<- {}", Brief(&message));
                     match message {
                         // The server tells of a change, and the client has begun the next run already.
-                        FromServer::Ping | FromServer::Changed => since = Instant::now(),
+                        FromServer::Working | FromServer::Changed => since = Instant::now(),
+                        FromServer::Ping if !self.tells_of_work => since = Instant::now(),
+                        FromServer::Ping => {}
                         FromServer::Fail(failure) => return Err(told(failure)),
                         FromServer::Troubles(troubles) => self.troubles.extend(troubles.into_iter().map(trouble)),
                         message => return Ok(Heard::Message(message)),
@@ -201,6 +246,7 @@ impl Peer {
 
     /// Waits at most so long for what the server says between two runs; none when nothing came, or someone rang.
     pub(super) fn hear_at_rest(&mut self, wait: Duration) -> Result<Option<FromServer>, SessionError> {
+        self.outbox.works(false);
         match self.inbox.next(wait) {
             None | Some(Event::Rung) => Ok(None),
             Some(Event::Frame(Frame::Piece(_))) => Err(unexpected("bytes of no message")),
@@ -257,6 +303,7 @@ fn told(failure: Failure) -> SessionError {
         Failure::Refused(text) => SessionError::Refused { text },
         Failure::Config(text) => SessionError::Config { text },
         Failure::Protocol(text) => SessionError::Protocol { text },
+        Failure::Reconnect => SessionError::Reconnect,
     }
 }
 

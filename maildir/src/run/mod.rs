@@ -67,6 +67,9 @@ pub enum RunError {
     /// The root is a part of a Maildir: a sentence for the person. Nothing was changed.
     #[error("{0}")]
     Part(String),
+    /// The root was made, and only another process can enter it. Nothing else was changed.
+    #[error("the root was made")]
+    Made,
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] Error),
@@ -142,6 +145,8 @@ pub struct RootRun<F: Fs> {
     siblings: Arc<[DirStamp]>,
     /// Whether every directory is to be listed.
     walks_all: bool,
+    /// The directory above a root that is not there, where this process cannot open it.
+    above: Option<F::Dir>,
     /// Whether this host may be changed: then second messages of one uniq are to get names of their own.
     renames: bool,
     /// Whether somebody wants to know which files change.
@@ -230,6 +235,7 @@ impl<F: Fs> RootRun<F> {
             after_cut: false,
             siblings: Arc::default(),
             walks_all: false,
+            above: None,
             renames: false,
             tells: false,
             swept: BTreeSet::new(),
@@ -451,6 +457,23 @@ impl<F: Fs> RootRun<F> {
         hash::whole(&*self.fs, &mut message.file).context("read", root.shown_name(name))
     }
 
+    /// Takes the root's lock. It is held while this host works, and never while it waits for the other one: nobody can keep others
+    /// from a root by what it says, or by saying nothing.
+    fn lock_root(&mut self, stop: &dyn Fn() -> bool) -> Result<(), RunError> {
+        if let (Some(root), None) = (&self.root, &self.root_lock)
+            && !seeded::is("takes-no-root-lock")
+        {
+            self.root_lock = Some(lock::root_lock(root, &self.home, &Wait { ms: self.lock_wait_ms, stop })?);
+        }
+        Ok(())
+    }
+
+    fn unlock_root(&mut self) {
+        if !seeded::is("holds-the-root-while-it-waits") {
+            self.root_lock = None;
+        }
+    }
+
     /// Opens the applier under the root's lock, making the root if it is not there.
     fn applier(&mut self, stop: &dyn Fn() -> bool) -> Result<&mut Applier<F>, RunError> {
         if self.applier.is_none() {
@@ -463,9 +486,7 @@ impl<F: Fs> RootRun<F> {
                     root
                 }
             };
-            if self.root_lock.is_none() && !seeded::is("takes-no-root-lock") {
-                self.root_lock = Some(lock::root_lock(&root, &self.home, &Wait { ms: self.lock_wait_ms, stop })?);
-            }
+            self.lock_root(stop)?;
             let key = stem(std::os::unix::ffi::OsStrExt::as_bytes(self.path.as_os_str()));
             let home = self.home.dir().cloned().map(|dir| (dir, key.as_str()));
             // What this run buries can be told from what others bury, and brought back together.
@@ -489,7 +510,9 @@ impl<F: Fs> RootRun<F> {
         Ok(self.applier.as_mut().expect("set above"))
     }
 
-    /// Starts a batch of steps under the root's lock. Gives what was found amiss while tidying up.
+    /// Starts a batch of steps, under the root's lock, which is free again until the batch is installed: contents are waited
+    /// for, and what others change meanwhile each step meets as it meets what mail programs change. Gives what was found amiss
+    /// while tidying up.
     ///
     /// # Errors
     /// When the lock is held too long, or the root cannot be made.
@@ -505,6 +528,7 @@ impl<F: Fs> RootRun<F> {
         self.renamed.extend(renamed);
         let first = self.applier.is_none();
         self.applier(stop)?;
+        self.lock_root(stop)?;
         if first {
             self.note_restored()?;
         }
@@ -513,6 +537,7 @@ impl<F: Fs> RootRun<F> {
         applier.begin(steps);
         let lacking = applier.stage_local();
         tracing::debug!(lacking = lacking.len(), "steps without their local source");
+        self.unlock_root();
         Ok(troubles)
     }
 
@@ -548,9 +573,16 @@ impl<F: Fs> RootRun<F> {
         self.applier.as_mut().map(Applier::take_changes).unwrap_or_default()
     }
 
-    /// Installs the batch. Gives the outcomes in the order of the steps.
-    pub fn install(&mut self) -> Vec<Outcome> {
-        self.applier.as_mut().map(Applier::install).unwrap_or_default()
+    /// Installs the batch under the root's lock. Gives the outcomes in the order of the steps.
+    ///
+    /// # Errors
+    /// When the lock is held too long: then nothing is installed.
+    pub fn install(&mut self, stop: &dyn Fn() -> bool) -> Result<Vec<Outcome>, RunError> {
+        let Some(_) = &self.applier else { return Ok(Vec::new()) };
+        self.lock_root(stop)?;
+        let outcomes = self.applier.as_mut().map(Applier::install).unwrap_or_default();
+        self.unlock_root();
+        Ok(outcomes)
     }
 }
 

@@ -83,11 +83,22 @@ fn hosts_that_differ_read_everything_and_if_that_does_not_help_adopt() {
 fn one_run_at_a_time_changes_a_root() {
     let world = World::new();
     let [(mut first, _), (mut second, _)] = ["one", "another"].map(|peer| world.run_with(peer));
-    first.begin(Vec::new(), &|| false).expect("free");
-    let refused = second.begin(Vec::new(), &|| false);
+    let held = || {
+        let root = Root::open(Arc::new(Disk), &world.temp.path().join("mail")).expect("it is there");
+        lock::root_lock(&root, &world.home, &Wait { ms: 0, stop: &|| false })
+    };
+    let other = held().expect("free");
+    let refused = first.begin(Vec::new(), &|| false);
     assert!(matches!(refused, Err(RunError::Lock(LockError::Held { .. }))), "{refused:?}");
-    first.finish(Depth::Quick);
-    second.begin(Vec::new(), &|| false).expect("free again");
+    drop(other);
+    first.begin(Vec::new(), &|| false).expect("free again");
+    // It waits for contents now, and keeps nobody from the root meanwhile.
+    second.begin(Vec::new(), &|| false).expect("free");
+    second.install(&|| false).expect("free");
+    let other = held().expect("free");
+    assert!(matches!(first.install(&|| false), Err(RunError::Lock(LockError::Held { .. }))));
+    drop(other);
+    first.install(&|| false).expect("free again");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::roots;
 use crate::watch::Rest;
 
 /// How long a lock is waited for, in milliseconds.
-const LOCK_WAIT_MS: u64 = 30_000;
+const LOCK_WAIT_MS: u64 = wire::LOCK_SECONDS * 1000;
 /// Days that messages rest in this host's grave at least.
 const GRAVE_DAYS_LEAST: u32 = 7;
 /// What is said of this program: advice for a person.
@@ -53,10 +53,15 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if hello.depth == Depth::Folders && !hello.dry_run {
             return Err(protocol("a run that looks at no message"));
         }
+        self.reconnects = has(&hello, wire::RECONNECT);
+        if has(&hello, wire::WORKING) {
+            self.outbox.tells_of_work();
+        }
         let client = label(&hello.client)?;
         let paths: Vec<PathBuf> =
             hello.roots.iter().map(|offer| roots::resolve(&self.places, &offer.path)).collect::<Result<_, _>>()?;
         let real = roots::check(&self.places, &paths)?;
+        self.reaches(&hello)?;
         let access = if hello.dry_run { Access::ReadOnly } else { Access::ReadWrite };
         let home = Home::open(self.fs.clone(), &self.places.state, access).map_err(RunError::from)?;
         let server = server_id(&home).map_err(RunError::from)?;
@@ -142,6 +147,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if has(hello, wire::ALL_DIRS) {
             run.walks_all();
         }
+        if let Some(above) = self.confined.above.get(path) {
+            run.holds_above(above.clone());
+        }
         let plans_twins = has(hello, wire::TWINS);
         if plans_twins && hello.direction.changes(HostSide::Theirs) {
             run.may_rename();
@@ -205,11 +213,15 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         }
         let watches = self.rest.iter().map(|_| wire::WATCH.to_owned());
         let patterns = has(hello, wire::PATTERNS).then(|| wire::PATTERNS.to_owned());
+        let working = has(hello, wire::WORKING).then(|| wire::WORKING.to_owned());
+        let sandbox = self.confined.told.iter().map(|told| format!("{}{told}", wire::SANDBOX));
         [VERSION, wire::SPELLING, wire::COUNTS, wire::HEADERS]
             .into_iter()
             .map(str::to_owned)
             .chain(watches)
             .chain(patterns)
+            .chain(working)
+            .chain(sandbox)
             .collect()
     }
 

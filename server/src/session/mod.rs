@@ -3,7 +3,7 @@
 //! The server decides nothing about mail. It looks, tells what changed, takes the steps that it is given
 //! after checking each against its own disk, and keeps its half of the base.
 //!
-//! The rooms, in the order of a run: `begin` (roots, bases, looks), `batch` (steps and contents), `commit`; `ledger` (what runs removed within a day); `headers`; `words` (what is
+//! The rooms, in the order of a run: `begin` (roots, bases, looks), `confined` (whether this process can do what a run wants), `batch` (steps and contents), `commit`; `ledger` (what runs removed within a day); `headers`; `words` (what is
 //! said of contents, troubles, and a look).
 //!
 //! Deliberately not here: frames and their order in time (`link`, `serve`), which paths may be roots (`roots`), and
@@ -12,6 +12,7 @@
 mod batch;
 mod begin;
 mod commit;
+mod confined;
 mod headers;
 mod ledger;
 mod words;
@@ -27,6 +28,7 @@ use smd_protocol::reconcile::Removal;
 use smd_protocol::wire::{self, ClientHello, Depth, Fetch, Frame, FromClient, FromServer};
 use smd_protocol::{Name, Step, codec};
 
+pub(crate) use self::confined::Confined;
 pub use self::words::Words;
 use crate::error::{ServeError, never_offered, protocol};
 use crate::link::{Event, Outbox, ReadError, Ringer, send};
@@ -62,6 +64,10 @@ pub struct Session<F: Fs, O: Outbox> {
     hears_of_left_out: bool,
     /// The client wants to know how much room there is.
     tells_room: bool,
+    /// The client connects again when it is told to.
+    reconnects: bool,
+    /// How the process is confined, in words, and to what.
+    confined: Confined<F>,
     /// Of the run that is on.
     hello: Option<ClientHello>,
     roots: Vec<Active<F>>,
@@ -81,6 +87,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             compressed: false,
             hears_of_left_out: false,
             tells_room: false,
+            reconnects: false,
+            confined: Confined::default(),
             hello: None,
             roots: Vec::new(),
             incoming: None,
@@ -90,6 +98,16 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     /// Gives it what can end a wait for the client; only then it can watch between two runs.
     pub(crate) fn wakes_by(&mut self, ringer: Option<Ringer>) {
         self.ringer = ringer;
+    }
+
+    /// Tells it how the process is confined.
+    pub(crate) fn is_confined(&mut self, confined: Confined<F>) {
+        self.confined = confined;
+    }
+
+    /// Whether this end is at work from now on, or waits for the client.
+    pub(crate) fn works(&self, works: bool) {
+        self.outbox.works(works);
     }
 
     /// Whether a run is on: from the client's Hello to its rest.
@@ -104,8 +122,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     pub fn hear(&mut self, event: Option<Event>) -> Result<ControlFlow<()>, ServeError> {
         let result = self.take_in(event);
         if let Err(ServeError::Failure(failure)) = &result {
+            let failure = self.known(failure);
             // That the client cannot be told any more is no second failure.
-            let _ = send(&self.outbox, &FromServer::Fail(failure.clone()));
+            let _ = send(&self.outbox, &FromServer::Fail(failure));
         }
         result
     }
@@ -154,7 +173,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             FromClient::BareHeaders { root, names } => self.handle_bare_headers(root, &names),
             FromClient::Header { root, name } => self.handle_header(root, &name),
             FromClient::Ledger { root, act } => self.handle_ledger(root, act),
-            FromClient::Bye | FromClient::Ping => Ok(()),
+            FromClient::Bye | FromClient::Ping | FromClient::Working => Ok(()),
         }
     }
 

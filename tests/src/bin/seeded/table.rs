@@ -25,6 +25,7 @@ const fn model(sequences: u32) -> Test {
 const PROTOCOL: &str = "smd-protocol";
 const MAILDIR: &str = "smd-maildir";
 const MODELS: &str = "smd-models";
+const SERVER: &str = "smd-server";
 const TOOLS: &str = "smd-tools";
 /// The order of syncs as the kernel saw it.
 const ORDER: Test = whole("durability", "both_hosts_of_a_run_make_things_durable_in_order");
@@ -322,4 +323,14 @@ pub(super) const TABLE: &[Seed] = &[
         unit(PROTOCOL, "names::tests::hostile_folders_are_refused")),
     seed("root-around-our-state", 15, "a client syncs the server's own state and keys as if they were mail",
         unit("smd-server", "roots::tests::roots_inside_one_another_or_around_our_state_are_refused")),
+
+    // Limits of the server's process.
+    seed("files-are-not-confined", 15, "whoever gets into the server, or drives it, opens every file of the account",
+        whole("sandbox", "behind_the_hello_a_server_opens_roots_and_state_alone_runs_nothing_and_connects_to_nothing")),
+    seed("serves-what-it-cannot-reach", 12, "a root that another disk took the place of seems unreadable until somebody restarts the loop",
+        unit(SERVER, "session::confined::tests::what_cannot_be_reached_is_asked_for_over_another_connection")),
+    seed("pings-hold-locks", 12, "a client that hangs keeps its mail from being synchronised by anybody, for ever",
+        unit(SERVER, "serve::tests::a_client_that_only_gives_signs_of_life_loses_its_locks")),
+    seed("holds-the-root-while-it-waits", 12, "a client on a slow or broken line keeps all others from the server's mail",
+        unit(MAILDIR, "run::tests::one_run_at_a_time_changes_a_root")),
 ];
