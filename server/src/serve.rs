@@ -11,14 +11,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use smd_maildir::fs::Fs;
-use smd_protocol::wire::{self, Failure, Frame, FromClient, FromServer};
+use smd_protocol::wire::{self, ClientHello, Failure, Frame, FromClient, FromServer};
 use smd_protocol::{codec, seeded};
 
 use crate::error::ServeError;
 use crate::link::{self, Event, Hearing, Inbox as _, Life, ReadError, Reader, Sign, Writer, left};
 use crate::memory::Memory;
 use crate::roots::Places;
-use crate::sandbox::{Prepared, Sandbox, prepare};
+use crate::sandbox::Lacking;
 use crate::session::{Confined, Session, Words};
 
 /// A client's first message, and its signs of life.
@@ -46,7 +46,8 @@ impl Incoming for link::Stdin {
     }
 }
 
-/// Serves one client on this pipe until it says goodbye or goes away. No other thread may run yet.
+/// Serves one client on this pipe until it says goodbye or goes away. No other thread may run yet. `confine` is the second stage
+/// of the sandbox; it is given the client's Hello, unless that is not what came first.
 ///
 /// # Errors
 /// When the session ended in any other way. Whatever was begun is finished by the next run.
@@ -55,11 +56,11 @@ pub(crate) fn serve<F: Fs>(
     places: &Places,
     mut reader: impl Incoming + 'static,
     mut writer: Box<dyn Write + Send>,
-    mut sandbox: Sandbox,
+    confine: impl FnOnce(Option<&ClientHello>) -> Result<Confined<F>, Lacking>,
 ) -> Result<(), ServeError> {
     writer.write_all(&wire::preamble()).and_then(|()| writer.flush()).map_err(ReadError::from)?;
     reader.bound(Some(Duration::from_secs(wire::HANDSHAKE_SECONDS)));
-    let (opened, mut first) = match link::open(&mut reader, HEARING) {
+    let (opened, first) = match link::open(&mut reader, HEARING) {
         Ok(mut opened) => {
             let first = opened.first.take();
             (Some(opened), first.map_or(Event::End, Event::Frame))
@@ -70,33 +71,32 @@ pub(crate) fn serve<F: Fs>(
         Err(error) => (None, Event::Broken(error)),
     };
     reader.bound(None);
-    let Prepared { grounds, above } = match &first {
-        Event::Frame(Frame::Message(bytes)) => match codec::decode(bytes) {
-            Ok(FromClient::Hello(hello)) => prepare(&fs, places, &hello),
-            _ => Prepared::default(),
-        },
-        _ => Prepared::default(),
-    };
-    let confined = sandbox.confine(&grounds);
-    let told = sandbox.report().told();
-    tracing::debug!(sandbox = told);
-    if let Err(lacking) = &confined {
-        first = Event::End;
-        let refused = wire::message(&FromServer::Fail(Failure::Refused(lacking.to_string())));
-        let _ = refused.map(|refused| writer.write_all(&refused).and_then(|()| writer.flush()));
-    }
-    let held = confined?;
+    let confined = confine(hello_of(&first).as_ref()).inspect_err(|lacking| refuse(&mut *writer, lacking))?;
     let life = Life::default();
     let inbox = Reader::behind(opened, Box::new(reader), HEARING, life.clone());
     let writer = Writer::behind_preamble(writer, Words, life.clone());
     let mut session = Session::new(fs, places, writer);
-    session.is_confined(Confined { told: Some(told), grounds: held.then_some(grounds), above });
+    session.is_confined(confined);
     session.wakes_by(inbox.ringer());
     let idle = Duration::from_secs(wire::IDLE_SECONDS);
     let mut talk = Talk { session, inbox, memory: Memory::default(), life, idle };
     let result = talk.talk(first);
     talk.session.finish();
     result
+}
+
+fn hello_of(first: &Event) -> Option<ClientHello> {
+    let Event::Frame(Frame::Message(bytes)) = first else { return None };
+    match codec::decode(bytes) {
+        Ok(FromClient::Hello(hello)) => Some(hello),
+        _ => None,
+    }
+}
+
+/// Tells a client that nothing is served here; that it cannot be told any more is no second failure.
+fn refuse(writer: &mut dyn Write, lacking: &Lacking) {
+    let refused = wire::message(&FromServer::Fail(Failure::Refused(lacking.to_string())));
+    let _ = refused.map(|refused| writer.write_all(&refused).and_then(|()| writer.flush()));
 }
 
 /// The two ends of serving.
@@ -185,7 +185,7 @@ mod tests {
 
     use smd_maildir::fs::Disk;
     use smd_protocol::reconcile::Direction;
-    use smd_protocol::wire::{ClientHello, Depth, Ids, RootOffer};
+    use smd_protocol::wire::{Depth, Ids, RootOffer};
 
     use super::*;
 
@@ -294,7 +294,7 @@ mod tests {
         let temp = tempfile::tempdir().expect("temp");
         let places = Places { state: temp.path().join(".smd"), user: temp.path().to_path_buf() };
         let bounds = Arc::default();
-        let ended = serve(Arc::new(Disk), &places, Silent(Arc::clone(&bounds)), Box::new(io::sink()), Sandbox::none());
+        let ended = serve(Arc::new(Disk), &places, Silent(Arc::clone(&bounds)), Box::new(io::sink()), |_| Ok(Confined::default()));
         assert!(matches!(ended, Err(ServeError::Silence(wire::HANDSHAKE_SECONDS))), "{ended:?}");
         assert_eq!(*bounds.lock().expect("nobody panics"), [Some(Duration::from_secs(wire::HANDSHAKE_SECONDS))]);
         assert!(!places.state.exists());

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use smd_maildir::fs::Disk;
-use smd_protocol::wire::Failure;
+use smd_protocol::wire::{ClientHello, Failure};
 
 use crate::error::ServeError;
 use crate::link::{Stdin, Stdout};
@@ -69,7 +69,9 @@ pub fn main_impl() -> ExitCode {
             return ExitCode::from(77);
         }
     };
-    match serve(Arc::new(Disk), &places, Stdin::of_process(), Box::new(Stdout), sandbox) {
+    let disk = Arc::new(Disk);
+    let confine = |hello: Option<&ClientHello>| sandbox.at_hello(&disk, &places, hello);
+    match serve(disk.clone(), &places, Stdin::of_process(), Box::new(Stdout), confine) {
         // The client does at once what it was told.
         Ok(()) | Err(ServeError::Failure(Failure::Reconnect)) => ExitCode::SUCCESS,
         // The client was told and tells the person.

@@ -68,11 +68,31 @@ pub(super) enum Heard {
     Piece(Vec<u8>),
 }
 
+/// How long the server is waited for.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// For its first Hello.
+    handshake: Duration,
+    /// For anything of use.
+    idle: Duration,
+    /// For a sign of life.
+    silence: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        let [handshake, idle, silence] =
+            [wire::HANDSHAKE_SECONDS, wire::IDLE_SECONDS, wire::SILENCE_SECONDS].map(Duration::from_secs);
+        Self { handshake, idle, silence }
+    }
+}
+
 /// The server, as the session sees it.
 pub(super) struct Peer {
     inbox: Box<dyn Inbox + Send>,
     outbox: Box<dyn Outbox + Send>,
     stop: Arc<AtomicBool>,
+    bounds: Bounds,
     /// The server has said something.
     met: bool,
     /// The server's first Hello has come.
@@ -95,6 +115,7 @@ impl Peer {
             inbox: line.inbox,
             outbox: line.outbox,
             stop,
+            bounds: Bounds::default(),
             met: false,
             greeted: false,
             tells_of_work: false,
@@ -196,8 +217,10 @@ impl Peer {
     }
 
     fn wait(&mut self) -> Result<Heard, SessionError> {
-        let mut since = Instant::now();
-        let mut begun = self.met || self.inbox.bytes() > 0;
+        let start = Instant::now();
+        // Since when it is waited for the server's first Hello, for anything of use, and for anything.
+        let (mut begun, mut useful, mut heard) = (start, start, start);
+        let mut began = self.met || self.inbox.bytes() > 0;
         loop {
             if self.stopped() {
                 return Err(SessionError::Interrupted);
@@ -205,21 +228,19 @@ impl Peer {
             match self.inbox.next(TICK) {
                 Some(Event::Frame(Frame::Piece(bytes))) => return Ok(Heard::Piece(bytes)),
                 Some(Event::Frame(Frame::Message(bytes))) => {
-                    let message =
-                        codec::decode(&bytes).map_err(|error| SessionError::Protocol { text: error.to_string() })?;
-                    let preamble = if self.met { 0 } else { wire::PREAMBLE_SIZE };
-                    self.met = true;
-                    if matches!(message, FromServer::Hello(_)) {
-                        self.hello_bytes = self.before.1 + (preamble + wire::FRAME_HEAD + bytes.len()) as u64;
+                    heard = Instant::now();
+                    if !std::mem::replace(&mut began, true) {
+                        (begun, useful) = (heard, heard);
                     }
-                    tracing::debug!(bytes = bytes.len(), "<- {}", Brief(&message));
-                    match message {
+                    match self.take(&bytes)? {
                         // The server tells of a change, and the client has begun the next run already.
-                        FromServer::Working | FromServer::Changed => since = Instant::now(),
-                        FromServer::Ping if !self.tells_of_work => since = Instant::now(),
+                        FromServer::Working | FromServer::Changed => useful = heard,
                         FromServer::Ping => {}
                         FromServer::Fail(failure) => return Err(told(failure)),
-                        FromServer::Troubles(troubles) => self.troubles.extend(troubles.into_iter().map(trouble)),
+                        FromServer::Troubles(troubles) => {
+                            useful = heard;
+                            self.troubles.extend(troubles.into_iter().map(trouble));
+                        }
                         message => return Ok(Heard::Message(message)),
                     }
                 }
@@ -227,16 +248,32 @@ impl Peer {
                 Some(Event::Broken(error)) => return Err(self.broken(error)),
                 // Before its first word ssh may be asking for a passphrase, and the connection has bounds of its own for it
                 // (`connect`); afterwards there are signs of life.
-                None if !begun => {
-                    begun = self.inbox.bytes() > 0;
-                    since = Instant::now();
-                }
-                None if since.elapsed() > Duration::from_secs(wire::SILENCE_SECONDS) => {
-                    return Err(self.silent());
+                None if !began => {
+                    began = self.inbox.bytes() > 0;
+                    (begun, useful, heard) = (Instant::now(), Instant::now(), Instant::now());
                 }
                 Some(Event::Rung) | None => {}
             }
+            let Bounds { handshake, idle, silence } = self.bounds;
+            let silent = heard.elapsed() > silence
+                || self.tells_of_work && useful.elapsed() > idle
+                || !self.greeted && begun.elapsed() > handshake;
+            if began && silent {
+                return Err(self.silent());
+            }
         }
+    }
+
+    /// Decodes what the server said, and takes note of it.
+    fn take(&mut self, bytes: &[u8]) -> Result<FromServer, SessionError> {
+        let message = codec::decode(bytes).map_err(|error| SessionError::Protocol { text: error.to_string() })?;
+        let preamble = if self.met { 0 } else { wire::PREAMBLE_SIZE };
+        self.met = true;
+        if matches!(message, FromServer::Hello(_)) {
+            self.hello_bytes = self.before.1 + (preamble + wire::FRAME_HEAD + bytes.len()) as u64;
+        }
+        tracing::debug!(bytes = bytes.len(), "<- {}", Brief(&message));
+        Ok(message)
     }
 
     /// The error of a server that is silent for too long.
@@ -322,5 +359,52 @@ mod tests {
             Link { reader: Box::new(std::io::Cursor::new(bytes)), writer: Box::new(std::io::sink()), local: true };
         let mut peer = Peer::new(Line::over(link), Arc::default());
         assert!(matches!(peer.hear_message(), Ok(FromServer::Committed { root: 7 })));
+    }
+
+    /// A server that says nothing but this.
+    struct Says(FromServer);
+
+    impl Inbox for Says {
+        fn next(&self, _: Duration) -> Option<Event> {
+            std::thread::sleep(Duration::from_millis(1));
+            Some(Event::Frame(Frame::Message(codec::encode(&self.0).expect("small"))))
+        }
+
+        fn bytes(&self) -> u64 {
+            1
+        }
+    }
+
+    #[test]
+    fn a_server_that_only_gives_signs_of_life_is_not_waited_for_without_end() {
+        const SHORT: Duration = Duration::from_millis(30);
+        const LONG: Duration = Duration::from_secs(600);
+        let link = || Link { reader: Box::new(std::io::empty()), writer: Box::new(std::io::sink()), local: true };
+        let features = |features: &[&str]| ServerHello {
+            features: features.iter().map(|feature| (*feature).to_owned()).collect(),
+            roots: Vec::new(),
+        };
+        let ended = |says: FromServer, meets: Option<&[&str]>, bounds: Bounds| {
+            let mut peer = Peer::new(Line { inbox: Box::new(Says(says)), ..Line::over(link()) }, Arc::default());
+            peer.bounds = bounds;
+            if let Some(named) = meets {
+                peer.meets(&features(named));
+            }
+            let stop = peer.stop_flag();
+            let stopping = std::thread::spawn(move || {
+                std::thread::sleep(4 * SHORT);
+                stop.store(true, Ordering::Relaxed);
+            });
+            let ended = peer.hear_message();
+            stopping.join().expect("it sleeps");
+            matches!(ended, Err(SessionError::Lost { source: Some(_), .. }))
+        };
+        let idle = Bounds { handshake: LONG, idle: SHORT, silence: LONG };
+        let handshake = Bounds { handshake: SHORT, idle: LONG, silence: LONG };
+        assert!(ended(FromServer::Ping, None, handshake) && ended(FromServer::Working, None, handshake));
+        assert!(!ended(FromServer::Ping, Some(&[]), handshake));
+        assert!(ended(FromServer::Ping, Some(&[wire::WORKING]), idle));
+        assert!(!ended(FromServer::Working, Some(&[wire::WORKING]), idle), "it is at work");
+        assert!(!ended(FromServer::Ping, Some(&[]), idle), "it knows no other sign");
     }
 }

@@ -14,8 +14,14 @@
 //! Deliberately not here: which roots a client may name (`roots`), and what it may do in them.
 
 use std::fmt;
+use std::sync::Arc;
 
+use smd_maildir::fs::Fs;
 use smd_protocol::seeded;
+use smd_protocol::wire::ClientHello;
+
+use crate::roots::Places;
+use crate::session::Confined;
 
 mod calls;
 pub mod grounds;
@@ -170,6 +176,26 @@ impl Sandbox {
         }
     }
 
+    /// The second stage of a server that learns from the client's Hello which roots there are; without one it can open nothing.
+    ///
+    /// # Errors
+    /// As [`Sandbox::confine`].
+    pub(crate) fn at_hello<F: Fs>(
+        mut self,
+        fs: &Arc<F>,
+        places: &Places,
+        hello: Option<&ClientHello>,
+    ) -> Result<Confined<F>, Lacking> {
+        let Prepared { grounds, above } = hello.map(|hello| prepare(fs, places, hello)).unwrap_or_default();
+        let held = self.confine(&grounds)?;
+        let told = Some(self.report.told());
+        tracing::debug!(sandbox = told);
+        Ok(match held {
+            true => Confined { told, grounds: Some(grounds), above },
+            false => Confined { told, ..Confined::default() },
+        })
+    }
+
     /// Which barriers stand.
     pub fn report(&self) -> &Report {
         &self.report
@@ -180,15 +206,6 @@ impl Sandbox {
             Some(lacking) => Err(lacking),
             None => Ok(self),
         }
-    }
-}
-
-#[cfg(test)]
-impl Sandbox {
-    /// None at all.
-    pub(crate) fn none() -> Self {
-        let without = Without { all: true, ..Without::from_env() };
-        Self { mode: Mode::BestEffort, without, report: Report::none() }
     }
 }
 
