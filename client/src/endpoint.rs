@@ -14,6 +14,7 @@ use std::sync::Arc;
 use smd_maildir::exclude::{ExcludeError, ExcludePair, Excludes};
 use smd_maildir::grave::GraveMax;
 use smd_maildir::root::Naming;
+use smd_maildir::roots::NoRoot;
 use smd_protocol::Digest;
 use smd_protocol::names::printable;
 
@@ -135,6 +136,9 @@ pub enum EndpointError {
     /// Two roots are one, or one lies inside the other.
     #[error(transparent)]
     Overlap(#[from] Overlap),
+    /// A directory that may be no root.
+    #[error(transparent)]
+    NoRoot(#[from] NoRoot),
     /// The words of `--rsh` make no sense.
     #[error("--rsh `{0}` is not a command: a quote is never closed, or it is empty")]
     Rsh(String),
@@ -167,7 +171,7 @@ fn resolved(args: &Args, direction: Direction, home: SmdHome) -> Result<Resolved
                 transport: Transport::Local,
                 home,
             };
-            overlap::check(&[local_path, remote_path])?;
+            overlap::check(&endpoint.home, &[local_path, remote_path])?;
             Ok(unconfigured(endpoint, &args.typed, direction))
         }
         Target::There(local, remote, text) => there(local, remote, text, &args.typed, direction, home),
@@ -191,6 +195,7 @@ fn there(
         rsh.extend([OsString::from("-p"), port.to_string().into()]);
     }
     let command = remote_command(typed.remote_command.clone())?;
+    overlap::check(&home, std::slice::from_ref(&local_path))?;
     let endpoint = Endpoint {
         name: derived_name(OsStr::new(remote.destination.host()), &local_path, text.as_bytes()),
         client: own_name(),
@@ -231,7 +236,7 @@ fn configured(
         })
     });
     let roots = roots.collect::<Result<Vec<_>, EndpointError>>()?;
-    overlap::check(&roots.iter().map(|root| root.local.clone()).collect::<Vec<_>>())?;
+    overlap::check(&home, &roots.iter().map(|root| root.local.clone()).collect::<Vec<_>>())?;
     overlap::check_names(&roots.iter().map(|root| root.remote.as_slice()).collect::<Vec<_>>())?;
     let rsh = match (&typed.rsh, config.rsh) {
         (Some(text), _) => rsh_words(text)?,

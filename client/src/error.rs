@@ -87,6 +87,9 @@ impl Failure {
                 ))
             }
             EndpointError::Overlap(_) => Self::new(Exit::Config, "Two mailbox roots overlap.").cause(&error),
+            EndpointError::NoRoot(_) => {
+                Self::new(Exit::Config, "This directory cannot be a mailbox root.").cause(&error)
+            }
             EndpointError::Path(..) => {
                 Self::new(Exit::Io, "A directory on this host cannot be looked at.").cause(&error)
             }

@@ -13,6 +13,8 @@ use std::sync::{Arc, OnceLock};
 use jiff::tz::TimeZone;
 use smd_protocol::names::printable;
 
+use smd_protocol::told::json_line;
+
 use crate::args::{Color, Command, Typed};
 use crate::connect::{Note, Told};
 use crate::endpoint::{Resolved, Voice};
@@ -109,7 +111,7 @@ impl Output {
     pub fn failure(&self, failure: &Failure) -> Exit {
         if self.voice.json {
             let object = json::failure(failure.exit, &failure.heading, &failure.causes, failure.hint.as_deref());
-            self.say(&format!("{object}\n"));
+            self.say(&json_line(&object));
         }
         self.complain(&failure.render(self.colored));
         failure.exit
@@ -135,7 +137,7 @@ impl Output {
 
     fn results(&self, report: &Report) -> String {
         if self.voice.json {
-            return format!("{}\n", json::value(report));
+            return json_line(&json::value(report));
         }
         if self.voice.tags {
             return format!("{}\n", tags::line(report));

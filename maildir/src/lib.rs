@@ -14,6 +14,7 @@ pub mod home;
 pub mod lock;
 mod rename;
 pub mod root;
+pub mod roots;
 pub mod run;
 pub mod scan;
 pub mod send;

@@ -5,6 +5,7 @@
 //! forbids them by name, so that every decision can be tested by a table and replayed from a seed.
 
 pub mod codec;
+pub mod counter;
 pub mod delta;
 pub mod digest;
 pub mod flags;
@@ -15,6 +16,7 @@ pub mod reconcile;
 pub mod seeded;
 pub mod snapshot;
 pub mod step;
+pub mod told;
 pub mod wire;
 
 pub use delta::{Delta, FolderDelta, Meta, Presence, Seen};
@@ -23,3 +25,4 @@ pub use flags::Flags;
 pub use names::{FileName, Folder, Name, NameError, Uniq};
 pub use snapshot::{BaseId, Entry, Place, Section, Snapshot};
 pub use step::{Outcome, Source, Step};
+pub use told::Told;

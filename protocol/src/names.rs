@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::flags::Flags;
 use crate::seeded;
+pub use crate::told::printable;
 
 /// Longest name of one directory entry, in bytes (POSIX `NAME_MAX` on every file system we know).
 pub const NAME_MAX: usize = 255;
@@ -262,30 +263,7 @@ impl Uniq {
     }
 }
 
-/// Bytes for a person: UTF-8 kept, control bytes and everything else as `\xNN`, a backslash as `\\`.
-pub fn printable(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            match c {
-                '\\' => out.push_str("\\\\"),
-                c if c.is_control() => {
-                    let mut utf8 = [0; 4];
-                    for b in c.encode_utf8(&mut utf8).bytes() {
-                        out.push_str(&format!("\\x{b:02x}"));
-                    }
-                }
-                c => out.push(c),
-            }
-        }
-        for b in chunk.invalid() {
-            out.push_str(&format!("\\x{b:02x}"));
-        }
-    }
-    out
-}
-
-struct BytesVisitor;
+pub(crate) struct BytesVisitor;
 
 impl<'de> Visitor<'de> for BytesVisitor {
     type Value = Vec<u8>;
@@ -428,11 +406,5 @@ mod tests {
         assert_eq!(uniq.spelled(&[&b":2,"[..], &[b'S'; 300]].concat(), &flags(b"2,S")), None);
         assert_eq!(uniq.spelling(b"x:2,FS", true, &flags(b"2,FS")), None, "as we write it");
         assert_eq!(uniq.spelling(b"other:2,", true, &flags(b"2,")), None);
-    }
-
-    #[test]
-    fn printable_escapes_what_a_terminal_would_obey() {
-        assert_eq!(printable(b"a\x1b]0;\n\xff\\"), "a\\x1b]0;\\x0a\\xff\\\\");
-        assert_eq!(printable("\u{9b}é".as_bytes()), "\\xc2\\x9bé");
     }
 }

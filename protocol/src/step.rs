@@ -129,22 +129,32 @@ impl Step {
 /// How a sentence ends that tells of something which changed meanwhile. It passes by itself.
 pub const LOOKS_AGAIN: &str = "the next run looks again";
 
-/// What became of a step.
+/// What became of a step. From the wire it comes with texts of another type, [`crate::Told`].
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Outcome {
+pub enum Outcome<T = String> {
     /// It is done, or was already.
     Done,
     /// The disk was not as scanned; the next run looks again. Carries one sentence for the person.
-    Changed(String),
+    Changed(T),
     /// The file system or the name forbids it. Carries path, cause and hint for the person.
-    Failed(String),
+    Failed(T),
     /// The local source of its bytes is gone: the peer must send them whole.
     NeedBytes,
 }
 
-impl Outcome {
+impl<T> Outcome<T> {
     /// Whether the step is done.
     pub fn is_done(&self) -> bool {
-        *self == Outcome::Done
+        matches!(self, Outcome::Done)
+    }
+
+    /// The same with another text.
+    pub fn map<U>(self, text: impl FnOnce(T) -> U) -> Outcome<U> {
+        match self {
+            Outcome::Done => Outcome::Done,
+            Outcome::Changed(it) => Outcome::Changed(text(it)),
+            Outcome::Failed(it) => Outcome::Failed(text(it)),
+            Outcome::NeedBytes => Outcome::NeedBytes,
+        }
     }
 }

@@ -18,6 +18,8 @@ use crate::reconcile::{Direction, Removal};
 use crate::seeded;
 use crate::snapshot::BaseId;
 use crate::step::{Outcome, Step, Twin};
+pub use crate::told::TOLD_MAX;
+use crate::told::Told;
 
 /// The first bytes of either direction. No text that a shell start-up file prints begins like this.
 pub const PREAMBLE: &[u8; 8] = b"\0smdwire";
@@ -31,8 +33,6 @@ pub const FRAME_MAX: usize = codec::VALUE_MAX;
 pub const PIECE: usize = 128 * 1024;
 /// Steps, fetches or outcomes in one frame: so many of the longest names fit.
 pub const ITEMS_IN_FRAME: usize = 100;
-/// Longest path or sentence that is told of a trouble, in bytes.
-pub const TOLD_MAX: usize = 512;
 /// Damaged sections that one Hello can name; a base with more counts as lost.
 pub const DAMAGED_MAX: usize = 100;
 /// Bases of names of before that are told of one root.
@@ -157,7 +157,7 @@ pub struct RootOffer {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ClientHello {
     /// Named features that the client has.
-    pub features: Vec<String>,
+    pub features: Vec<Told>,
     /// Who it is; the server keeps what belongs to this client under this name.
     pub client: String,
     /// Which hosts the run may change.
@@ -194,7 +194,7 @@ pub struct RootAnswer {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ServerHello {
     /// Named features that the server has. `version=…` says which version of the program it is.
-    pub features: Vec<String>,
+    pub features: Vec<Told>,
     /// One answer for each root that was offered.
     pub roots: Vec<RootAnswer>,
 }
@@ -205,19 +205,14 @@ pub struct PeerTrouble {
     /// The path, bytes as they are.
     pub path: Vec<u8>,
     /// One sentence.
-    pub text: String,
+    pub text: Told,
 }
 
 impl PeerTrouble {
     /// Cuts both to [`TOLD_MAX`], so that a frame holds many.
-    pub fn new(mut path: Vec<u8>, mut text: String) -> Self {
+    pub fn new(mut path: Vec<u8>, text: impl Into<Told>) -> Self {
         path.truncate(TOLD_MAX);
-        if let Some((end, _)) = text.char_indices().take_while(|(at, _)| *at <= TOLD_MAX).last()
-            && text.len() > TOLD_MAX
-        {
-            text.truncate(end);
-        }
-        Self { path, text }
+        Self { path, text: text.into() }
     }
 }
 
@@ -227,11 +222,11 @@ pub struct Looked {
     /// There is no root here, and no base says that there should be one.
     pub absent: bool,
     /// Nothing can be done in this root: why.
-    pub unusable: Option<String>,
+    pub unusable: Option<Told>,
     /// Something could not be read, so no absence counts.
     pub incomplete: bool,
     /// Why the root may not be the one it was.
-    pub suspicious: Option<String>,
+    pub suspicious: Option<Told>,
     /// What a person should hear of.
     pub troubles: Vec<PeerTrouble>,
 }
@@ -389,7 +384,7 @@ pub struct ContentEnd {
     /// Which step of the batch.
     pub step: u32,
     /// Why they are not complete; none when they are. May come without a beginning.
-    pub failed: Option<String>,
+    pub failed: Option<Told>,
 }
 
 /// What the server says.
@@ -427,7 +422,7 @@ pub enum FromServer {
         /// Which root.
         root: u16,
         /// Step and outcome.
-        failed: Vec<(u32, Outcome)>,
+        failed: Vec<(u32, Outcome<Told>)>,
     },
     /// Every step not named in an outcome is done.
     BatchDone {
@@ -520,28 +515,28 @@ pub enum FromServer {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
 pub enum Failure {
     /// Another run holds a lock.
-    #[error("{path} is locked")]
+    #[error("{} is locked", path.escaped())]
     Locked {
         /// What is locked.
-        path: String,
+        path: Told,
     },
     /// Reading or writing failed.
-    #[error("{text}")]
+    #[error("{}", text.escaped())]
     Io {
         /// The path.
-        path: String,
+        path: Told,
         /// What was tried and what the system said.
-        text: String,
+        text: Told,
     },
     /// The server's policy does not permit it.
-    #[error("{0}")]
-    Refused(String),
+    #[error("{}", .0.escaped())]
+    Refused(Told),
     /// Roots or excludes make no sense there.
-    #[error("{0}")]
-    Config(String),
+    #[error("{}", .0.escaped())]
+    Config(Told),
     /// The client broke a rule of the wire.
-    #[error("{0}")]
-    Protocol(String),
+    #[error("{}", .0.escaped())]
+    Protocol(Told),
     /// This process shut itself off from what the client wants of it; another one can do it. Nothing is wrong: the client
     /// connects again at once ([`RECONNECT`]).
     #[error("this needs another connection")]
@@ -571,6 +566,9 @@ pub enum WireError {
     /// A message that cannot be decoded.
     #[error(transparent)]
     Codec(#[from] CodecError),
+    /// A stream that cannot be unpacked.
+    #[error("a compressed stream that is broken ({0})")]
+    Compression(String),
     /// No version that both ends speak.
     #[error("the other end speaks versions {0} to {1} of the wire, this one {a} to {b}", a = VERSIONS.0, b = VERSIONS.1)]
     Versions(u16, u16),

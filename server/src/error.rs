@@ -3,6 +3,7 @@
 use smd_maildir::lock::LockError;
 use smd_maildir::run::RunError;
 use smd_maildir::store::StoreError;
+use smd_protocol::Told;
 use smd_protocol::names::printable;
 use smd_protocol::wire::Failure;
 
@@ -41,19 +42,19 @@ impl From<RunError> for ServeError {
 pub(crate) fn failure(error: &RunError) -> Failure {
     match error {
         RunError::Lock(LockError::Held { path } | LockError::Stopped { path }) => {
-            Failure::Locked { path: printable(path) }
+            Failure::Locked { path: printable(path).into() }
         }
         RunError::Lock(LockError::Io(error)) | RunError::Io(error) | RunError::Store(StoreError::Io(error)) => {
-            Failure::Io { path: printable(&error.path), text: error.to_string() }
+            Failure::Io { path: printable(&error.path).into(), text: error.to_string().into() }
         }
-        RunError::Naming(text) => Failure::Config(text.clone()),
+        RunError::Naming(text) => Failure::Config(text.clone().into()),
         RunError::Made => Failure::Reconnect,
-        RunError::Part(text) => Failure::Config(format!("at the server, {text}")),
-        RunError::Store(error) => Failure::Io { path: "the state".to_owned(), text: error.to_string() },
+        RunError::Forbidden(text) => Failure::Protocol((*text).into()),
+        RunError::Store(error) => Failure::Io { path: "the state".into(), text: error.to_string().into() },
     }
 }
 
-pub(crate) fn protocol(text: impl Into<String>) -> ServeError {
+pub(crate) fn protocol(text: impl Into<Told>) -> ServeError {
     ServeError::Failure(Failure::Protocol(text.into()))
 }
 

@@ -1,25 +1,17 @@
-//! Where a path from the wire becomes a root on this host, and what may be one.
+//! Where a path from the wire becomes a root on this host.
 //!
-//! Deliberately not here: limits of a restricted key. Everything that the account may do is allowed, except
-//! what would make the synchroniser destroy itself or the way to it.
+//! Deliberately not here: what may be one (`smd_maildir::roots`), and limits of a restricted key. Everything that the account
+//! may do is allowed, except what would make the synchroniser destroy itself or the way to it.
 
 use std::ffi::OsStr;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use smd_maildir::Error;
+use smd_maildir::roots::Judge;
+pub use smd_maildir::roots::Places;
 use smd_protocol::names::printable;
-use smd_protocol::seeded;
 use smd_protocol::wire::Failure;
-
-/// Where this account keeps things.
-#[derive(Clone, Debug)]
-pub struct Places {
-    /// The home directory, where relative roots begin.
-    pub user: PathBuf,
-    /// `~/.smd`, or what `SMD_HOME` says.
-    pub state: PathBuf,
-}
 
 /// Longest path of a root, in bytes.
 const PATH_MAX: usize = 4096;
@@ -29,7 +21,8 @@ const PATH_MAX: usize = 4096;
 /// # Errors
 /// [`Failure::Config`] when it is empty, too long, or holds NUL or `..`.
 pub fn resolve(places: &Places, path: &[u8]) -> Result<PathBuf, Failure> {
-    let refuse = |why: &str| Failure::Config(format!("the root {} {why}", printable(&path[..path.len().min(256)])));
+    let refuse =
+        |why: &str| Failure::Config(format!("the root {} {why}", printable(&path[..path.len().min(256)])).into());
     if path.is_empty() || path.len() > PATH_MAX || path.contains(&0) {
         return Err(refuse("is no path"));
     }
@@ -47,34 +40,20 @@ pub fn resolve(places: &Places, path: &[u8]) -> Result<PathBuf, Failure> {
     Ok(places.user.join(path).components().collect())
 }
 
-/// Checks that no root is equal to or inside another, and that none holds our state or the keys to this account. Gives their
-/// paths without symlinks.
+/// Checks that each of these may be a root, and that none is equal to or inside another. Gives their paths without symlinks.
 ///
 /// # Errors
 /// [`Failure::Config`] for such a root, [`Failure::Io`] when a path cannot be looked at.
 pub fn check(places: &Places, roots: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let real: Vec<PathBuf> = roots.iter().map(|root| real(root)).collect::<Result<_, _>>()?;
-    // Parts of the state may be symlinks to another disk.
-    let parts = ["state", "served", "grave"].map(|part| places.state.join(part));
-    let kept = [places.state.clone(), places.user.join(".ssh")].into_iter().chain(parts);
-    let kept: Vec<(PathBuf, PathBuf)> =
-        kept.map(|path| Ok((self::real(&path)?, path))).collect::<Result<_, Failure>>()?;
+    let judge = Judge::new(places).map_err(|error| unreadable(&error))?;
     for (index, root) in real.iter().enumerate() {
-        let shown = roots[index].display();
+        let shown = &roots[index];
+        judge.check(root, shown).map_err(|why| Failure::Config(format!("at the server, {why}").into()))?;
         for (other_index, other) in real.iter().enumerate().filter(|(other, _)| *other != index) {
             if root.starts_with(other) {
-                return Err(Failure::Config(format!(
-                    "the root {shown} is inside the root {}",
-                    roots[other_index].display()
-                )));
-            }
-        }
-        for (at, kept) in &kept {
-            if at.starts_with(root) && !seeded::is("root-around-our-state") {
-                return Err(Failure::Config(format!(
-                    "the root {shown} holds {}; choose a directory for mail alone",
-                    kept.display()
-                )));
+                let [inner, outer] = [shown, &roots[other_index]].map(|path| printable(path.as_os_str().as_bytes()));
+                return Err(Failure::Config(format!("the root {inner} is inside the root {outer}").into()));
             }
         }
     }
@@ -86,26 +65,11 @@ pub fn check(places: &Places, roots: &[PathBuf]) -> Result<Vec<PathBuf>, Failure
 /// # Errors
 /// [`Failure::Io`] when it cannot be looked at.
 pub fn real(path: &Path) -> Result<PathBuf, Failure> {
-    let mut missing = Vec::new();
-    let mut at = path;
-    loop {
-        match at.canonicalize() {
-            Ok(found) => return Ok(missing.iter().rev().fold(found, |path, name| path.join(name))),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => match (at.parent(), at.file_name()) {
-                (Some(parent), Some(name)) => {
-                    missing.push(name.to_owned());
-                    at = parent;
-                }
-                _ => return Ok(path.to_path_buf()),
-            },
-            Err(e) => {
-                return Err(Failure::Io {
-                    path: path.display().to_string(),
-                    text: format!("cannot look at {}: {e}", path.display()),
-                });
-            }
-        }
-    }
+    smd_maildir::roots::real(path).map_err(|error| unreadable(&error))
+}
+
+fn unreadable(error: &Error) -> Failure {
+    Failure::Io { path: printable(&error.path).into(), text: error.to_string().into() }
 }
 
 #[cfg(test)]
@@ -142,15 +106,9 @@ mod tests {
         let roots = |names: &[&str]| names.iter().map(|name| user.join(name)).collect::<Vec<_>>();
         assert!(check(&places, &roots(&["Mail", "Mail2"])).is_ok());
         for bad in
-            [&["Mail", "Mail"][..], &["Mail/sub", "Mail"], &["Mail", "link"], &["Mail", "link/new"], &[""], &[".smd"]]
+            [&["Mail", "Mail"][..], &["Mail/sub", "Mail"], &["Mail", "link"], &["Mail", "link/new"], &[""], &[".smd/x"]]
         {
             assert!(check(&places, &roots(bad)).is_err(), "{bad:?}");
         }
-        std::fs::create_dir_all(user.join(".smd")).expect("makes");
-        std::fs::create_dir_all(user.join("larger/grave")).expect("makes");
-        std::os::unix::fs::symlink(user.join("larger/grave"), user.join(".smd/grave")).expect("links");
-        let refused = check(&places, &roots(&["larger"])).expect_err("it holds the grave").to_string();
-        assert!(refused.contains(".smd/grave"), "{refused}");
-        assert!(check(&places, &roots(&["Mail"])).is_ok());
     }
 }

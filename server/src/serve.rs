@@ -95,7 +95,7 @@ fn hello_of(first: &Event) -> Option<ClientHello> {
 
 /// Tells a client that nothing is served here; that it cannot be told any more is no second failure.
 fn refuse(writer: &mut dyn Write, lacking: &Lacking) {
-    let refused = wire::message(&FromServer::Fail(Failure::Refused(lacking.to_string())));
+    let refused = wire::message(&FromServer::Fail(Failure::Refused(lacking.to_string().into())));
     let _ = refused.map(|refused| writer.write_all(&refused).and_then(|()| writer.flush()));
 }
 
@@ -202,7 +202,7 @@ mod tests {
             excludes: Vec::new(),
         };
         FromClient::Hello(ClientHello {
-            features: vec![wire::WORKING.to_owned()],
+            features: vec![wire::WORKING.into()],
             client: "laptop".to_owned(),
             direction: Direction::Sync,
             dry_run: false,

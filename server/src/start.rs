@@ -27,9 +27,22 @@ Options:
   -V, --version  Print the version
   -h, --help     Print help
 
-State lies in ~/.smd, or in $SMD_HOME. A key that can do nothing else has
+State lies in ~/.smd, or in $SMD_HOME. A key that gets no shell has
 restrict,command=\"smd-server\" before it in ~/.ssh/authorized_keys.
 ";
+
+/// As the client's exit codes have it.
+fn code(failure: &Failure) -> u8 {
+    match failure {
+        Failure::Io { .. } => 74,
+        Failure::Locked { .. } => 75,
+        Failure::Protocol(_) => 76,
+        Failure::Refused(_) => 77,
+        Failure::Config(_) => 78,
+        // The client does at once what it was told.
+        Failure::Reconnect => 0,
+    }
+}
 
 /// What `smd-server` does.
 pub fn main_impl() -> ExitCode {
@@ -72,10 +85,9 @@ pub fn main_impl() -> ExitCode {
     let disk = Arc::new(Disk);
     let confine = |hello: Option<&ClientHello>| sandbox.at_hello(&disk, &places, hello);
     match serve(disk.clone(), &places, Stdin::of_process(), Box::new(Stdout), confine) {
-        // The client does at once what it was told.
-        Ok(()) | Err(ServeError::Failure(Failure::Reconnect)) => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::SUCCESS,
         // The client was told and tells the person.
-        Err(ServeError::Failure(_)) => ExitCode::FAILURE,
+        Err(ServeError::Failure(failure)) => ExitCode::from(code(&failure)),
         Err(error) => {
             eprintln!("smd-server: {error}");
             ExitCode::FAILURE

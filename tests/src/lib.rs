@@ -10,6 +10,7 @@
 
 pub mod busy;
 pub mod figures;
+pub mod hostile;
 pub mod looping;
 pub mod mail;
 pub mod mounts;

@@ -17,6 +17,7 @@ mod everything;
 mod guard;
 mod hazards;
 mod hooks;
+mod hostile;
 mod identity;
 mod install;
 mod kill;

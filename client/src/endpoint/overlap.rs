@@ -1,4 +1,5 @@
-//! Roots that are one directory, or lie inside one another, are refused: mail would be seen twice.
+//! Roots that are one directory, or lie inside one another, are refused: mail would be seen twice. So are those that may be
+//! none (`smd_maildir::roots`).
 //!
 //! Directories of this host are told apart by device and inode, so that symlinks and bind mounts
 //! do not hide an overlap; a root that is not there yet, by its nearest existing parent. Of the
@@ -6,12 +7,15 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use smd_maildir::roots::{self, Judge, Places};
 use smd_protocol::names::printable;
 
 use super::EndpointError;
+use crate::home::SmdHome;
 
 /// Two roots that cannot be kept apart.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,8 +49,16 @@ pub fn resolved(path: &Path) -> Result<PathBuf, EndpointError> {
     Ok(out)
 }
 
-/// Checks directories of this host against one another.
-pub fn check(roots: &[PathBuf]) -> Result<(), EndpointError> {
+/// Checks directories of this host: whether each may be a root, and against one another.
+pub fn check(home: &SmdHome, roots: &[PathBuf]) -> Result<(), EndpointError> {
+    let places = Places { user: home.user().to_owned(), state: home.path().to_owned() };
+    let judge = Judge::new(&places).map_err(|error| {
+        let path = std::ffi::OsString::from_vec(error.path);
+        EndpointError::Path(path.into(), error.cause)
+    })?;
+    for root in roots {
+        judge.check(&roots::real(root).unwrap_or_else(|_| root.clone()), root)?;
+    }
     // A root that cannot be reached (a dangling symlink, a dead mount) cannot be opened by the session either, which
     // says so and goes on with the others; among roots like it the names decide.
     let place = |root: &PathBuf| match resolved(root) {
@@ -114,16 +126,20 @@ mod tests {
 
     use super::*;
 
+    fn home(dir: &tempfile::TempDir) -> SmdHome {
+        SmdHome::new(dir.path().join("home/.smd"), dir.path().join("home"))
+    }
+
     #[test]
     fn a_symlink_does_not_hide_an_overlap() {
         let dir = tempfile::tempdir().expect("a directory");
         let at = |name: &str| dir.path().join(name);
         fs::create_dir_all(at("a/b")).expect("directories");
         symlink(at("a"), at("link")).expect("a link");
-        assert!(check(&[at("link"), at("a")]).is_err());
-        assert!(check(&[at("a"), at("link/b/later")]).is_err());
-        assert!(check(&[at("a/new/x"), at("link/new")]).is_err());
-        assert!(check(&[at("a/b"), at("a/bb"), at("c")]).is_ok());
+        assert!(check(&home(&dir), &[at("link"), at("a")]).is_err());
+        assert!(check(&home(&dir), &[at("a"), at("link/b/later")]).is_err());
+        assert!(check(&home(&dir), &[at("a/new/x"), at("link/new")]).is_err());
+        assert!(check(&home(&dir), &[at("a/b"), at("a/bb"), at("c")]).is_ok());
     }
 
     #[test]
@@ -133,8 +149,8 @@ mod tests {
         fs::create_dir(at("a")).expect("a directory");
         symlink(at("nowhere"), at("dangling")).expect("a link");
         symlink(at("loop"), at("loop")).expect("a link");
-        assert!(check(&[at("dangling"), at("a"), at("loop")]).is_ok());
-        assert!(check(&[at("dangling"), at("a"), at("dangling")]).is_err());
+        assert!(check(&home(&dir), &[at("dangling"), at("a"), at("loop")]).is_ok());
+        assert!(check(&home(&dir), &[at("dangling"), at("a"), at("dangling")]).is_err());
     }
 
     #[test]

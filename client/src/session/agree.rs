@@ -4,6 +4,7 @@
 //! next handshake takes the highest that both have.
 
 use smd_maildir::fs::Fs;
+use smd_protocol::counter;
 use smd_protocol::delta::Delta;
 use smd_protocol::pack;
 use smd_protocol::reconcile::normalise;
@@ -28,8 +29,7 @@ impl<F: Fs> Pair<F> {
             return Ok(false);
         }
         let parts = pack::groups(pack::pack(stored, &changes));
-        // A server that says it is there already has nothing that we could go on from.
-        let counter = self.counter.checked_add(1).ok_or_else(|| unexpected("a counter that cannot go on"))?;
+        let counter = self.next_counter;
         let from = self.local.ids().current;
         for parts in parts {
             peer.say(&FromClient::Prepare { root, parts })?;
@@ -56,7 +56,7 @@ impl<F: Fs> Pair<F> {
         if !early {
             self.local.commit(ours)?;
         }
-        self.counter = counter;
+        self.next_counter = counter::next(counter, counter);
         match peer.hear_message()? {
             FromServer::Committed { root: of } if of == root => {}
             _ => return Err(unexpected("something else than the commit")),

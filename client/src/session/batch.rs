@@ -277,7 +277,8 @@ impl<F: Fs> Pair<F> {
             match peer.hear_message()? {
                 FromServer::Outcomes { root: of, failed } if of == root => {
                     for (step, outcome) in failed {
-                        *there.get_mut(step as usize).ok_or_else(|| unexpected("the outcome of no step"))? = outcome;
+                        *there.get_mut(step as usize).ok_or_else(|| unexpected("the outcome of no step"))? =
+                            outcome.map(|text| text.escaped());
                     }
                 }
                 FromServer::BatchDone { root: of } if of == root => waiting = false,
@@ -331,10 +332,10 @@ impl<F: Fs> Pair<F> {
                         }
                         (Some((_, incoming)), None) => incoming.finish(applier),
                         (Some((_, incoming)), Some(why)) => {
-                            tracing::debug!(why, "the server could not send a message");
+                            tracing::debug!(?why, "the server could not send a message");
                             incoming.abort();
                         }
-                        (None, Some(why)) => tracing::debug!(why, "the server could not open a message"),
+                        (None, Some(why)) => tracing::debug!(?why, "the server could not open a message"),
                         (None, None) => return Err(unexpected("an end without a beginning")),
                     }
                     pending = pending.checked_sub(1).ok_or_else(|| unexpected("contents that nobody wanted"))?;

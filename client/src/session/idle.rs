@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use smd_maildir::fs::Fs;
 use smd_maildir::run::RootRun;
+use smd_protocol::Told;
 use smd_protocol::wire;
 
 use super::pair::Pair;
@@ -56,8 +57,8 @@ pub(super) fn features<F: Fs>(pairs: &[Pair<F>]) -> impl Iterator<Item = (bool, 
 }
 
 /// Hears whether the server tells of patterns.
-pub(super) fn hear<F: Fs>(pairs: &mut [Pair<F>], features: &[String]) {
-    let told = features.iter().any(|feature| feature == wire::PATTERNS);
+pub(super) fn hear<F: Fs>(pairs: &mut [Pair<F>], features: &[Told]) {
+    let told = features.iter().any(|feature| *feature == *wire::PATTERNS);
     pairs.iter_mut().for_each(|pair| pair.idle.told = told);
 }
 

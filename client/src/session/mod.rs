@@ -19,10 +19,9 @@ use smd_maildir::home::{Access, Fresh, Home, client_id};
 use smd_maildir::lock::LockError;
 use smd_maildir::run::{RootRun, RunError};
 use smd_maildir::store::StoreError;
-use smd_protocol::names::printable;
 use smd_protocol::reconcile::Past;
-use smd_protocol::seeded;
 use smd_protocol::wire::{self, ClientHello, Depth, FromClient, FromServer, RootOffer, ServerHello};
+use smd_protocol::{Told, seeded};
 use smd_server::link::{Hearing, Inbox, Life, Outbox, Reader, Writer};
 
 mod agree;
@@ -116,7 +115,7 @@ impl<F: Fs> Open<F> {
             .into_iter()
             .chain(idle::features(pairs))
             .filter(|(has, _)| *has)
-            .map(|(_, feature)| feature.to_owned())
+            .map(|(_, feature)| Told::from(feature))
             .collect();
         self.begins();
         self.peer.say(&FromClient::Hello(ClientHello {
@@ -173,12 +172,12 @@ fn converse<F: Fs>(
     if let (Some(why), Some(pair)) = (changed, pairs.first_mut()) {
         pair.report.notes.push(format!("{why}; this run merges both hosts by content"));
     }
-    let sandbox = hello.features.iter().find_map(|feature| feature.strip_prefix(wire::SANDBOX));
-    let sandbox = sandbox.map(|told| printable(told.as_bytes()));
+    let sandbox =
+        hello.features.iter().find_map(|feature| feature.escaped().strip_prefix(wire::SANDBOX).map(str::to_owned));
     let Open { peer, endpoint, rests, .. } = open;
     idle::hear(pairs, &hello.features);
-    *rests = hello.features.iter().any(|feature| feature == wire::WATCH);
-    let has = |name: &str| hello.features.iter().any(|feature| feature == name);
+    *rests = hello.features.iter().any(|feature| *feature == *wire::WATCH);
+    let has = |name: &str| hello.features.iter().any(|feature| *feature == *name);
     let (spells, headers, counts) = (has(wire::SPELLING), has(wire::HEADERS), has(wire::COUNTS));
     for (pair, answer) in pairs.iter_mut().zip(hello.roots) {
         pair.spells = spells;
@@ -283,7 +282,9 @@ impl From<RunError> for SessionError {
             RunError::Lock(LockError::Io(error)) | RunError::Io(error) | RunError::Store(StoreError::Io(error)) => {
                 io(error)
             }
-            RunError::Naming(text) | RunError::Part(text) => SessionError::Config { text },
+            RunError::Naming(text) => SessionError::Config { text },
+            // The plan is our own.
+            RunError::Forbidden(text) => SessionError::Bug { text: text.to_owned() },
             // Nothing here shut itself off.
             RunError::Made => SessionError::Bug { text: error.to_string() },
             RunError::Store(error) => {

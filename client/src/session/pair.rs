@@ -11,7 +11,7 @@ use smd_protocol::names::printable;
 use smd_protocol::pack::Unpacker;
 use smd_protocol::reconcile::{Bare, Begun, Exempt, HostView, Input, Known, Limit, Plan, Policy, Side, Stop, draft};
 use smd_protocol::wire::{Depth, FromServer, RootAnswer, RootOffer};
-use smd_protocol::{Folder, Name, Snapshot};
+use smd_protocol::{Folder, Name, Snapshot, counter};
 
 use super::SessionError;
 use super::greet::pair_label;
@@ -78,8 +78,8 @@ pub(super) struct Pair<F: Fs> {
     left_out: BTreeSet<Folder>,
     /// Which exclude patterns match nothing.
     pub(super) idle: Idle,
-    /// The highest counter of a base that either host used.
-    pub(super) counter: u64,
+    /// The counter of the next base.
+    pub(super) next_counter: u64,
     pub(super) base: Arc<Snapshot>,
     pub(super) ours: HostView,
     pub(super) theirs: HostView,
@@ -145,6 +145,7 @@ impl<F: Fs> Pair<F> {
             excludes: root.excludes.clone(),
             naming: root.naming.clone(),
             local_excludes: root.local_excludes.clone(),
+            changes: smd_protocol::reconcile::Direction::from(options.direction).changes(Side::Ours),
             grave_days: options.grave_days,
             owner: owner.client,
             lock_wait_ms: LOCK_WAIT_MS,
@@ -152,9 +153,7 @@ impl<F: Fs> Pair<F> {
         let mut local = RootRun::open(home, StateSide::Client, &place.peer, settings, stop)?;
         local.set_grave_max(options.grave_max);
         local.tell_changes();
-        if smd_protocol::reconcile::Direction::from(options.direction).changes(Side::Ours) {
-            local.may_rename();
-        }
+        local.may_rename();
         // Which bytes messages were to be given may be told of a base that is long agreed on.
         let after_cut = local.begun()?.entries().next().is_some();
         if after_cut {
@@ -179,7 +178,7 @@ impl<F: Fs> Pair<F> {
             offered,
             left_out: BTreeSet::new(),
             idle,
-            counter: 0,
+            next_counter: 1,
             base: Arc::default(),
             ours: HostView::default(),
             theirs: HostView::default(),
@@ -230,11 +229,10 @@ impl<F: Fs> Pair<F> {
     /// Takes the server's answer: from here on both have the same base, or none.
     pub(super) fn meet(&mut self, answer: RootAnswer) -> Result<Met, SessionError> {
         let ids = self.local.ids();
-        self.counter = [ids.highest_counter(), answer.ids.highest_counter(), self.local.counter(), answer.counter]
-            .into_iter()
-            .max()
-            .unwrap_or(0);
-        self.met_before = self.counter > 0;
+        let ours = ids.highest_counter().max(self.local.counter());
+        let theirs = answer.ids.highest_counter().max(answer.counter);
+        self.next_counter = counter::next(ours, theirs);
+        self.met_before = ours.max(theirs) > 0;
         let common = ids.common(answer.ids);
         self.local.agree(common, &answer.damaged)?;
         let parted = common.is_none() && ids.current.is_some() && answer.ids.current.is_some();
@@ -333,11 +331,11 @@ impl<F: Fs> Pair<F> {
                     self.local.check_names(delta.folders.keys().chain(&put_back))?;
                     if let Some(text) = looked.unusable {
                         self.unusable = true;
-                        self.troubles.push(Trouble::new(Host::Server, self.remote.clone(), text));
+                        self.troubles.push(Trouble::new(Host::Server, self.remote.clone(), text.escaped()));
                     }
                     self.theirs_absent = looked.absent;
                     self.troubles.extend(looked.troubles.into_iter().map(trouble));
-                    let (incomplete, suspicious) = (looked.incomplete, looked.suspicious);
+                    let (incomplete, suspicious) = (looked.incomplete, looked.suspicious.map(|why| why.escaped()));
                     self.theirs = HostView { delta, incomplete, put_back, suspicious, twins };
                     return Ok(());
                 }

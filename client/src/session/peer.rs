@@ -139,7 +139,7 @@ impl Peer {
     /// The server's Hello has come.
     pub(super) fn meets(&mut self, hello: &ServerHello) {
         self.greeted = true;
-        self.tells_of_work = hello.features.iter().any(|feature| feature == wire::WORKING);
+        self.tells_of_work = hello.features.iter().any(|feature| *feature == *wire::WORKING);
         if self.tells_of_work {
             self.outbox.tells_of_work();
         }
@@ -327,19 +327,22 @@ pub(super) fn unexpected(text: &str) -> SessionError {
 }
 
 pub(super) fn trouble(trouble: wire::PeerTrouble) -> Trouble {
-    Trouble::new(Host::Server, trouble.path, trouble.text)
+    let wire::PeerTrouble { mut path, text } = trouble;
+    path.truncate(wire::TOLD_MAX);
+    Trouble::new(Host::Server, path, text.escaped())
 }
 
 /// What the server said before it ended the session.
 fn told(failure: Failure) -> SessionError {
     match failure {
-        Failure::Locked { path } => SessionError::Locked { host: Host::Server, path: path.into() },
+        Failure::Locked { path } => SessionError::Locked { host: Host::Server, path: path.escaped().into() },
         Failure::Io { path, text } => {
-            SessionError::Io { host: Host::Server, path: path.into(), source: std::io::Error::other(text) }
+            let source = std::io::Error::other(text.escaped());
+            SessionError::Io { host: Host::Server, path: path.escaped().into(), source }
         }
-        Failure::Refused(text) => SessionError::Refused { text },
-        Failure::Config(text) => SessionError::Config { text },
-        Failure::Protocol(text) => SessionError::Protocol { text },
+        Failure::Refused(text) => SessionError::Refused { text: text.escaped() },
+        Failure::Config(text) => SessionError::Config { text: text.escaped() },
+        Failure::Protocol(text) => SessionError::Protocol { text: text.escaped() },
         Failure::Reconnect => SessionError::Reconnect,
     }
 }
@@ -381,7 +384,7 @@ mod tests {
         const LONG: Duration = Duration::from_secs(600);
         let link = || Link { reader: Box::new(std::io::empty()), writer: Box::new(std::io::sink()), local: true };
         let features = |features: &[&str]| ServerHello {
-            features: features.iter().map(|feature| (*feature).to_owned()).collect(),
+            features: features.iter().map(|feature| (*feature).into()).collect(),
             roots: Vec::new(),
         };
         let ended = |says: FromServer, meets: Option<&[&str]>, bounds: Bounds| {

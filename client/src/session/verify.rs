@@ -13,7 +13,7 @@ use smd_maildir::fs::Fs;
 use smd_maildir::home::{Access, Home, client_id};
 use smd_maildir::run::RunError;
 use smd_protocol::wire::{self, ClientHello, Depth, FromClient, FromServer, Ids};
-use smd_protocol::{Delta, Snapshot};
+use smd_protocol::{Delta, Snapshot, Told};
 
 use super::greet::Host;
 use super::pair::Pair;
@@ -81,8 +81,8 @@ pub fn both_folders<F: Fs>(
     let looks = look_at_both(fs, &endpoint, options, Depth::Folders, line, progress, stop)?;
     let Looks { mut pairs, features, has_base } = looks;
     let roots = pairs.iter_mut().map(Pair::sides).collect();
-    let version = features.iter().find_map(|feature| feature.strip_prefix("version="));
-    Ok(BothFolders { roots, server_version: version.map(str::to_owned), has_base })
+    let version = features.iter().find_map(|feature| feature.escaped().strip_prefix("version=").map(str::to_owned));
+    Ok(BothFolders { roots, server_version: version, has_base })
 }
 
 /// Reads both hosts' roots and changes nothing on either.
@@ -105,7 +105,7 @@ pub fn both_sides<F: Fs>(
 struct Looks<F: Fs> {
     pairs: Vec<Pair<F>>,
     /// What the server says of itself.
-    features: Vec<String>,
+    features: Vec<Told>,
     /// There are bases here all the same.
     has_base: bool,
 }
@@ -131,7 +131,7 @@ fn look_at_both<F: Fs>(
     let mut compressed = local;
     let (mut pairs, hello) = host.meet(&mut |_, roots| {
         peer.say(&FromClient::Hello(ClientHello {
-            features: [wire::LEFT_OUT, wire::TWINS, wire::WORKING, wire::RECONNECT].map(str::to_owned).to_vec(),
+            features: [wire::LEFT_OUT, wire::TWINS, wire::WORKING, wire::RECONNECT].map(Told::from).to_vec(),
             client: id.id.as_str().to_owned(),
             direction: options.direction.into(),
             dry_run: true,

@@ -125,7 +125,8 @@ impl<F: Fs> Work<F> {
         Ok(())
     }
 
-    /// Removes a folder in which no message and no unknown file is left. Its sub-folders stay, and so does its directory then.
+    /// Removes a folder in which no message and no unknown file is left. Its sub-folders stay, and so does its directory then. What
+    /// has neither `cur` nor `new` is no folder, and left as it is.
     pub(super) fn remove_folder(&mut self, folder: &Folder) -> Result<(), Stop> {
         let shown = self.root.shown(folder, b"");
         let local = self.root.local(folder).context("remove", &shown)?;
@@ -148,11 +149,11 @@ impl<F: Fs> Work<F> {
                 }
             }
         }
-        let (controls, has_others) = match self.look_into(folder, &dir) {
-            // What is left of a removed folder is no business of ours.
-            Err(_) if !is_folder => return Ok(()),
-            found => found?,
-        };
+        // A directory that is no folder, or what is left of a removed one, is no business of ours.
+        if !is_folder && !seeded::is("removes-what-is-no-folder") {
+            return Ok(());
+        }
+        let (controls, has_others) = self.look_into(folder, &dir)?;
         let rubbish = self.look_into_tmp(&dir, &shown)?;
         self.folders.release(folder);
         self.folders.mark(folder, None);

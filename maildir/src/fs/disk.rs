@@ -92,12 +92,6 @@ impl Fs for Disk {
         Ok(Arc::new(fs::open(path, DIR, Mode::empty())?))
     }
 
-    fn parent(&self, dir: &Self::Dir) -> io::Result<Option<Self::Dir>> {
-        // Only looked at, so that a directory that may not be listed is no error.
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Some(Arc::new(fs::openat(dir, c"..", flags, Mode::empty())?)))
-    }
-
     fn open_dir(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Self::Dir> {
         Ok(Arc::new(fs::openat(at, name, DIR | OFlags::NOFOLLOW, Mode::empty())?))
     }

@@ -94,10 +94,6 @@ pub trait Fs: Send + Sync + 'static {
 
     /// Opens a directory that an operator named; symlinks on the way are followed.
     fn open_root(&self, path: &Path) -> io::Result<Self::Dir>;
-    /// The directory above a held one, whatever path led to it; none where that cannot be told. For questions about a root alone.
-    fn parent(&self, _dir: &Self::Dir) -> io::Result<Option<Self::Dir>> {
-        Ok(None)
-    }
     /// Opens a directory below a held one; a symlink is `ELOOP` or `ENOTDIR`.
     fn open_dir(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Self::Dir>;
     /// Opens a directory below a held one which the operator may have moved elsewhere: a symlink of this name is followed. One

@@ -1,6 +1,6 @@
 //! Labels of peers and stems of roots: what names a directory and a file of state.
 
-use smd_protocol::Digest;
+use smd_protocol::{Digest, seeded};
 
 use crate::store::text;
 
@@ -92,6 +92,34 @@ impl Label {
         Self(format!("+{}", self.0))
     }
 
+    /// Under which a server keeps what it has with this client for a pair of roots: client, `+` and pair. Two clients never share one,
+    /// whatever stands in their labels, since a client with a `+` in its label is told by its length.
+    ///
+    /// # Errors
+    /// When both together are too long.
+    pub fn served(&self, pair: &Self) -> Result<Self, LabelError> {
+        Self::parse(format!("{}{pair}", self.served_as()).as_bytes())
+    }
+
+    fn served_as(&self) -> String {
+        match self.0.contains('+') && !seeded::is("clients-share-a-state") {
+            true => format!("+{}+{self}+", self.0.len()),
+            false => format!("{self}+"),
+        }
+    }
+
+    /// Whether a state of this name belongs to a client: also one of an earlier version, which put a dot between the two. Then
+    /// clients were called by random ids alone, and only of these it is known where they end.
+    pub fn is_served_to(&self, client: &Self) -> bool {
+        let earlier = || self.0.strip_prefix(&client.0).is_some_and(|pair| pair.starts_with('.'));
+        self.0.starts_with(&client.served_as())
+            || (client.is_of_bits() || seeded::is("clients-share-a-state")) && earlier()
+    }
+
+    fn is_of_bits(&self) -> bool {
+        self.0.len() == 26 && self.0.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'))
+    }
+
     /// The label.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -171,6 +199,30 @@ mod tests {
             assert!(!labels[..at].contains(label), "{label}");
         }
         assert_eq!(labels[0].as_str(), "host");
+    }
+
+    #[test]
+    fn no_two_clients_share_a_state_whatever_is_in_their_labels() {
+        let label = |text: &str| Label::parse(text.as_bytes()).expect("a label");
+        let id = Label::of_bits(7);
+        let clients = ["a", "a.b", "a+b", "a+b+", "+", "+1+a", "a.b+c", id.as_str()].map(label);
+        let pairs = ["c", "b.c", "b+c", ".c", "+c", "1+c"].iter().filter_map(|pair| Label::parse(pair.as_bytes()).ok());
+        let pairs: Vec<Label> = pairs.collect();
+        let mut all = Vec::new();
+        for client in &clients {
+            for pair in &pairs {
+                let state = client.served(pair).expect("short");
+                assert!(!all.contains(&state), "{client} {pair} {state}");
+                let owners: Vec<&Label> = clients.iter().filter(|client| state.is_served_to(client)).collect();
+                assert_eq!(owners, [client], "{state}");
+                all.push(state);
+            }
+        }
+        assert_eq!(label("a").served(&label("b.c")).expect("short").as_str(), "a+b.c", "as before");
+        assert_eq!(label("a.b").served(&label("c")).expect("short").as_str(), "a.b+c", "as before");
+        // Of earlier versions.
+        assert!(label(&format!("{id}.work.x")).is_served_to(&id));
+        assert!(!label("a.b.c").is_served_to(&label("a")) && !label("a.b.c").is_served_to(&label("a.b")));
     }
 
     #[test]

@@ -44,7 +44,6 @@ impl<F: Fs> RootRun<F> {
         use std::os::unix::ffi::OsStrExt;
         let shown = self.path.as_os_str().as_bytes().to_vec();
         let Some(root) = if_there(Root::open(self.fs.clone(), &self.path)).context("open", &shown)? else {
-            self.refuse_part(None)?;
             // With a base this is a root that went missing. Everything in it is gone, as far as can be seen, and
             // `suspicious` keeps that from being believed unless the person says so.
             if self.chosen.is_none() {
@@ -60,10 +59,6 @@ impl<F: Fs> RootRun<F> {
             self.delta = Arc::new(Delta { folders });
             return Ok(Looked { suspicious: Some("is missing".to_owned()), ..Looked::default() });
         };
-        // One with a base has been through this.
-        if self.chosen.is_none() {
-            self.refuse_part(Some(&root.dir))?;
-        }
         self.refuse_lacking(&root.dir, depth)?;
         let root = root.named(self.naming.clone());
         self.root = Some(root.clone());

@@ -26,7 +26,7 @@ use crate::exclude::{Excludes, Names};
 use crate::fs::Fs;
 use crate::grave::{Grave, GraveMax};
 use crate::hash;
-use crate::home::{Home, Label, Side, stem};
+use crate::home::{Access, Home, Label, Side, stem};
 use crate::lock::{self, Guard, LockError, Wait};
 use crate::root::{Naming, Root};
 use crate::scan::{Depth, Look};
@@ -42,7 +42,6 @@ mod left_out;
 mod looked;
 mod making;
 mod naming;
-mod part;
 mod patterns;
 mod restored;
 mod rights;
@@ -64,9 +63,9 @@ pub enum RunError {
     /// A folder has no name at the other host, or none here: a sentence for the person. Nothing was changed.
     #[error("{0}")]
     Naming(String),
-    /// The root is a part of a Maildir: a sentence for the person. Nothing was changed.
+    /// Something was asked for that the direction of the run, or its being dry, forbids. Nothing was changed.
     #[error("{0}")]
-    Part(String),
+    Forbidden(&'static str),
     /// The root was made, and only another process can enter it. Nothing else was changed.
     #[error("the root was made")]
     Made,
@@ -90,6 +89,8 @@ pub struct Settings<'a> {
     pub naming: Option<Arc<dyn Naming>>,
     /// Folders that are left alone, by the names on this host; without a `naming` there is no need of it.
     pub local_excludes: Excludes,
+    /// Whether the direction of the run lets it change mail on this host.
+    pub changes: bool,
     /// Days that messages rest in the grave.
     pub grave_days: u32,
     /// The client's id: part of the names of staged files.
@@ -147,7 +148,9 @@ pub struct RootRun<F: Fs> {
     walks_all: bool,
     /// The directory above a root that is not there, where this process cannot open it.
     above: Option<F::Dir>,
-    /// Whether this host may be changed: then second messages of one uniq are to get names of their own.
+    /// Whether the direction lets mail on this host be changed.
+    changes: bool,
+    /// Whether second messages of one uniq are to get names of their own.
     renames: bool,
     /// Whether somebody wants to know which files change.
     tells: bool,
@@ -236,6 +239,7 @@ impl<F: Fs> RootRun<F> {
             siblings: Arc::default(),
             walks_all: false,
             above: None,
+            changes: settings.changes,
             renames: false,
             tells: false,
             swept: BTreeSet::new(),
@@ -271,9 +275,10 @@ impl<F: Fs> RootRun<F> {
         roots.into_iter().for_each(|root| root.siblings = all.clone());
     }
 
-    /// Tells of second messages of one uniq by the names that a step will give them. Otherwise they are left out.
+    /// Tells of second messages of one uniq by the names that a step will give them, where steps may be taken here. Otherwise they
+    /// are left out.
     pub fn may_rename(&mut self) {
-        self.renames = true;
+        self.renames = self.changes;
     }
 
     /// Lets the grave get as large as this, rather than as the default.
@@ -479,6 +484,9 @@ impl<F: Fs> RootRun<F> {
         if self.applier.is_none() {
             let root = match self.root.clone() {
                 Some(root) => root,
+                None if !self.changes => {
+                    return Err(RunError::Forbidden("messages of a root that is not there"));
+                }
                 None => {
                     let root = self.make_root()?;
                     // An empty look, so that the cache can be told afterwards what was installed.
@@ -514,9 +522,15 @@ impl<F: Fs> RootRun<F> {
     /// for, and what others change meanwhile each step meets as it meets what mail programs change. Gives what was found amiss
     /// while tidying up.
     ///
+    /// The direction of the run is obeyed here, whoever planned the steps.
+    ///
     /// # Errors
-    /// When the lock is held too long, or the root cannot be made.
+    /// When there are steps and the run may not change this host, the lock is held too long, or the root cannot be made.
     pub fn begin(&mut self, steps: Vec<Step>, stop: &dyn Fn() -> bool) -> Result<Vec<Trouble>, RunError> {
+        let may = self.changes && self.home.access() == Access::ReadWrite;
+        if !may && !steps.is_empty() && !seeded::is("direction-is-not-obeyed") {
+            return Err(RunError::Forbidden("steps for a host that this run may not change"));
+        }
         let mut folders: BTreeSet<Folder> =
             steps.iter().filter_map(Step::target).map(|name| name.folder.clone()).collect();
         folders.retain(|folder| !self.swept.contains(folder));

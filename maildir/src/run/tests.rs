@@ -31,6 +31,10 @@ impl World {
 
     /// By another way to the root.
     fn run_by(&self, way: &str, peer: &str) -> (RootRun<Disk>, Delta) {
+        self.run_that(true, &self.home, way, peer)
+    }
+
+    fn run_that(&self, changes: bool, home: &Home<Disk>, way: &str, peer: &str) -> (RootRun<Disk>, Delta) {
         let path = self.temp.path().join(way);
         let settings = Settings {
             path: &path,
@@ -39,12 +43,13 @@ impl World {
             excludes: Excludes::default(),
             naming: None,
             local_excludes: Excludes::default(),
+            changes,
             grave_days: 7,
             owner: "me",
             lock_wait_ms: 0,
         };
-        let mut run = RootRun::open(&self.home, Side::Client, &Label::derive(peer.as_bytes()), settings, &|| false)
-            .expect("opens");
+        let mut run =
+            RootRun::open(home, Side::Client, &Label::derive(peer.as_bytes()), settings, &|| false).expect("opens");
         run.agree(run.ids().current, &[]).expect("agrees");
         run.look(Depth::Quick, &|_| true).expect("looks");
         let delta = (**run.delta()).clone();
@@ -99,6 +104,27 @@ fn one_run_at_a_time_changes_a_root() {
     assert!(matches!(first.install(&|| false), Err(RunError::Lock(LockError::Held { .. }))));
     drop(other);
     first.install(&|| false).expect("free again");
+}
+
+#[test]
+fn steps_for_a_host_that_the_run_may_not_change_are_refused() {
+    let world = World::new();
+    let dry = Home::open(Arc::new(Disk), &world.temp.path().join(".smd"), Access::ReadOnly).expect("opens");
+    let steps = || vec![Step::Delete(Name::new(&Folder::root(), &smd_protocol::Uniq::parse(b"a").expect("a uniq")))];
+    for (changes, home) in [(false, &world.home), (true, &dry)] {
+        let (mut run, _) = world.run_that(changes, home, "mail", "peer");
+        let refused = run.begin(steps(), &|| false);
+        assert!(matches!(refused, Err(RunError::Forbidden(_))), "{refused:?}");
+        assert!(world.temp.path().join("mail/cur/a:2,").exists());
+    }
+    // Nor is a root made.
+    let (mut run, _) = world.run_that(false, &world.home, "missing", "another");
+    let refused = run.begin(Vec::new(), &|| false);
+    assert!(matches!(refused, Err(RunError::Forbidden(_))), "{refused:?}");
+    assert!(!world.temp.path().join("missing").exists());
+    let (mut run, _) = world.run_that(true, &world.home, "mail", "peer");
+    run.begin(steps(), &|| false).expect("it may");
+    assert_eq!(run.install(), [Outcome::Done]);
 }
 
 #[test]

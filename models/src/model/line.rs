@@ -200,7 +200,7 @@ impl ContentSink for Sink<'_> {
     }
 
     fn end(&mut self, step: u32, failed: Option<String>) -> io::Result<()> {
-        let end = ContentEnd { step, failed };
+        let end = ContentEnd { step, failed: failed.map(Into::into) };
         self.put(match self.end {
             End::Client => smd_client::session::Words.end(end),
             End::Server => session::Words.end(end),

@@ -1,11 +1,13 @@
 //! The thread that owns reading.
 
 use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::thread;
 use std::time::Duration;
 
-use smd_protocol::wire::{self, FRAME_HEAD, Frame, PREAMBLE, PREAMBLE_SIZE};
+use smd_protocol::wire::{self, FRAME_HEAD, Frame, PREAMBLE, PREAMBLE_SIZE, WireError};
 
 use super::{Inbox, Life, Meter, ReadError, Sign};
 
@@ -144,6 +146,23 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
+/// A pipe behind a decoder. Errors come out of there alike, be it the pipe that broke or the stream in it; only this one knows
+/// which.
+struct Pipe<R> {
+    inner: R,
+    broke: Arc<AtomicBool>,
+}
+
+impl<R: Read> Read for Pipe<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(buf).inspect_err(|error| {
+            if error.kind() != io::ErrorKind::Interrupted {
+                self.broke.store(true, Ordering::Relaxed);
+            }
+        })
+    }
+}
+
 /// Reads the preamble and the first message. Signs of life may come before it: the other end waits for a lock.
 ///
 /// # Errors
@@ -189,9 +208,17 @@ struct Ear<'a> {
 
 fn go_on(reader: impl Read, compressed: bool, ear: &Ear<'_>) -> Result<(), ReadError> {
     if compressed {
-        let mut decoder = zstd::stream::read::Decoder::new(reader)?.single_frame();
+        let broke = Arc::new(AtomicBool::new(false));
+        let pipe = Pipe { inner: reader, broke: broke.clone() };
+        let mut decoder = zstd::stream::read::Decoder::new(pipe)?.single_frame();
         decoder.window_log_max(WINDOW_LOG)?;
-        pump(decoder, ear)
+        pump(decoder, ear).map_err(|error| match error {
+            // A stream that only ends too early is a connection that was cut.
+            ReadError::Io(cause) if cause.kind() != io::ErrorKind::UnexpectedEof && !broke.load(Ordering::Relaxed) => {
+                WireError::Compression(cause.to_string()).into()
+            }
+            other => other,
+        })
     } else {
         pump(io::BufReader::with_capacity(wire::PIECE, reader), ear)
     }
@@ -305,6 +332,50 @@ mod tests {
             assert!(!events.iter().any(|event| matches!(event, Event::Frame(_))), "{cut}");
         }
         assert!(matches!(&events(&bytes)[..], [Event::Frame(Frame::Message(_)), Event::End]));
+    }
+
+    /// What comes in behind a first frame that announces compression.
+    fn unpacked(then: &[u8], ends_in: Option<io::ErrorKind>) -> Event {
+        struct Broken(io::ErrorKind);
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(self.0.into())
+            }
+        }
+        let mut bytes = wire::preamble().to_vec();
+        bytes.extend(wire::message(&7u32).expect("small"));
+        bytes.extend_from_slice(then);
+        let bytes = io::Cursor::new(bytes);
+        let reader: Box<dyn Read + Send> = match ends_in {
+            Some(kind) => Box::new(bytes.chain(Broken(kind))),
+            None => Box::new(bytes),
+        };
+        let inbox = Reader::start(reader, |_| true);
+        loop {
+            match inbox.next(Duration::from_secs(10)).expect("it ends") {
+                Event::Frame(_) => {}
+                last => return last,
+            }
+        }
+    }
+
+    #[test]
+    fn a_broken_stream_is_a_fault_of_the_other_end_and_a_broken_pipe_is_none() {
+        let good = zstd::encode_all(&wire::message(&"x".repeat(1000)).expect("small")[..], 3).expect("encodes");
+        let mut bad = good.clone();
+        *bad.last_mut().expect("some") ^= 1;
+        bad[6] ^= 0xff;
+        for then in [&b"plain words"[..], &wire::message(&7u32).expect("small"), &bad] {
+            let last = unpacked(then, None);
+            assert!(matches!(&last, Event::Broken(ReadError::Wire(_))), "{last:?}");
+        }
+        let kind = io::ErrorKind::ConnectionReset;
+        for cut in [0, 3, good.len() / 2] {
+            let last = unpacked(&good[..cut], Some(kind));
+            assert!(matches!(&last, Event::Broken(ReadError::Io(error)) if error.kind() == kind), "{cut} {last:?}");
+            let last = unpacked(&good[..cut], None);
+            assert!(!matches!(&last, Event::Broken(ReadError::Wire(_))), "{cut} {last:?}");
+        }
     }
 
     #[test]

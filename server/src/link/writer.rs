@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use smd_maildir::send::ContentSink;
+use smd_protocol::Told;
 use smd_protocol::delta::Meta;
 use smd_protocol::wire::{self, ContentEnd, ContentStart, PING_SECONDS, STALL_SECONDS, Spelled};
 
@@ -302,7 +303,7 @@ impl<W: Write, L: Wording> ContentSink for Sink<'_, W, L> {
     }
 
     fn end(&mut self, step: u32, failed: Option<String>) -> io::Result<()> {
-        self.pipe.write_all(&self.wording.end(ContentEnd { step, failed }))
+        self.pipe.write_all(&self.wording.end(ContentEnd { step, failed: failed.map(Told::from) }))
     }
 }
 

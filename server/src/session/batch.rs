@@ -7,7 +7,7 @@ use smd_maildir::fs::Fs;
 use smd_maildir::send::{Wanted, send_contents};
 use smd_protocol::delta::{Meta, Present};
 use smd_protocol::wire::{self, ContentEnd, ContentStart, Fetch, FromServer, Spelled};
-use smd_protocol::{Entry, Name, Outcome, Step, seeded};
+use smd_protocol::{Entry, Name, Outcome, Step, Told, seeded};
 
 use super::Session;
 use super::words::{NOT_LISTED, few};
@@ -37,7 +37,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if self.hello.as_ref().is_none_or(|hello| hello.dry_run) {
             return Err(protocol("steps in a dry run"));
         }
-        let spells = self.hello.iter().flat_map(|hello| &hello.features).any(|feature| feature == wire::SPELLING);
+        let spells = self.hello.iter().flat_map(|hello| &hello.features).any(|feature| *feature == *wire::SPELLING);
         let active = self.active(root)?;
         if active.begun.is_some() {
             return Err(protocol("a batch within a batch"));
@@ -69,7 +69,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
 
     /// Steps that want to know how a message is spelled here.
     pub(super) fn handle_spell(&mut self, root: u16, wanted: Vec<(u32, Name)>) -> Result<(), ServeError> {
-        let spells = self.hello.iter().flat_map(|hello| &hello.features).any(|feature| feature == wire::SPELLING);
+        let spells = self.hello.iter().flat_map(|hello| &hello.features).any(|feature| *feature == *wire::SPELLING);
         let active = self.active(root)?;
         if !spells || active.begun.is_some() || active.spell.len() + wanted.len() > STEPS_MAX {
             return Err(protocol("wishes out of place, or too many"));
@@ -145,9 +145,10 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         let active = self.active(root)?;
         active.begun = None;
         let outcomes = active.run.install(&|| false)?;
-        let failed: Vec<(u32, Outcome)> = (0u32..)
+        let failed: Vec<(u32, Outcome<Told>)> = (0u32..)
             .zip(outcomes)
             .filter(|(_, outcome)| !outcome.is_done() && !seeded::is("failures-are-not-told"))
+            .map(|(step, outcome)| (step, outcome.map(Told::from)))
             .collect();
         for failed in failed.chunks(wire::ITEMS_IN_FRAME) {
             send(&self.outbox, &FromServer::Outcomes { root, failed: failed.to_vec() })?;

@@ -13,7 +13,7 @@ use smd_protocol::reconcile::Side as HostSide;
 use smd_protocol::wire::{
     self, ClientHello, Depth, Failure, FromServer, Ids, Looked, RootAnswer, RootOffer, ServerHello,
 };
-use smd_protocol::{pack, seeded};
+use smd_protocol::{Told, pack, seeded};
 
 use super::words::{few, told};
 use super::{Active, Session};
@@ -73,9 +73,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             self.roots.push(active);
             answers.push(answer);
         }
-        self.hears_of_left_out = hello.features.iter().any(|feature| feature == wire::LEFT_OUT);
+        self.hears_of_left_out = hello.features.iter().any(|feature| *feature == *wire::LEFT_OUT);
         let features = self.features(&hello);
-        self.tells_room = hello.features.iter().any(|feature| feature == wire::ROOM);
+        self.tells_room = hello.features.iter().any(|feature| *feature == *wire::ROOM);
         send(&self.outbox, &FromServer::Hello(ServerHello { features, roots: answers.clone() }))?;
         if hello.compress && !self.compressed {
             self.outbox.compress()?;
@@ -110,7 +110,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         let named = if seeded::is("each-spelling-is-a-root") { &offer.path } else { real };
         let root = Label::of_parts("smd root", &[server.as_str().as_bytes(), named]);
         let pair = label(&offer.pair)?;
-        let peer = label(&format!("{client}+{pair}"))?;
+        let peer = client.served(&pair).map_err(|error| protocol(error.to_string()))?;
         let (peer, key, earlier) = match offer.root.as_deref() == Some(root.as_str()) {
             true => self.find_base(home, asked, peer)?,
             false
@@ -125,8 +125,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
                 (peer, real.to_vec(), earlier)
             }
         };
-        let excludes =
-            Excludes::new(&offer.excludes).map_err(|error| ServeError::Failure(Failure::Config(error.to_string())))?;
+        let excludes = Excludes::new(&offer.excludes)
+            .map_err(|error| ServeError::Failure(Failure::Config(error.to_string().into())))?;
         // A client may ask for more, but not empty a grave in which other clients' messages rest too.
         let least = if seeded::is("client-empties-the-grave") { 0 } else { GRAVE_DAYS_LEAST };
         let settings = Settings {
@@ -136,6 +136,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             excludes,
             naming: None,
             local_excludes: Excludes::default(),
+            changes: hello.direction.changes(HostSide::Theirs),
             grave_days: hello.grave_days.max(least),
             owner: client.as_str(),
             lock_wait_ms: LOCK_WAIT_MS,
@@ -150,8 +151,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if let Some(above) = self.confined.above.get(path) {
             run.holds_above(above.clone());
         }
-        let plans_twins = has(hello, wire::TWINS);
-        if plans_twins && hello.direction.changes(HostSide::Theirs) {
+        if has(hello, wire::TWINS) {
             run.may_rename();
         }
         let answer = RootAnswer {
@@ -195,32 +195,28 @@ impl<F: Fs, O: Outbox> Session<F, O> {
 
     /// Bases of this client and root that lie under other names.
     fn earlier(&self, home: &Home<F>, asked: &Asked<'_>) -> Result<Vec<Earlier>, ServeError> {
-        let of_client = |peer: &Label| {
-            let rest = peer.as_str().strip_prefix(asked.client.as_str());
-            rest.is_some_and(|rest| rest.starts_with(['.', '+']))
-        };
         let is_of = |peer: &Label, root: &[u8]| {
             let path = || roots::resolve(&self.places, root).and_then(|path| roots::real(&path));
-            of_client(peer) && path().is_ok_and(|path| path.as_os_str().as_bytes() == asked.real)
+            peer.is_served_to(asked.client) && path().is_ok_and(|path| path.as_os_str().as_bytes() == asked.real)
         };
         Ok(earlier::earlier(home, Side::Server, "", &is_of).map_err(RunError::from)?)
     }
 
     /// The client's features that this session has too.
-    fn features(&mut self, hello: &ClientHello) -> Vec<String> {
+    fn features(&mut self, hello: &ClientHello) -> Vec<Told> {
         if let (None, Some(ringer), true) = (&self.rest, &self.ringer, has(hello, wire::WATCH)) {
             self.rest = Some(Rest::new(self.fs.clone(), ringer.clone()));
         }
-        let watches = self.rest.iter().map(|_| wire::WATCH.to_owned());
-        let patterns = has(hello, wire::PATTERNS).then(|| wire::PATTERNS.to_owned());
-        let working = has(hello, wire::WORKING).then(|| wire::WORKING.to_owned());
-        let sandbox = self.confined.told.iter().map(|told| format!("{}{told}", wire::SANDBOX));
+        let watches = self.rest.iter().map(|_| wire::WATCH);
+        let patterns = has(hello, wire::PATTERNS).then_some(wire::PATTERNS);
+        let working = has(hello, wire::WORKING).then_some(wire::WORKING);
+        let sandbox = self.confined.told.iter().map(|told| Told::from(format!("{}{told}", wire::SANDBOX)));
         [VERSION, wire::SPELLING, wire::COUNTS, wire::HEADERS]
             .into_iter()
-            .map(str::to_owned)
             .chain(watches)
             .chain(patterns)
             .chain(working)
+            .map(Told::from)
             .chain(sandbox)
             .collect()
     }
@@ -251,7 +247,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
                 }
                 told(found)
             }
-            Err(error @ RunError::Io(_)) => Looked { unusable: Some(error.to_string()), ..Looked::default() },
+            Err(error @ RunError::Io(_)) => Looked { unusable: Some(error.to_string().into()), ..Looked::default() },
             Err(error) => return Err(error.into()),
         };
         if let (true, Some(free)) = (*tells_room, active.run.room()) {
@@ -274,5 +270,5 @@ impl<F: Fs, O: Outbox> Session<F, O> {
 
 /// Whether the client named this feature.
 fn has(hello: &ClientHello, feature: &str) -> bool {
-    hello.features.iter().any(|named| named == feature)
+    hello.features.iter().any(|named| *named == *feature)
 }

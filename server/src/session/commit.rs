@@ -3,7 +3,7 @@
 use smd_maildir::fs::Fs;
 use smd_protocol::pack::{Part, Unpacker};
 use smd_protocol::wire::FromServer;
-use smd_protocol::{BaseId, seeded};
+use smd_protocol::{BaseId, counter, seeded};
 
 use super::Session;
 use crate::error::{ServeError, protocol};
@@ -30,9 +30,16 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         counter: u64,
         from: Option<BaseId>,
     ) -> Result<(), ServeError> {
+        if self.hello.as_ref().is_none_or(|hello| hello.dry_run) {
+            return Err(protocol("a base in a dry run"));
+        }
         let active = self.active(root)?;
         if active.run.ids().current != from {
             return Err(protocol("changes of a base that is not the current one"));
+        }
+        let counted = active.run.counter().max(active.run.ids().highest_counter());
+        if !counter::may_follow(counted, counter) {
+            return Err(protocol("a counter that jumps"));
         }
         let mut unpacker = Unpacker::default();
         let parts = std::mem::take(&mut active.parts);
@@ -47,8 +54,12 @@ impl<F: Fs, O: Outbox> Session<F, O> {
 
     /// The client has staged the same base: it becomes the current one.
     pub(super) fn handle_commit(&mut self, root: u16, id: BaseId) -> Result<(), ServeError> {
+        let active = self.active(root)?;
+        if active.run.ids().next != Some(id) {
+            return Err(protocol("a base that was never prepared"));
+        }
         if !seeded::is("says-committed-and-does-not") {
-            self.active(root)?.run.commit(id)?;
+            active.run.commit(id)?;
         }
         Ok(send(&self.outbox, &FromServer::Committed { root })?)
     }

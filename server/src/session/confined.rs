@@ -47,8 +47,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     pub(super) fn known(&self, failure: &Failure) -> Failure {
         match failure {
             Failure::Reconnect if !self.reconnects => Failure::Io {
-                path: "the root".to_owned(),
-                text: "the root was made, or is another directory than before; run again".to_owned(),
+                path: "the root".into(),
+                text: "the root was made, or is another directory than before; run again".into(),
             },
             failure => failure.clone(),
         }
@@ -105,7 +105,7 @@ mod tests {
             excludes: Vec::new(),
         };
         ClientHello {
-            features: features.iter().map(|feature| (*feature).to_owned()).collect(),
+            features: features.iter().map(|feature| (*feature).into()).collect(),
             client: "laptop".to_owned(),
             direction,
             dry_run: false,
@@ -133,7 +133,7 @@ mod tests {
             let frame = said.0.lock().expect("nobody panics").pop().expect("it answers");
             codec::decode::<FromServer>(&frame[wire::FRAME_HEAD..]).expect("it is whole")
         };
-        let met = |answer: &FromServer| matches!(answer, FromServer::Hello(hello) if hello.features.contains(&"sandbox=x".to_owned()));
+        let met = |answer: &FromServer| matches!(answer, FromServer::Hello(hello) if hello.features.contains(&"sandbox=x".into()));
         assert!(met(&answer(first.clone())));
         assert!(met(&answer(hello("Maildir", &[], Direction::Pull))), "less is covered");
         let again = FromServer::Fail(Failure::Reconnect);

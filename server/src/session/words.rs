@@ -1,5 +1,6 @@
 //! What the server says of contents, troubles, and a look.
 
+use smd_protocol::Told;
 use smd_protocol::wire::{self, ContentEnd, ContentStart, FromServer, Looked, PeerTrouble, Spelled};
 
 use crate::link::Wording;
@@ -55,7 +56,7 @@ pub(super) fn told(found: smd_maildir::run::Looked) -> Looked {
         absent: found.absent,
         unusable: None,
         incomplete: found.incomplete,
-        suspicious: found.suspicious,
+        suspicious: found.suspicious.map(Told::from),
         troubles: few(found.troubles, NOT_LISTED),
     }
 }
@@ -77,6 +78,6 @@ mod tests {
         };
         let told = told(found);
         assert!(told.absent && told.incomplete && told.unusable.is_none());
-        assert_eq!((told.suspicious.as_deref(), told.troubles.len()), (Some("is missing"), 1));
+        assert_eq!((told.suspicious, told.troubles.len()), (Some("is missing".into()), 1));
     }
 }

@@ -77,7 +77,7 @@
 //! * *Newlines and odd bytes in names*: no line of text is parsed, names travel with their length.
 //!   `tests/tests/everything.rs::everything_that_users_do_to_5000_messages_arrives_over_a_real_sshd`,
 //!   `maildir/src/scan/tests/changes.rs::names_are_bytes`,
-//!   `protocol/src/names.rs::printable_escapes_what_a_terminal_would_obey`.
+//!   `protocol/src/told.rs::what_a_terminal_obeys_or_an_eye_misses_is_escaped`.
 //! * *Symlinks*, also in a ring:
 //!   `tests/tests/hazards/names.rs::symlinks_in_a_ring_are_not_followed_and_nothing_goes_through_them`; nor left out in silence,
 //!   `tests/tests/hazards/names.rs::symlinks_are_said_once_by_every_run_and_what_is_equal_is_so_but_for_them`.

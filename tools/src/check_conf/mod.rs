@@ -26,6 +26,7 @@ use smd_client::report::Report;
 use smd_client::run::{connected, served};
 use smd_client::session::{self, BothFolders};
 use smd_protocol::seeded;
+use smd_protocol::told::json_line;
 
 use crate::import::{self, ImportError};
 use crate::undo::{failure, io_failure};
@@ -122,7 +123,7 @@ fn report(args: &Args, resolved: &Resolved, output: &Output, both: &BothFolders)
     check.rehearsed = rehearsed(args, output, both);
     let exit = check.exit();
     match (resolved.voice.json, resolved.voice.quiet) {
-        (true, _) => output.say(&format!("{}\n", check.json())),
+        (true, _) => output.say(&json_line(&check.json())),
         (false, true) if exit == Exit::Ok => {}
         (false, true) => output.say(&check.advice()),
         (false, false) => output.say(&check.listing()),

@@ -22,6 +22,7 @@ use smd_client::progress::Progress;
 use smd_client::signals::Signals;
 use smd_maildir::fs::{Disk, Fs as _};
 use smd_maildir::home::{Access, Home};
+use smd_protocol::told::json_line;
 
 use crate::area::{self, Area};
 use crate::undo::{failure, io_failure};
@@ -85,7 +86,7 @@ fn dedup(request: &Request, output: &Output) -> Result<(Report, Exit), Box<Failu
 fn say(request: &Request, output: &Output, report: &Report, exit: Exit) -> Exit {
     let dir = request.dir.display().to_string();
     if request.typed.json {
-        output.say(&format!("{}\n", text::json(&dir, report, request.apply, exit)));
+        output.say(&json_line(&text::json(&dir, report, request.apply, exit)));
     } else if !request.typed.quiet {
         output.say(&text::lines(&dir, report, request.apply, request.typed.verbose > 0));
     }

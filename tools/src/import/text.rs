@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use smd_client::config::quote;
+use smd_protocol::names::printable;
 
 use super::{Account, Kind};
 
@@ -77,8 +78,7 @@ struct Writer {
 impl Writer {
     fn remark(&mut self, text: &str) {
         // What comes out of another file may hold line ends; a remark is one line.
-        let text: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
-        self.text.push_str(&format!("# {text}\n"));
+        self.text.push_str(&format!("# {}\n", printable(text.replace(['\n', '\r'], " ").as_bytes())));
     }
 
     fn check(&mut self, text: &str) {

@@ -25,6 +25,7 @@ use smd_client::report::json::object;
 use smd_client::signals::Signals;
 use smd_maildir::exclude::Excludes;
 use smd_protocol::Folder;
+use smd_protocol::told::json_line;
 
 use args::{Job, Request};
 use db::Records;
@@ -186,24 +187,20 @@ fn excludes(request: &Request, prefix: &[u8], errors: &mut Vec<String>) -> Optio
 }
 
 fn said(request: &Request, text: &str) -> Vec<u8> {
-    if request.json {
-        format!("{}\n", json!({ "command": "ERROR", "text": text })).into_bytes()
-    } else {
-        text::error(text)
-    }
+    if request.json { json_line(&json!({ "command": "ERROR", "text": text })).into_bytes() } else { text::error(text) }
 }
 
 fn print(request: &Request, done: &Done) -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     for command in &done.commands {
         match request.json {
-            true => writeln!(out, "{}", text::json(command))?,
+            true => out.write_all(json_line(&text::json(command)).as_bytes())?,
             false => out.write_all(&text::line(command))?,
         }
     }
     for folder in &done.folders {
         match request.json {
-            true => writeln!(out, "{}", object(json!({}), [("folder", &folder[..])]))?,
+            true => out.write_all(json_line(&object(json!({}), [("folder", &folder[..])])).as_bytes())?,
             false => {
                 let mut line = Vec::new();
                 names::escape(folder, &mut line);

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use smd_client::report::json::object;
+use smd_protocol::names::printable;
 use smd_protocol::{Content, Digest};
 
 use super::diff::Command;
@@ -35,8 +36,7 @@ pub fn line(command: &Command) -> Vec<u8> {
 
 /// The line of an error.
 pub fn error(text: &str) -> Vec<u8> {
-    let text: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
-    format!("ERROR {text}\n").into_bytes()
+    format!("ERROR {}\n", printable(text.replace('\n', " ").as_bytes())).into_bytes()
 }
 
 fn both(Content { header, body }: &Content) -> String {

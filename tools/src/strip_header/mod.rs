@@ -25,6 +25,7 @@ use smd_client::progress::Progress;
 use smd_client::signals::Signals;
 use smd_maildir::fs::{Disk, Fs as _};
 use smd_maildir::home::{Access, Home};
+use smd_protocol::told::json_line;
 
 use crate::area::{self, Area};
 use crate::undo::{failure, io_failure};
@@ -91,7 +92,7 @@ fn say(request: &Request, output: &Output, report: &Report, exit: Exit) -> Exit 
     let dir = request.dir.display().to_string();
     let what = What { dir: &dir, headers: &request.headers, dry_run: request.dry_run };
     if request.typed.json {
-        output.say(&format!("{}\n", text::json(what, report, exit)));
+        output.say(&json_line(&text::json(what, report, exit)));
     } else if !request.typed.quiet {
         output.say(&text::lines(what, report, request.typed.verbose > 0));
     }

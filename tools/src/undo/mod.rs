@@ -34,6 +34,7 @@ use smd_maildir::grave::{Grave, Resting};
 use smd_maildir::home::{Access, Home};
 use smd_maildir::lock::{self, Guard, LockError, Wait};
 use smd_maildir::root::Root;
+use smd_protocol::names::printable;
 
 use args::Request;
 use runs::{Candidates, Run, Yard};
@@ -92,20 +93,21 @@ fn undo(request: &Request, output: &Output) -> Result<Exit, Box<Failure>> {
     let mut warnings: Vec<String> = smd_home.of_another_user().into_iter().collect();
     let mut unseen = false;
     for path in wanted.iter().filter(|path| !candidates.has(path)) {
-        warnings.push(format!("{} cannot be looked at", path.display()));
+        warnings.push(format!("{} cannot be looked at", printable(path.as_os_str().as_encoded_bytes())));
         // An endpoint's root may be still to come; a directory that was typed is meant to be there.
         unseen |= typed.contains(path);
     }
-    let lost: Vec<String> = candidates.lost.iter().map(|(path, _)| path.display().to_string()).collect();
+    let lost: Vec<String> =
+        candidates.lost.iter().map(|(path, _)| printable(path.as_os_str().as_encoded_bytes())).collect();
     let mut gone = Vec::new();
     if wanted.is_empty() {
         (gone, warnings) = text::lost(&home, &candidates.lost);
     } else {
         candidates.keep(&Candidates::open(wanted));
     }
-    let (yards, mut runs) = candidates
-        .runs(&home)
-        .map_err(|(path, error)| io_failure(format!("the grave of {}: {error}", path.display())))?;
+    let (yards, mut runs) = candidates.runs(&home).map_err(|(path, error)| {
+        io_failure(format!("the grave of {}: {error}", printable(path.as_os_str().as_encoded_bytes())))
+    })?;
     warnings.extend(text::unsettled(&yards));
 
     if let Some(chosen) = choose(&runs, &request.runs, &lost)? {

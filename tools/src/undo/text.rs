@@ -13,6 +13,7 @@ use smd_maildir::fs::{Disk, Fs as _};
 use smd_maildir::grave::{Resting, Why};
 use smd_maildir::home::{Home, stem};
 use smd_protocol::names::printable;
+use smd_protocol::told::json_line;
 use smd_protocol::{FileName, Folder};
 
 use super::args::{INBOX, Request};
@@ -55,7 +56,7 @@ pub fn report(request: &Request, output: &Output, seen: &Seen<'_>, mut warnings:
     let exit = if failed.is_empty() && !unseen { Exit::Ok } else { Exit::Partly };
     let verbose = request.typed.verbose > 0;
     if request.typed.json {
-        output.say(&format!("{}\n", object_of(seen, request.detailed(), &warnings, exit)));
+        output.say(&json_line(&object_of(seen, request.detailed(), &warnings, exit)));
     } else if !request.typed.quiet {
         output.say(&match done {
             Some(done) => brought_back(yards, runs, done, verbose),
@@ -63,7 +64,10 @@ pub fn report(request: &Request, output: &Output, seen: &Seen<'_>, mut warnings:
             None => listing(yards, runs, request, verbose),
         });
         gone.iter().for_each(|path| {
-            output.say(&format!("{} no longer exists; its deleted mail is still kept here\n", path.display()));
+            output.say(&format!(
+                "{} no longer exists; its deleted mail is still kept here\n",
+                printable(path.as_os_str().as_encoded_bytes())
+            ));
         });
     }
     warnings.iter().for_each(|warning| output.warn(warning, None));
@@ -85,8 +89,10 @@ pub fn lost(home: &Home<Disk>, lost: &[(PathBuf, io::Error)]) -> (Vec<PathBuf>, 
     for (path, error) in lost.iter().filter(|(path, _)| holds(path).is_some()) {
         match error.kind() {
             io::ErrorKind::NotFound => gone.push(path.clone()),
-            _ => others
-                .push(format!("{} cannot be opened, and deleted mail of it is kept here: {error}", path.display())),
+            _ => others.push(format!(
+                "{} cannot be opened, and deleted mail of it is kept here: {error}",
+                printable(path.as_os_str().as_encoded_bytes())
+            )),
         }
     }
     (gone, others)
@@ -96,7 +102,7 @@ pub fn lost(home: &Home<Disk>, lost: &[(PathBuf, io::Error)]) -> (Vec<PathBuf>, 
 pub fn unsettled(yards: &[Yard]) -> Vec<String> {
     let mut lines = Vec::new();
     for yard in yards {
-        let root = yard.root.path.display();
+        let root = printable(yard.root.path.as_os_str().as_encoded_bytes());
         if yard.unsettled > 0 {
             let count = count(yard.unsettled, "message");
             lines.push(format!(

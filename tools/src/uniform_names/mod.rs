@@ -36,6 +36,7 @@ use smd_maildir::lock::Wait;
 use smd_maildir::root::Root;
 use smd_maildir::scan::{Depth, Scanner};
 use smd_protocol::step::Dress;
+use smd_protocol::told::json_line;
 use smd_protocol::{Entry, FileName, Name, Outcome, Step};
 
 use crate::undo::{failure, io_failure, take_lock};
@@ -96,7 +97,7 @@ fn run(args: &Args, then: Then, output: &mut Output) -> Result<Exit, Box<Failure
         );
         output.say_bytes(&[head.into_bytes(), script].concat());
     } else if resolved.voice.json {
-        output.say(&format!("{}\n", text::json(&resolved.endpoint.name, &roots, exit)));
+        output.say(&json_line(&text::json(&resolved.endpoint.name, &roots, exit)));
     } else if !resolved.voice.quiet {
         for root in &roots {
             output.say(&text::table(root, &resolved.endpoint.server, resolved.options.verbose > 0));

@@ -23,6 +23,7 @@ use smd_client::options::{Direction, Scan};
 use smd_client::output::Output;
 use smd_client::run::{connected, served};
 use smd_client::session;
+use smd_protocol::told::json_line;
 
 use compare::{RootComparison, compare};
 
@@ -70,7 +71,7 @@ fn report(resolved: &Resolved, output: &Output, roots: &[RootComparison]) -> Exi
     let exit = if equal { Exit::Ok } else { Exit::Partly };
     let names = text::Names { client: &resolved.endpoint.client, server: &resolved.endpoint.server };
     if resolved.voice.json {
-        output.say(&format!("{}\n", text::json(&resolved.endpoint.name, names, roots, exit)));
+        output.say(&json_line(&text::json(&resolved.endpoint.name, names, roots, exit)));
     } else if !resolved.voice.quiet {
         output.say(&text::listing(names, roots, resolved.options.verbose > 0));
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use smd_protocol::delta::Mtime;
 
@@ -32,6 +33,8 @@ pub(super) struct Meddling {
     pub(super) replaces_only: Mutex<bool>,
     /// So many bytes are left on the disk.
     pub(super) space: std::sync::Arc<Mutex<Option<usize>>>,
+    /// Names listed and directories opened so far.
+    pub(super) work: AtomicU64,
 }
 
 impl Meddling {
@@ -46,6 +49,7 @@ impl Meddling {
             listed_as: Mutex::default(),
             replaces_only: Mutex::new(false),
             space: std::sync::Arc::default(),
+            work: AtomicU64::new(0),
         }
     }
 
@@ -95,6 +99,7 @@ impl Fs for Meddling {
         Disk.open_root(path)
     }
     fn open_dir(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Self::Dir> {
+        self.work.fetch_add(1, Ordering::Relaxed);
         Disk.open_dir(at, name)
     }
     fn open_moved(&self, at: &Self::Dir, name: &[u8]) -> io::Result<Self::Dir> {
@@ -108,9 +113,12 @@ impl Fs for Meddling {
     }
     fn list(&self, dir: &Self::Dir, each: &mut dyn FnMut(&[u8], Kind, u64)) -> io::Result<()> {
         let listed_as = self.listed_as.lock().expect("unpoisoned").clone();
-        Disk.list(dir, &mut |name, kind, ino| match &listed_as {
-            Some((real, shown)) if real == name => each(shown, kind, ino),
-            _ => each(name, kind, ino),
+        Disk.list(dir, &mut |name, kind, ino| {
+            self.work.fetch_add(1, Ordering::Relaxed);
+            match &listed_as {
+                Some((real, shown)) if real == name => each(shown, kind, ino),
+                _ => each(name, kind, ino),
+            }
         })
     }
     fn stat_dir(&self, dir: &Self::Dir) -> io::Result<Stat> {

@@ -75,6 +75,35 @@ fn an_emptied_folder_goes_with_its_control_files_and_deletes_come_first() {
 }
 
 #[test]
+fn a_directory_that_is_no_folder_stays_whatever_is_in_it() {
+    let world = World::with(&[("plain/dovecot.conf", "x"), ("only/tmp/y", "z"), ("lock/x/cur/m:2,", "n")]);
+    std::fs::create_dir_all(world.root().join("empty/inner")).expect("makes");
+    let before = files_below(&world.root());
+    let steps = ["plain", "only", "lock", "empty/inner", "empty"].map(remove);
+    assert_eq!(world.run(&mut world.applier(), steps.to_vec(), &[]), vec![Outcome::Done; 5]);
+    assert_eq!(files_below(&world.root()), before);
+    assert!(world.root().join("empty/inner").is_dir());
+}
+
+#[test]
+fn many_folders_cost_as_much_each_as_few_to_make_and_to_remove() {
+    let world = World::with(&[]);
+    let work = |count: u32, step: &dyn Fn(&str) -> Step| {
+        let before = world.fs.work.load(std::sync::atomic::Ordering::Relaxed);
+        let paths = (0..count).flat_map(|n| [format!(".many.{n}"), format!("deep/er/{n}")]);
+        let steps: Vec<Step> = paths.map(|path| step(&path)).collect();
+        let outcomes = world.run(&mut world.applier(), steps, &[]);
+        assert!(outcomes.iter().all(Outcome::is_done), "{outcomes:?}");
+        world.fs.work.load(std::sync::atomic::Ordering::Relaxed) - before
+    };
+    let rounds = [40, 80].map(|count| (work(count, &|path| Step::MakeFolder(folder(path))), work(count, &remove)));
+    let [few, many] = rounds;
+    for (few, many) in [(few.0, many.0), (few.1, many.1)] {
+        assert!(many <= few * 2 + 20, "{few} and {many}");
+    }
+}
+
+#[test]
 fn sub_folders_stay_when_a_folder_is_removed() {
     let world = World::with(&[("a/b/cur/n:2,", "y")]);
     for part in ["a/new", "a/cur"] {

@@ -43,6 +43,7 @@ fn run(memory: &Arc<Memory>, delete: &[Name]) -> Result<usize, RunError> {
         excludes: Excludes::default(),
         naming: None,
         local_excludes: Excludes::default(),
+        changes: true,
         grave_days: 7,
         owner: "me",
         lock_wait_ms: 0,

@@ -35,6 +35,23 @@ const FEW: u32 = 1_000;
 /// All bugs.
 #[rustfmt::skip]
 pub(super) const TABLE: &[Seed] = &[
+    // What a peer says.
+    seed("counters-jump", 12, "a peer that counts to the end of the range once keeps all runs of a root from committing, for ever",
+        unit(PROTOCOL, "counter::tests::a_counter_moves_by_small_steps_whatever_the_other_host_says")),
+    seed("direction-is-not-obeyed", 17, "a client that said it only pulls deletes mail at the server",
+        unit(MAILDIR, "run::tests::steps_for_a_host_that_the_run_may_not_change_are_refused")),
+    seed("clients-share-a-state", 15, "a client takes the base of another one, whose deleted mail then comes back",
+        unit(MAILDIR, "home::label::tests::no_two_clients_share_a_state_whatever_is_in_their_labels")),
+    seed("root-inside-our-state", 15, "a peer synchronises our state, and writes locks and bases of other clients",
+        unit(MAILDIR, "roots::tests::a_root_is_never_at_around_or_inside_what_is_kept_nor_in_a_grave_nor_a_part_of_a_maildir")),
+    seed("a-part-is-a-root", 15, "a run in the cur of a Maildir makes folders among its messages",
+        unit(MAILDIR, "roots::tests::a_root_is_never_at_around_or_inside_what_is_kept_nor_in_a_grave_nor_a_part_of_a_maildir")),
+    seed("removes-what-is-no-folder", 15, "a peer removes directories that never held mail",
+        unit(MAILDIR, "apply::tests::tree::a_directory_that_is_no_folder_stays_whatever_is_in_it")),
+    seed("terminals-obey", 15, "a server sets the title of the terminal, or shows another name than the one that is meant",
+        unit(PROTOCOL, "told::tests::what_a_terminal_obeys_or_an_eye_misses_is_escaped")),
+    seed("texts-of-any-length", 16, "a server fills the terminal and the log",
+        unit(PROTOCOL, "told::tests::text_from_the_wire_is_cut_and_need_not_be_text")),
     // Scan.
     seed("unreadable-message-is-gone", 6, "a message that cannot be read for a moment is deleted at the other host",
         unit(MAILDIR, "scan::tests::errors::a_message_that_cannot_be_read_is_kept_as_it_was")),
