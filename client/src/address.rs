@@ -41,6 +41,14 @@ pub enum AddressError {
     /// Nothing was typed.
     #[error("the path is empty")]
     Empty,
+    /// `:path`, `@host:path`, `ssh:///path`: something before the path is empty.
+    #[error("`{typed}`: the {what} name is missing; write [USER@]HOST:PATH, or ssh://[USER@]HOST[:PORT]/PATH")]
+    Missing {
+        /// What was typed, or the part of it that stands for the host.
+        typed: String,
+        /// `host` or `user`.
+        what: &'static str,
+    },
     /// The host would be taken for an option, or has letters that no host has.
     #[error("`{0}` cannot be the name of a host")]
     Host(String),
@@ -124,9 +132,7 @@ impl Address {
             without_brackets(bytes, user, rest)?;
             (&bytes[at..colon], &bytes[colon + 1..])
         };
-        if host.is_empty() {
-            return Err(AddressError::Host(printable(host)));
-        }
+        named(bytes, user, host)?;
         if path.first() == Some(&b':') {
             return Err(AddressError::Daemon(printable(bytes)));
         }
@@ -135,6 +141,16 @@ impl Address {
             return Err(port_in_path(bytes, &destination, port, path));
         }
         Ok(Self::Remote(RemoteAddress { destination, port: None, path: remote_path(path)? }))
+    }
+}
+
+/// Refuses what has nothing where the host is to stand, or the user before an `@`.
+fn named(typed: &[u8], user: &[u8], host: &[u8]) -> Result<(), AddressError> {
+    let missing = |what| Err(AddressError::Missing { typed: printable(typed), what });
+    match (host, user) {
+        (b"", _) => missing("host"),
+        (_, b"@") => missing("user"),
+        _ => Ok(()),
     }
 }
 
@@ -165,6 +181,7 @@ fn url(typed: &[u8], rest: &[u8]) -> Result<RemoteAddress, AddressError> {
         [b':', digits @ ..] => Some(number(digits).ok_or_else(|| AddressError::BadPort(printable(typed)))?),
         _ => return Err(AddressError::BadPort(printable(typed))),
     };
+    named(typed, user, host)?;
     let below_home = path.strip_prefix(b"/").filter(|path| path.first() == Some(&b'~'));
     let path = remote_path(below_home.unwrap_or(&path))?;
     if path == b"/" {
@@ -255,8 +272,9 @@ impl Destination {
             return Self::parse(format!("{user}{inner}").as_bytes());
         }
         // A leading dash would be an option to ssh, in the user's place as well as in the host's.
+        named(typed, user.as_bytes(), host.as_bytes())?;
         let odd = |letter: char| letter.is_whitespace() || letter.is_control() || "/'\"\\$`;&|<>()".contains(letter);
-        if host.is_empty() || text.starts_with(['-', '@']) || host.starts_with('-') || text.contains(odd) {
+        if text.starts_with('-') || host.starts_with('-') || text.contains(odd) {
             return Err(refuse());
         }
         Ok(Self(text.to_owned()))
@@ -438,6 +456,33 @@ mod tests {
         refused(":Mail");
         refused("host::module");
         refused("");
+    }
+
+    #[test]
+    fn an_empty_name_is_called_missing_and_not_a_wrong_one() {
+        for (typed, what) in [
+            (":Maildir", "host"),
+            (":", "host"),
+            ("me@:x", "host"),
+            ("@:x", "host"),
+            ("[]:x", "host"),
+            ("ssh:///x", "host"),
+            ("ssh://:22/x", "host"),
+            ("ssh://me@/x", "host"),
+            ("ssh://[]/x", "host"),
+            ("@host:x", "user"),
+            ("ssh://@host/x", "user"),
+        ] {
+            let text = text(typed);
+            assert!(
+                text.starts_with(&format!("`{typed}`: the {what} name is missing; write [USER@]HOST:PATH")),
+                "{text}"
+            );
+        }
+        for (typed, what) in [("", "host"), ("me@", "host"), ("@", "host"), ("@host", "user")] {
+            let error = Destination::parse(typed.as_bytes()).expect_err(typed);
+            assert_eq!(error, AddressError::Missing { typed: typed.to_owned(), what });
+        }
     }
 
     #[test]

@@ -113,7 +113,7 @@ pub struct Typed {
     /// The many deletions were meant
     #[arg(long, conflicts_with = "adopt")]
     pub allow_bulk_delete: bool,
-    /// Forget the base, unite both, delete nothing
+    /// Forget the last sync, merge both, delete nothing
     #[arg(long)]
     pub adopt: bool,
     /// Adopt although most headers differ

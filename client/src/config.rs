@@ -22,7 +22,7 @@ use smd_maildir::grave::GraveMax;
 use smd_protocol::names::printable;
 use smd_protocol::seeded;
 
-use crate::address::{Destination, os_string};
+use crate::address::{AddressError, Destination, os_string};
 use crate::home::SmdHome;
 use crate::options::MaxDelete;
 use crate::translate::{self, Translation, lines::Said};
@@ -72,6 +72,8 @@ pub struct Config {
     pub exclude_local: Vec<Vec<u8>>,
     /// `EXCLUDE_REMOTE`: patterns for paths as written for the server.
     pub exclude_remote: Vec<Vec<u8>>,
+    /// What `EXCLUDE_LOCAL` and `EXCLUDE_REMOTE` say, as a line that takes their place has to say it again.
+    pub excludes_said: [String; 2],
     /// `SMDCLIENTOPTS` and `SMDSERVEROPTS`.
     pub options: opts::Opts,
     /// `SSH`: what to run instead of ssh, as words.
@@ -151,6 +153,7 @@ impl Config {
             exclude: reader.patterns("EXCLUDE").into_iter().chain(reader.patterns_of(&options)).collect(),
             exclude_local: reader.patterns("EXCLUDE_LOCAL"),
             exclude_remote: reader.patterns("EXCLUDE_REMOTE"),
+            excludes_said: ["EXCLUDE_LOCAL", "EXCLUDE_REMOTE"].map(|key| reader.said(key)),
             options,
             rsh: reader.rsh()?,
             remote_command: reader.set("REMOTE_COMMAND").map(|line| os_string(&line.value)),
@@ -234,25 +237,38 @@ impl<'a> Reader<'a> {
         let Some(line) = self.set("SERVERNAME") else {
             return Err(self.missing("SERVERNAME is not set: the host that ssh is to connect to"));
         };
-        if line.value.trim_ascii().starts_with(b"ssh://") {
+        let typed = line.value.trim_ascii();
+        let elsewhere = |port: Option<u16>| {
+            let (typed, ssh) = (printable(typed), self.ssh_with_port(port));
             let text = format!(
-                "SERVERNAME: `{}` is more than the host: a path is for MAILBOX, and a port for SSH=\"ssh -p 2222\"",
-                printable(line.value.trim_ascii())
+                "SERVERNAME: `{typed}` is more than the name of a host: a path is for MAILBOX, and a port for {ssh}"
             );
-            return Err(self.wrong(line, text));
+            self.wrong(line, text)
+        };
+        if typed.starts_with(b"ssh://") {
+            return Err(elsewhere(None));
         }
-        let destination = Destination::parse(line.value.trim_ascii())
-            .map_err(|error| self.wrong(line, format!("SERVERNAME: {error}; what ssh HOST takes is meant")))?;
+        let destination = Destination::parse(typed).map_err(|error| {
+            let why = match error {
+                AddressError::Missing { what, .. } => format!("the {what} name is missing"),
+                error => error.to_string(),
+            };
+            self.wrong(line, format!("SERVERNAME: {why}; what ssh HOST takes is meant"))
+        })?;
         // An address of IPv6 has two colons at least. ssh would look for a host of this very name.
         match destination.host().split_once(':') {
-            Some((_, port)) if !port.contains(':') => {
-                let text = format!(
-                    "SERVERNAME: `{}` cannot be the name of a host: a path is for MAILBOX, and a port for SSH=\"ssh -p 2222\"",
-                    destination.as_str()
-                );
-                Err(self.wrong(line, text))
-            }
+            Some((_, port)) if !port.contains(':') => Err(elsewhere(port.parse().ok())),
             _ => Ok(destination),
+        }
+    }
+
+    /// The line that says a port to ssh. It takes the place of one that is there, so it has all that is in that.
+    fn ssh_with_port(&self, port: Option<u16>) -> String {
+        let port = port.unwrap_or(2222);
+        let said = self.set("SSH").map_or(Ok("ssh"), |line| str::from_utf8(&line.value));
+        match said.ok().filter(|said| !said.contains(char::is_control)) {
+            Some(said) => quote::assignment("SSH", &format!("{said} -p {port}")),
+            None => format!("SSH, as -p {port} at its end"),
         }
     }
 
@@ -290,6 +306,10 @@ impl<'a> Reader<'a> {
 
     fn patterns(&self, key: &str) -> Vec<Vec<u8>> {
         self.set(key).map(|line| mailboxes::patterns(&line.value)).unwrap_or_default()
+    }
+
+    fn said(&self, key: &str) -> String {
+        self.set(key).map(|line| quote::kept(&line.value)).unwrap_or_default()
     }
 
     /// A pattern that names a whole mailbox cannot leave alone what `MAILBOX` names.
@@ -416,6 +436,24 @@ mod tests {
             wrong(&format!("SERVERNAME={odd}\nMAILBOX=M\n"), "line 1: SERVERNAME: `");
         }
         assert_eq!(good("SERVERNAME=me@fe80::1\nMAILBOX=M\n").server.as_str(), "me@fe80::1");
+        wrong("SERVERNAME=me@\nMAILBOX=M\n", "line 1: SERVERNAME: the host name is missing; what ssh HOST takes");
+    }
+
+    #[test]
+    fn the_line_for_a_port_keeps_the_options_of_ssh_that_are_there() {
+        let proposed = |lines: &str| {
+            let text = format!("SERVERNAME=h:2200\nMAILBOX=M\n{lines}");
+            let error =
+                Config::parse(Path::new("c"), text.as_bytes(), Path::new("/home/me")).expect_err("a port").to_string();
+            error.split_once("a port for ").expect("a proposal").1.to_owned()
+        };
+        assert_eq!(proposed(""), "SSH='ssh -p 2200'");
+        let there = "SSH=\"ssh -i '/my key' -o 'x \\\"y\\\"'\"\n";
+        let line = proposed(there);
+        let config = good(&format!("SERVERNAME=h\nMAILBOX=M\n{there}{line}\n"));
+        let words: Vec<_> =
+            config.rsh.expect("a command").iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        assert_eq!(words, ["ssh", "-i", "/my key", "-o", "x \"y\"", "-p", "2200"], "{line}");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::args::{Args, Target, Typed};
 use crate::config::{Config, ConfigError, GRAVE_DAYS};
 use crate::home::{NoHome, SmdHome};
 use crate::options::{Direction, RunOptions, Scan};
-use crate::translate::{RootNaming, Roots};
+use crate::translate::{LeftAlone, RootNaming, Roots};
 use overlap::Overlap;
 
 /// What is started to reach another host.
@@ -81,6 +81,27 @@ pub enum Transport {
         /// The server's program there: a path or a name.
         command: Option<OsString>,
     },
+}
+
+impl Endpoint {
+    /// What is typed, or done, to bring back what a run deleted at the server.
+    pub fn undo_there(&self) -> String {
+        match &self.transport {
+            Transport::Local => "smd-undo".to_owned(),
+            Transport::Rsh { .. } if self.home.config_file(&self.name).exists() => {
+                format!("smd-undo --remote {}", self.name)
+            }
+            // Without a config it takes the same words again, which are few when nothing else was typed.
+            Transport::Rsh { rsh, destination, command: None }
+                if *rsh == [DEFAULT_RSH] && !destination.as_str().contains(':') && self.roots.len() == 1 =>
+            {
+                let word = format!("{}:{}", destination.as_str(), printable(&self.roots[0].remote));
+                let quoted = shlex::try_quote(&word).map_or_else(|_| word.clone(), |quoted| quoted.into_owned());
+                format!("smd-undo --remote {quoted}")
+            }
+            Transport::Rsh { .. } => format!("smd-undo on {}", printable(self.server.as_bytes())),
+        }
+    }
 }
 
 /// How the run talks to the person who started it.
@@ -216,6 +237,7 @@ fn configured(
 ) -> Result<Resolved, EndpointError> {
     let typed = config.options.clone().under(typed);
     let file = home.config_file(name);
+    let left_alone = Arc::new(LeftAlone::new(config.excludes_said.clone()));
     let roots = config.mailboxes.iter().map(|pair| {
         let matcher = |pairs: &[ExcludePair]| {
             Excludes::new(pairs).map_err(|source| EndpointError::Exclude { file: file.clone(), source })
@@ -223,7 +245,7 @@ fn configured(
         let (exclude_pairs, local_pairs) = exclude_pairs(&config, &pair.local, &pair.remote_written);
         let naming = config.translation.clone().map(|translation| -> Arc<dyn Naming> {
             let roots = Roots { local: pair.local.clone(), remote: pair.remote_written.clone() };
-            Arc::new(RootNaming::new(translation, roots))
+            Arc::new(RootNaming::new(translation, roots, Arc::clone(&left_alone)))
         });
         Ok(RootPair {
             local: pair.local_path(home.user()),
@@ -372,6 +394,20 @@ mod tests {
     }
 
     #[test]
+    fn what_a_run_without_a_config_deleted_there_is_brought_back_by_the_same_words() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (line, undo) in [
+            (&["Mail", "me@host:My Mail"][..], "smd-undo --remote 'me@host:My Mail'"),
+            (&["Mail", "host:Mail"], "smd-undo --remote host:Mail"),
+            (&["-e", "my-ssh", "Mail", "host:Mail"], "smd-undo on host"),
+            (&["Mail", "ssh://host:2222/Mail"], "smd-undo on host"),
+            (&["Mail", "Copy"], "smd-undo"),
+        ] {
+            assert_eq!(run(dir.path(), line).expect("it resolves").endpoint.undo_there(), undo, "{line:?}");
+        }
+    }
+
+    #[test]
     fn a_config_becomes_an_endpoint() {
         let dir = tempfile::tempdir().expect("a directory");
         fs::create_dir(dir.path().join(".smd")).expect("a home");
@@ -381,6 +417,7 @@ mod tests {
         let resolved = run(dir.path(), &["-v", "work"]).expect("it resolves");
         let endpoint = &resolved.endpoint;
         assert_eq!((endpoint.name.as_str(), endpoint.server.as_str()), ("work", "host"));
+        assert_eq!(endpoint.undo_there(), "smd-undo --remote work");
         assert_eq!(endpoint.roots[0].local, dir.path().join("Mail"));
         assert_eq!(endpoint.roots[1].remote, b"old");
         let excludes = |root: usize, folder: &str| {

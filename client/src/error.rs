@@ -6,6 +6,7 @@
 
 use std::error::Error;
 use std::io;
+use std::path::PathBuf;
 
 use smd_protocol::names::printable;
 
@@ -18,6 +19,7 @@ use crate::exit::Exit;
 use crate::home::SmdHome;
 use crate::hooks::Failed;
 use crate::looping::file::configured;
+use crate::report::Host;
 use crate::session::SessionError;
 
 /// How many of the last lines of ssh's stderr are shown.
@@ -34,14 +36,17 @@ pub struct Failure {
     pub causes: Vec<String>,
     /// What to type.
     pub hint: Option<String>,
+    /// Where it was, when reading or writing at a path of a host failed. Stays with who met it: JSON knows no path that is not UTF-8.
+    #[serde(skip)]
+    pub at: Option<(Host, PathBuf)>,
 }
 
 impl Failure {
-    fn new(exit: Exit, heading: impl Into<String>) -> Self {
-        Self { exit, heading: heading.into(), causes: Vec::new(), hint: None }
+    pub(crate) fn new(exit: Exit, heading: impl Into<String>) -> Self {
+        Self { exit, heading: heading.into(), causes: Vec::new(), hint: None, at: None }
     }
 
-    fn hint(self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 
@@ -162,10 +167,14 @@ impl Failure {
         let server = printable(endpoint.server.as_bytes());
         match &error {
             SessionError::Lost { met, source } => {
-                let explanation = explain::explain(endpoint, ending, *met);
+                let explanation = match source {
+                    Some(why) if *met && why.kind() == io::ErrorKind::TimedOut => explain::silent(endpoint),
+                    _ => explain::explain(endpoint, ending, *met),
+                };
                 let words = explanation.words;
                 let failure = match (Self::explained(explanation), source) {
-                    (failure, Some(source)) if *met => failure.cause(source),
+                    // What the heading says already.
+                    (failure, Some(why)) if *met && why.kind() != io::ErrorKind::TimedOut => failure.cause(why),
                     (failure, _) => failure,
                 };
                 if words { said(failure) } else { failure }
@@ -197,7 +206,12 @@ impl Failure {
                     false => failure,
                 }
             }
-            SessionError::Io { .. } => said(Self::new(Exit::Io, "Reading or writing failed.").cause(&error)),
+            SessionError::Io { host, path, .. } => {
+                // What has no path of its own is the state.
+                let path = if path.is_absolute() { path.as_path() } else { endpoint.home.path() };
+                let at = Some((*host, path.to_owned()));
+                said(Self { at, ..Self::new(Exit::Io, "Reading or writing failed.").cause(&error) })
+            }
             SessionError::Interrupted => {
                 Self::new(Exit::Interrupted, "Stopped; what was done is kept.").hint("run again to finish")
             }
@@ -207,7 +221,13 @@ impl Failure {
     }
 
     fn explained(explanation: Explanation) -> Self {
-        Self { exit: explanation.exit, heading: explanation.heading, causes: Vec::new(), hint: explanation.hint }
+        Self {
+            exit: explanation.exit,
+            heading: explanation.heading,
+            causes: Vec::new(),
+            hint: explanation.hint,
+            at: None,
+        }
     }
 
     /// Adds the last lines that ssh or the server wrote to stderr.
@@ -250,8 +270,6 @@ fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
 
     fn target() -> Target {
@@ -268,6 +286,44 @@ mod tests {
         Hint: write one and edit it: smd-pull -t work
               or name two Maildirs: smd-pull ~/Maildir user@host:Maildir
         ");
+    }
+
+    #[test]
+    fn a_timeout_is_told_as_the_silence_that_it_is_however_ssh_ended() {
+        let endpoint = Endpoint {
+            name: "x".into(),
+            client: "here".into(),
+            server: "office".into(),
+            roots: Vec::new(),
+            transport: crate::endpoint::Transport::Rsh {
+                rsh: Vec::new(),
+                destination: crate::address::Destination::parse(b"office").expect("a host"),
+                command: None,
+            },
+            home: SmdHome::new("/smd", "/home/me"),
+        };
+        let ending = |status: Option<i32>| Ending {
+            status: status.map(std::os::unix::process::ExitStatusExt::from_raw),
+            stderr: Vec::new(),
+            heard: crate::connect::Heard::Server,
+            program: "smd-server".into(),
+        };
+        let lost = |kind: Option<io::ErrorKind>, status| {
+            let error = SessionError::Lost { met: true, source: kind.map(io::Error::from) };
+            let failure = Failure::session(&endpoint, error, &ending(status), None, false);
+            assert_eq!(failure.exit, Exit::Network);
+            failure.render(false)
+        };
+        for status in [None, Some(9), Some(255 << 8)] {
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(lost(Some(io::ErrorKind::TimedOut), status), @r"
+                Error: office stopped answering (60 s); the connection was closed.
+                Hint: run again: what was done is kept
+                ");
+            }
+        }
+        let broken = lost(Some(io::ErrorKind::BrokenPipe), Some(255 << 8));
+        assert!(broken.starts_with("Error: The connection to office was lost.\n  because: broken pipe"), "{broken}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub enum Exit {
     Network = 69,
     /// A fault of these programs. Please report it.
     Bug = 70,
-    /// Reading or writing failed on this host: a mailbox root, the state, or a program to start or keep running.
+    /// Reading or writing failed on one of the hosts: a mailbox root, the state, or a program to start or keep running.
     Io = 74,
     /// Another run holds the lock. Try again later.
     Locked = 75,
@@ -29,7 +29,7 @@ pub enum Exit {
     Protocol = 76,
     /// Refused: ssh authentication, a host key, the server's policy, or a pre hook.
     Refused = 77,
-    /// The config file, or a mailbox that it names, has an error.
+    /// The config file, or a mailbox that it names, has an error; or the other host has no server program.
     Config = 78,
     /// Stopped by an interrupt (SIGINT).
     Interrupted = 130,
@@ -69,11 +69,13 @@ impl Exit {
             Self::Guard => "A guard held steps back; say whether they were meant.",
             Self::Network => "The other host cannot be reached or was lost; try again.",
             Self::Bug => "A bug in these programs; please report it.",
-            Self::Io => "Reading or writing failed on this host.",
+            Self::Io => "Reading or writing failed on one of the hosts.",
             Self::Locked => "Another run holds the lock; try again.",
             Self::Protocol => "The other end does not speak the protocol of these programs.",
             Self::Refused => "Authentication, host key, policy or a pre hook refused it.",
-            Self::Config => "The config file has an error.",
+            Self::Config => {
+                "The config file, or a mailbox that it names, has an error; or the other host could not find the server program."
+            }
             Self::Interrupted => "Stopped by an interrupt.",
             Self::Terminated => "Stopped by a request to terminate.",
         }

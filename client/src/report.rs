@@ -17,6 +17,7 @@ pub mod warnings;
 use std::time::Duration;
 
 use smd_maildir::apply::Change;
+use smd_protocol::names::printable;
 use smd_protocol::seeded;
 use smd_protocol::step::LOOKS_AGAIN;
 
@@ -32,6 +33,9 @@ pub struct Report {
     pub client: String,
     /// How the other host is called in texts.
     pub server: String,
+    /// What is typed, or done, to bring back what was deleted at the server; empty where that is not known.
+    #[serde(default)]
+    pub undo_there: String,
     /// Which way changes were to go.
     pub direction: Direction,
     /// Nothing was changed: counts and items are what would be done.
@@ -72,7 +76,7 @@ pub struct IdlePatterns {
 pub struct IdlePattern {
     /// As a config has it.
     pub pattern: String,
-    /// What to write, in quotes where it needs them, to leave alone the folder that was probably meant.
+    /// What to write in its place, in whatever quotes are there, to leave alone the folder that was probably meant.
     pub instead: Option<String>,
 }
 
@@ -117,6 +121,9 @@ pub struct Counts {
     pub flags: u64,
     /// Messages that got another folder or another uniq.
     pub moved: u64,
+    /// Of those, the ones that stayed in their folder.
+    #[serde(default)]
+    pub renamed: u64,
     /// Messages whose bytes or header were replaced.
     pub replaced: u64,
     /// Messages that went into the grave.
@@ -141,6 +148,9 @@ pub struct Held {
     /// Steps that wait for a look that could read everything.
     #[serde(default)]
     pub incomplete: u64,
+    /// Deletes and replacements of messages that were moved to another root, and are not there yet.
+    #[serde(default)]
+    pub other_root: u64,
 }
 
 /// A host of the pair.
@@ -198,7 +208,10 @@ pub enum Guard {
         folder: Vec<u8>,
         /// Messages that are there twice.
         messages: u64,
-        /// Messages of the folder in the base.
+        /// How many of them runs of the last 24 hours brought.
+        #[serde(default)]
+        earlier: u64,
+        /// Messages of the folder in the base, without those.
         of: u64,
         /// By what they differ.
         copies: Copies,
@@ -322,6 +335,8 @@ pub enum Reason {
     Policy,
     /// Not everything could be read.
     Incomplete,
+    /// The message was moved to another root, and is not there yet.
+    OtherRoot,
 }
 
 /// One step with what became of it; in a dry run, with what would be tried.
@@ -339,6 +354,21 @@ pub struct Item {
     pub detail: Vec<u8>,
     /// What became of it.
     pub fate: Fate,
+}
+
+impl Item {
+    /// Whether a message gets another uniq and stays in its folder.
+    pub fn renames(&self) -> bool {
+        let from = || self.detail.strip_prefix(b"from ");
+        // The detail is printable, a folder and a uniq hold no slash of their own.
+        let folder =
+            |path: &[u8]| path.iter().rposition(|&byte| byte == b'/').map_or_else(Vec::new, |at| path[..at].to_vec());
+        match self.kind {
+            Kind::Renamed => true,
+            Kind::Moved => from().is_some_and(|from| folder(from) == printable(&self.folder).as_bytes()),
+            _ => false,
+        }
+    }
 }
 
 /// What became of a step.
@@ -430,12 +460,19 @@ impl Counts {
         } += 1;
     }
 
+    /// Counts one step of an item.
+    pub fn count_item(&mut self, item: &Item) {
+        self.count(item.kind);
+        self.renamed += u64::from(item.renames());
+    }
+
     /// Adds the counts of `other`.
     pub fn add(&mut self, other: &Self) {
         self.new += other.new;
         self.copied += other.copied;
         self.flags += other.flags;
         self.moved += other.moved;
+        self.renamed += other.renamed;
         self.replaced += other.replaced;
         self.deleted += other.deleted;
         self.folders_made += other.folders_made;
@@ -456,11 +493,12 @@ impl Held {
         self.direction += other.direction;
         self.policy += other.policy;
         self.incomplete += other.incomplete;
+        self.other_root += other.other_root;
     }
 
     /// Steps that wait for something else than the guard, the direction apart, which the person chose.
     pub fn waits_for_others(&self) -> u64 {
-        self.no_delete + self.policy + self.incomplete
+        self.no_delete + self.policy + self.incomplete + self.other_root
     }
 
     /// Counts one step.
@@ -471,6 +509,7 @@ impl Held {
             Reason::Direction => &mut self.direction,
             Reason::Policy => &mut self.policy,
             Reason::Incomplete => &mut self.incomplete,
+            Reason::OtherRoot => &mut self.other_root,
         } += 1;
     }
 }

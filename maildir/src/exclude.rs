@@ -475,7 +475,7 @@ fn compile(prefix: &[u8], patterns: &[Vec<u8>]) -> Result<Compiled, ExcludeError
         let wrong = |why: String| ExcludeError::Syntax { pattern: printable(given), why };
         let line = ended(&as_line(text));
         builder.add_line(None, &line).map_err(|why| wrong(why.to_string()))?;
-        let alone = single(&line).ok_or_else(|| wrong("it is no pattern".to_owned()))?;
+        let alone = single(&line).ok_or_else(|| wrong("it is not a pattern".to_owned()))?;
         let own = own(&as_line(text));
         compiled.push(Pattern { given: given.clone(), line, alone, own, met: AtomicBool::new(false) });
     }
@@ -496,6 +496,12 @@ fn as_line(pattern: &str) -> String {
         }
         after_backslash = letter == '\\' && !after_backslash;
         escaped.push(letter);
+    }
+    // A path says the same with these and without; in a pattern they would match nothing.
+    for idle in ["/./", "//"] {
+        while escaped.contains(idle) {
+            escaped = escaped.replace(idle, "/");
+        }
     }
     let plain = escaped.strip_prefix("./").unwrap_or(&escaped);
     if plain.starts_with('#') { format!("\\{plain}") } else { plain.to_owned() }

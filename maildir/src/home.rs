@@ -23,6 +23,7 @@ pub(crate) mod file;
 mod label;
 mod server_id;
 
+pub use age::Age;
 pub(crate) use age::{DAY, age};
 pub use client_id::{ClientId, Fresh, client_id};
 pub use file::{put_in_place, read_file, replace_file, write_beside};

@@ -19,6 +19,7 @@ pub mod run;
 pub mod scan;
 pub mod send;
 pub mod store;
+pub mod undo;
 pub mod watch;
 
 pub use error::{Context, Error, Trouble};

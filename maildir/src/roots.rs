@@ -120,11 +120,17 @@ impl Judge {
     /// # Errors
     /// Why it may be none.
     pub fn check(&self, root: &Path, shown: &Path) -> Result<(), NoRoot> {
-        self.judge(root, shown, &|path| path.is_dir())
+        self.judge(root, shown, &|path| path.is_dir(), &has_mail)
     }
 
     /// The decision. What cannot be looked at above a root is no fault of the root.
-    fn judge(&self, root: &Path, shown: &Path, is_dir: &dyn Fn(&Path) -> bool) -> Result<(), NoRoot> {
+    fn judge(
+        &self,
+        root: &Path,
+        shown: &Path,
+        is_dir: &dyn Fn(&Path) -> bool,
+        has_mail: &dyn Fn(&Path) -> bool,
+    ) -> Result<(), NoRoot> {
         let text = |path: &Path| printable(path.as_os_str().as_bytes());
         let shown = || text(shown);
         for (at, kept) in &self.0 {
@@ -143,12 +149,25 @@ impl Judge {
             let Some(part) = PARTS.into_iter().find(|part| name == *part) else { continue };
             // Of two parts in one directory either may still be to be made.
             let others = PARTS.into_iter().filter(|other| *other != part && is_dir(&whole.join(other))).count();
-            if others > 0 && !seeded::is("a-part-is-a-root") {
+            // What packs files and no empty directories leaves a part alone.
+            let is_folder = || PARTS[..2].iter().any(|own| is_dir(&at.join(own)));
+            let alone = || at == root && !is_folder() && has_mail(at);
+            if (others > 0 || alone()) && !seeded::is("a-part-is-a-root") {
                 return Err(NoRoot::Part { root: shown(), itself: at == root, part, whole: text(whole) });
             }
         }
         Ok(())
     }
+}
+
+/// Whether a file lies in this directory whose name is that of a message: it begins with a time, or has its flags.
+fn has_mail(dir: &Path) -> bool {
+    let named =
+        |name: &[u8]| name.first().is_some_and(u8::is_ascii_digit) || name.windows(3).any(|part| part == b":2,");
+    let is_mail = |entry: std::fs::DirEntry| {
+        named(entry.file_name().as_bytes()) && entry.file_type().is_ok_and(|kind| kind.is_file())
+    };
+    std::fs::read_dir(dir).is_ok_and(|entries| entries.flatten().any(is_mail))
 }
 
 #[cfg(test)]
@@ -161,9 +180,19 @@ mod tests {
     fn a_root_is_never_at_around_or_inside_what_is_kept_nor_in_a_grave_nor_a_part_of_a_maildir() {
         let kept = ["/home/u/.smd", "/home/u/.ssh", "/disk/grave"].map(|path| (path.into(), path.into()));
         let judge = Judge(kept.into());
-        let dirs = ["/m/M/cur", "/m/M/new", "/m/M/tmp", "/m/one/cur", "/m/two/new", "/m/two/tmp", "/m/M/.Sub/cur"];
+        let dirs = [
+            "/m/M/cur",
+            "/m/M/new",
+            "/m/M/tmp",
+            "/m/one/cur",
+            "/m/two/new",
+            "/m/two/tmp",
+            "/m/M/.Sub/cur",
+            "/m/whole/new/cur",
+        ];
         let is_dir = |path: &Path| dirs.iter().any(|dir| Path::new(dir) == path);
-        let judged = |root: &str| judge.judge(Path::new(root), Path::new("shown"), &is_dir);
+        let has_mail = |path: &Path| path.starts_with("/m/alone") || path.starts_with("/m/whole");
+        let judged = |root: &str| judge.judge(Path::new(root), Path::new("shown"), &is_dir, &has_mail);
         let word = |root: &str| match judged(root) {
             Ok(()) => "may be",
             Err(NoRoot::Around { .. }) => "around",
@@ -187,6 +216,9 @@ mod tests {
             ("/m/M/..smd-grave", "grave"),
             ("/m/M/..smd-grave/x/y", "grave"),
             ("/m/M/...smd-grave", "may be"),
+            ("/m/alone/cur", "part"),
+            ("/m/alone/cur/x", "may be"),
+            ("/m/whole/new", "may be"),
             ("/m/M", "may be"),
             ("/m/M/.Sub", "may be"),
             ("/m/M/cur", "part"),

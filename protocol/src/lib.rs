@@ -9,6 +9,7 @@ pub mod counter;
 pub mod delta;
 pub mod digest;
 pub mod flags;
+pub mod grave;
 pub mod header;
 pub mod names;
 pub mod pack;

@@ -86,7 +86,7 @@ impl Folder {
                 return Err(refuse("folder", component, "is a name inside every folder"));
             }
             if component == GRAVE_DIR {
-                return Err(refuse("folder", component, "is where deleted messages rest"));
+                return Err(refuse("folder", component, "is where deleted messages are kept"));
             }
             if depth > 0 {
                 joined.push(b'/');

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::codec::{self, CodecError};
 use crate::delta::Mtime;
 use crate::digest::{Content, Digest};
+use crate::grave::{Head, Rest, Rests, Undone};
 use crate::names::{Folder, Name};
 use crate::pack::Part;
 use crate::reconcile::{Direction, Removal};
@@ -87,11 +88,21 @@ pub const HEADER_MAX: usize = 64 * 1024;
 /// The feature by which a client asks how much room there is in each root: [`FromServer::Room`].
 pub const ROOM: &str = "room";
 
+/// The feature by which a client says that it is there for the graves of the roots alone, and a server that it tells of them and gives
+/// back. Where both have it nobody looks at a mailbox, and no base is agreed on: after the Hellos come [`FromClient::Grave`] and
+/// a goodbye.
+pub const GRAVE: &str = "grave";
+/// Ids in one wish for the grave.
+pub const IDS_IN_WISH: usize = 1_000;
+/// Longest id in such a wish, in bytes.
+pub const ID_MAX: usize = 255;
+
 /// The feature by which both ends say that they know [`FromClient::Working`] and [`FromServer::Working`].
 pub const WORKING: &str = "working";
 
 /// The feature by which a client says that it takes [`Failure::Reconnect`].
 pub const RECONNECT: &str = "reconnect";
+
 /// What a server's feature begins with that says how the process confined itself, for a person: `sandbox=…`.
 pub const SANDBOX: &str = "sandbox=";
 
@@ -342,8 +353,49 @@ pub enum FromClient {
         /// A message that the server told of.
         name: Name,
     },
+    /// About the graves of a root ([`GRAVE`]).
+    Grave {
+        /// Which root.
+        root: u16,
+        /// What is wanted.
+        wish: GraveWish,
+    },
     /// A sign of life of a client that is at work and waits for nothing ([`WORKING`]).
     Working,
+}
+
+/// What the client wants of the graves of a root. Each is answered by itself, and may be refused.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum GraveWish {
+    /// Tell what rests there: [`GraveAnswer::Rests`].
+    List,
+    /// Tell From, Subject and Date of these, which were told of; at most [`IDS_IN_WISH`]: [`GraveAnswer::Heads`].
+    Heads(Vec<String>),
+    /// Bring these back; may come in several, each of at most [`IDS_IN_WISH`]: after the last, [`GraveAnswer::Undone`].
+    BringBack {
+        /// The ids.
+        ids: Vec<String>,
+        /// No more follow.
+        last: bool,
+    },
+}
+
+/// What the server says of the graves of a root.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum GraveAnswer {
+    /// What rests there; may come in several.
+    Rests {
+        /// Some of it.
+        rests: Vec<Rests>,
+        /// With the last: what else was found.
+        end: Option<Rest>,
+    },
+    /// What tells a person which messages these are, in the order in which they were asked for; comes in several.
+    Heads(Vec<Head>),
+    /// What became of each, in the order in which they were asked for; comes in several.
+    Undone(Vec<Undone>),
+    /// The server's policy does not permit it: why.
+    Refused(Told),
 }
 
 /// How a message's file is called behind its uniq at the host that has it. It is no part of entry or base: whoever installs the
@@ -506,6 +558,13 @@ pub enum FromServer {
         root: u16,
         /// How many bytes may still be written there.
         free: u64,
+    },
+    /// Of the graves of a root ([`GRAVE`]).
+    Grave {
+        /// Which root.
+        root: u16,
+        /// The answer.
+        answer: GraveAnswer,
     },
     /// A sign of life of a server that is at work and waits for nothing ([`WORKING`]).
     Working,

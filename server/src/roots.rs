@@ -24,7 +24,7 @@ pub fn resolve(places: &Places, path: &[u8]) -> Result<PathBuf, Failure> {
     let refuse =
         |why: &str| Failure::Config(format!("the root {} {why}", printable(&path[..path.len().min(256)])).into());
     if path.is_empty() || path.len() > PATH_MAX || path.contains(&0) {
-        return Err(refuse("is no path"));
+        return Err(refuse("is not a path"));
     }
     let path = match path.strip_prefix(b"~") {
         Some(b"") => b".",

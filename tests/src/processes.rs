@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -106,4 +107,23 @@ pub fn under(tracer: &[&str], command: &Command) -> Command {
     outer.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     outer.current_dir(command.get_current_dir().expect("every host has a home")).stdin(Stdio::null());
     outer
+}
+
+/// Kills the client of a run at one of its syncs of a file system: the first at which the other end, whose home this is, has done
+/// what it was told. A look that met what nobody has synced yet syncs before anything is said.
+#[track_caller]
+pub fn cut_at_sync(run: &Command, home: &Path, is_done: impl Fn() -> bool) {
+    for nth in 1..=5 {
+        let inject = format!("inject=syncfs:signal=KILL:when={nth}");
+        let tracer = ["strace", "-o", "/dev/null", "-e", "trace=syncfs", "-e", &inject];
+        let ended = under(&tracer, run).output().expect("strace can be started");
+        let killed = ended.status.code() == Some(128 + 9) || ended.status.signal() == Some(9);
+        assert!(killed, "the run comes to its end at {nth} syncs: {ended:?}");
+        // Only the client was: its server may still carry out what it was told.
+        at_home(home).into_iter().for_each(wait_for_end);
+        if is_done() {
+            return;
+        }
+    }
+    panic!("the other end was never told");
 }

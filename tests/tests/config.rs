@@ -319,6 +319,12 @@ fn a_check_of_the_config_ends_as_the_run_then_does() {
             fs::remove_dir_all(host.maildir()).expect("removes");
         }
     };
+    let blocked: Change = |world| {
+        let tmp = world.client().maildir().join("tmp");
+        fs::create_dir_all(world.client().maildir().join("cur")).expect("makes");
+        drop(fs::remove_dir(&tmp));
+        fs::write(tmp, "in the way").expect("writes");
+    };
     let gone: Change = |world| fs::remove_dir_all(world.server().maildir()).expect("removes");
     for (what, after_a_run, change, lines, code, says) in [
         ("nothing", true, nothing, "", 0, "A run would work.\n"),
@@ -330,6 +336,7 @@ fn a_check_of_the_config_ends_as_the_run_then_does() {
         ("a symlink that is excluded, first", false, there, "EXCLUDE=Maildir/odd", 0, "A run would work"),
         ("all deleted", true, emptied, "", 3, "--allow-bulk-delete"),
         ("all deleted, a backup", true, emptied, "SMDSERVEROPTS=-n", 0, "A run would work"),
+        ("a file for a tmp here, first", false, blocked, "", 1, "Maildir/tmp"),
         ("no root there", true, gone, "", 3, "is missing"),
         ("no root anywhere", false, nowhere, "", 78, "neither host has Maildir"),
     ] {

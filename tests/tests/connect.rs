@@ -72,7 +72,8 @@ fn a_server_in_the_home_of_its_user_is_found_and_a_restricted_command_sees_no_mo
     configure(&world, &far, "");
     smd(&world, "smd-sync", &["work"])
         .exits(78)
-        .says("smd-server is not in the PATH of ssh on office")
+        .says("office could not find smd-server.")
+        .says("it is not in the PATH of ssh there")
         .says("~/.local/bin");
     let places = ["smd-server", "~/.local/bin/smd-server", "~/.cargo/bin/smd-server"];
     let asked = fs::read_to_string(&asked).expect("it was asked");

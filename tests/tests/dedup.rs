@@ -7,7 +7,7 @@ use smd_tests::mail;
 use smd_tests::outcome::Outcome;
 use smd_tests::populate::{self, Spec};
 use smd_tests::rng::Rng;
-use smd_tests::tree::{self, Tree};
+use smd_tests::tree::{self, Found, Tree};
 use smd_tests::world::{Host, Link, World, finish};
 
 const GUARD: i32 = 3;
@@ -23,10 +23,16 @@ fn agreed(messages: usize) -> World {
 
 /// mbsync runs once more at this host: each message is fetched under another name, with a field more.
 fn fetch_again(host: &Host, field: &str) {
+    let all = tree::list(&host.maildir());
+    fetch_some(host, &all, 1_999_999_999, field);
+}
+
+/// It fetches these messages again, in this round.
+fn fetch_some(host: &Host, some: &[Found], round: usize, field: &str) {
     let root = host.maildir();
-    for (number, found) in tree::list(&root).into_iter().enumerate() {
+    for (number, found) in some.iter().enumerate() {
         let bytes = fs::read(found.path(&root)).expect("a message");
-        let name = format!("1999999999.{number}.host,U={number}:2,S");
+        let name = format!("{round}.{number}.host,U={number}:2,S");
         fs::write(root.join("cur").join(name), mail::with_header_line(&bytes, field)).expect("a message");
     }
 }
@@ -78,6 +84,48 @@ fn doubles_on_both_hosts_are_buried_on_one_and_the_sync_does_the_rest_unasked() 
     world.sync(&[]).ok();
     world.assert_equal();
     assert_eq!(Tree::read(&root).len(), 60);
+}
+
+#[test]
+fn what_another_program_fetches_again_a_few_at_a_time_stops_when_it_is_too_much_of_a_day() {
+    for here in [true, false] {
+        let world = agreed(100);
+        let host = if here { world.client() } else { world.server() };
+        let other = if here { world.server() } else { world.client() };
+        let (root, first) = (host.maildir(), tree::list(&host.maildir()));
+        let fetch = |round: usize| {
+            let at = round % 10;
+            fetch_some(host, &first[at * 8..][..8], 1_999_999_000 + round, "X-TUID: abc/defg");
+        };
+        for round in 0..2 {
+            fetch(round);
+            world.sync(&[]).ok();
+            world.assert_equal();
+        }
+        fetch(2);
+        for options in [&["-d"][..], &[], &["--scan", "stat"]] {
+            let stopped = world.sync(options).exits(GUARD).says("24 messages that are new").says("some of the 100");
+            stopped.says("with the 16 of the last 24 hours").says("mbsync").says("smd-dedup");
+            assert_eq!((Tree::read(&other.maildir()).len(), Tree::read(&root).len()), (116, 124));
+        }
+        // What was buried does not count any more.
+        dedup(&world, host, &["--apply"], &root).ok().says("24 of 24 doubles buried");
+        world.sync(&[]).ok();
+        world.assert_equal();
+        for round in 10..12 {
+            fetch(round);
+            world.sync(&[]).ok();
+        }
+        fetch(12);
+        world.sync(&[]).exits(GUARD);
+        // Nor what a person wants twice.
+        world.sync(&["--adopt-other-headers"]).ok();
+        world.assert_equal();
+        fetch(3);
+        world.sync(&[]).ok();
+        world.assert_equal();
+        assert_eq!(Tree::read(&root).len(), 132);
+    }
 }
 
 #[test]

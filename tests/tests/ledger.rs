@@ -262,6 +262,34 @@ fn a_wall_clock_that_was_wrong_once_sweeps_nothing_that_was_buried_minutes_ago()
 }
 
 #[test]
+fn what_rests_in_a_grave_of_its_root_stays_when_the_age_clock_is_lost_and_the_wall_clock_wrong() {
+    const DAY: i64 = 86_400;
+    for ahead in [-400 * DAY, 40 * DAY] {
+        let world = agreed(&["laptop"], 100);
+        let library = wrong_clock(world.dir());
+        let (here, there) = (world.client().maildir(), world.dir().join("copy"));
+        let sync = |ahead: i64| {
+            let mut command = world.command("smd-sync", world.client());
+            command.args([&here, &there]).env("LD_PRELOAD", &library).env("SMD_TEST_CLOCK", ahead.to_string());
+            finish(&mut command).ok()
+        };
+        sync(0);
+        // A grave that lies in the root, as when the state directory is on another file system.
+        fs::create_dir(here.join("..smd-grave")).expect("a grave");
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+        let buried = here.join("..smd-grave").join(format!("{now}.run.{now:x}-1-1-1-0.k"));
+        fs::write(&buried, "mail").expect("a burial");
+        for (run, ahead) in [ahead, 0, 40 * DAY].into_iter().enumerate() {
+            drop(fs::remove_file(world.client().smd_home().join("age-clock")));
+            let mut user = User::new(&there, "us", Rng::from_env_or(23));
+            user.list().iter().take(3).for_each(|found| user.delete(found));
+            sync(ahead);
+            assert!(buried.exists(), "run {run}, with a clock {ahead} s ahead");
+        }
+    }
+}
+
+#[test]
 fn messages_saved_in_another_root_of_the_endpoint_are_no_alarm() {
     let world = agreed(&["laptop"], 40);
     for host in [world.client(), world.server()] {

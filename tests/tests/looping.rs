@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use smd_tests::looping::{Loop, configure, status};
+use smd_tests::mounts::{Disk, privately};
 use smd_tests::outcome::Outcome;
 use smd_tests::populate::{self, Spec};
 use smd_tests::processes::{children, kill, runs, wait_for_end, wait_until};
@@ -182,6 +183,55 @@ fn an_error_that_needs_a_person_is_said_once_and_the_mending_too() {
         fs::read_to_string(&heard).ok().filter(|text| text.matches("==").count() > 1)
     });
     assert!(told.ends_with("work: all is well again.\n==\n") && told.matches("==").count() == 2, "{told}");
+}
+
+#[test]
+fn a_full_disk_that_stops_two_endpoints_is_one_notification_and_so_is_its_end() {
+    if !privately(module_path!(), "a_full_disk_that_stops_two_endpoints_is_one_notification_and_so_is_its_end") {
+        return;
+    }
+    let world = world();
+    let place = world.client().home.join("small");
+    fs::create_dir(&place).expect("a directory");
+    let _disk = Disk::mount(&place);
+    configure(&world, "home", "MAILBOX_LOCAL=small/Home\nMAILBOX_REMOTE=Maildir");
+    configure(&world, "work", "MAILBOX_LOCAL=small/Work\nMAILBOX_REMOTE=Maildir");
+    let (heard, notify) = (world.dir().join("heard"), world.dir().join("notify"));
+    script(&notify, &format!("printf '%s\\n==\\n' \"$1\" >>'{}'", heard.display()));
+    let looping = Loop::start(&world, &[&format!("--notify={}", notify.display()), "home", "work"]);
+    let both = |what: &str, right: &dyn Fn(&serde_json::Value) -> bool| {
+        wait_until(&format!("{what}\n{}", looping.said()), || {
+            let status = status(&world)?;
+            let all = status["endpoints"].as_array()?.iter().all(right);
+            all.then_some(())
+        });
+    };
+    let watching = |one: &serde_json::Value| one["watching"] == true && one["last_error"]["stands"] != true;
+    both("both watch", &watching);
+    // What is left fits no message of this size.
+    let filler = place.join("filler");
+    let full = (0..).map(|_| [0; 65_536]).try_for_each(|block| {
+        use std::io::Write as _;
+        fs::OpenOptions::new().append(true).create(true).open(&filler)?.write_all(&block)
+    });
+    assert!(full.is_err(), "the disk has an end");
+    them(&world).deliver_bytes("", &[b"Subject: big\n\n".to_vec(), vec![b'x'; 400_000]].concat());
+    both("neither has room", &|one| one["last_error"]["stands"] == true);
+    for endpoint in ["home", "work"] {
+        let printed = || (looping.times(&format!("Warning: {endpoint}: ")) == 1).then_some(());
+        wait_until(&format!("it is printed for {endpoint}"), printed);
+    }
+    let told = || fs::read_to_string(&heard).unwrap_or_default();
+    wait_until("a person is told", || told().contains("==").then_some(()));
+
+    fs::remove_file(&filler).expect("the filler goes");
+    looping.signal(Signal::USR1);
+    both("both have room", &watching);
+    let told = wait_until("the end is told", || Some(told()).filter(|text| text.matches("==").count() > 1));
+    let (warning, end) = told.split_once("\n==\n").expect("two notifications");
+    assert!(warning.starts_with("Warning: ") && warning.contains("No space left on device"), "{told}");
+    assert_eq!(end, "home, work: all is well again.\n==\n", "{told}");
+    wait_until("both ends are printed", || (looping.times("all is well again.") == 2).then_some(()));
 }
 
 #[test]

@@ -53,6 +53,25 @@ fn a_first_dry_run_makes_no_state_and_no_root() {
 }
 
 #[test]
+fn two_directories_of_which_neither_holds_mail_are_a_slip_of_the_pen() {
+    let world = World::new(Link::Rsh);
+    for host in [world.client(), world.server()] {
+        fs::remove_dir_all(host.maildir()).expect("the root can be removed");
+    }
+    fs::create_dir(world.client().maildir()).expect("a directory can be made");
+    fs::write(world.client().maildir().join("letter.txt"), "no mail").expect("a file can be written");
+    world.sync(&[]).exits(78).says("has no mail folder").says("laptop/Maildir, and office has no Maildir");
+    fs::create_dir(world.server().maildir()).expect("a directory can be made");
+    for options in [&[][..], &["-d"]] {
+        world.sync(options).exits(78).says("office has no mail folder");
+    }
+    // One of the two is enough, and what was in sync stays so.
+    fs::create_dir_all(world.server().maildir().join("cur")).expect("a folder can be made");
+    world.sync(&[]).ok();
+    world.sync(&[]).ok();
+}
+
+#[test]
 fn deletions_held_back_by_no_delete_are_counted_and_carried_out_by_the_next_run_without_it() {
     let (world, mut us, mut them) = agreed(60);
     for found in &us.list()[..3] {

@@ -164,6 +164,7 @@ fn completions_know_endpoints_hosts_and_runs_and_offer_options_only_after_a_dash
     assert_eq!(offered(home.path(), &["smd-translate", "-m", "x", "h"]), ["home"]);
     assert!(offered(home.path(), &["smd-sync", "--st"]).contains(&"--status".to_owned()));
     assert_eq!(offered(home.path(), &["smd-sync", "--scan", "f"]), ["full"]);
+    assert_eq!(offered(home.path(), &["smd-undo", "--remote", ""]), ["home", "work"]);
     assert_eq!(offered(home.path(), &["smd-strip-header", ""]), [""; 0]);
     // A run that deleted a message here.
     let run = |words: &[&str]| {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use smd_tests::figures;
 use smd_tests::outcome::Outcome;
 use smd_tests::populate::{self, Spec};
-use smd_tests::processes::{at_home, require_strace, under, wait_for_end};
+use smd_tests::processes::{cut_at_sync, require_strace};
 use smd_tests::ram;
 use smd_tests::rng::Rng;
 use smd_tests::stamps::Stamps;
@@ -309,6 +309,8 @@ fn an_endpoint_names_its_roots_and_a_run_that_is_not_there_is_a_usage_error() {
     config("mine", "Maildir");
     config("other", "Other");
     undo(&world, world.client(), &["mine"]).ok().says("1 deleted");
+    undo(&world, world.client(), &["other"]).exits(1).says("Other does not exist; no deleted mail of it");
+    fs::create_dir_all(world.client().home.join("Other/cur")).expect("a Maildir");
     undo(&world, world.client(), &["other"]).ok().says("Nothing was deleted or replaced by a run on this host");
     undo(&world, world.client(), &["none"]).exits(78);
     for options in [&["12"][..], &["--frob"], &["host:Maildir"], &["-q", "-v"]] {
@@ -347,6 +349,14 @@ fn a_grave_in_the_root_is_found_and_given_back_from() {
     assert_same(&before, &world.server().maildir());
 }
 
+/// The age clock of a host began long ago: what seems to be from before then is as old as it says.
+fn began_long_ago(host: &Host) {
+    let file = host.smd_home().join("age-clock");
+    let text = fs::read_to_string(&file).expect("an age clock");
+    let (kept, _) = text.split_once("began ").expect("where it began");
+    fs::write(&file, format!("{kept}began 0\n")).expect("an age clock");
+}
+
 #[test]
 fn a_grave_is_bounded_by_what_the_config_says() {
     let (world, _, mut them) = agreed();
@@ -359,6 +369,7 @@ fn a_grave_is_bounded_by_what_the_config_says() {
     sync();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
     let old = |days: u64| grave(world.client()).join(format!("{}.old.{days}.k", now - days * 86_400 - 60));
+    began_long_ago(world.client());
     for days in [2, 3, 4] {
         fs::write(old(days), vec![b'x'; 2000]).expect("an old one");
     }
@@ -378,6 +389,7 @@ fn a_client_cannot_empty_the_servers_grave() {
     sync();
     us.delete(&us.list()[0].clone());
     sync();
+    began_long_ago(world.server());
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
     let [young, old] = [3, 8].map(|days| grave(world.server()).join(format!("{}.old.{days}.k", now - days * 86_400)));
     for file in [&young, &old] {
@@ -392,8 +404,6 @@ fn a_client_cannot_empty_the_servers_grave() {
 #[test]
 fn what_a_run_that_was_cut_deleted_stays_when_it_was_brought_back() {
     require_strace();
-    const CUT: [&str; 7] =
-        ["strace", "-o", "/dev/null", "-e", "trace=syncfs", "-e", "inject=syncfs:signal=KILL:when=1"];
     for at_server in [true, false] {
         let world = World::new(Link::Local);
         let rng = Rng::from_env_or(15);
@@ -406,10 +416,8 @@ fn what_a_run_that_was_cut_deleted_stays_when_it_was_brought_back() {
         };
         let mut user = User::new(&from.maildir(), "us", rng.fork(1));
         user.list()[..3].iter().for_each(|found| user.delete(found));
-        let cut = finish(&mut under(&CUT, &world.prepare("smd-sync", world.client(), &[])));
-        // Only the client was killed: its server may still carry out what it was told.
-        at_home(&world.client().home).into_iter().for_each(wait_for_end);
-        assert_eq!((cut.code, Tree::read(&to.maildir()).len()), (128 + 9, 57), "{cut}");
+        let cut = world.prepare("smd-sync", world.client(), &[]);
+        cut_at_sync(&cut, &world.client().home, || Tree::read(&to.maildir()).len() == 57);
         // Both hosts of a local world have one home.
         let said = undo(&world, world.client(), &[&run(&world, world.client())]).ok();
         world.sync(&[]).ok();
@@ -513,6 +521,68 @@ fn mail_of_a_maildir_that_is_gone_is_mentioned_and_not_warned_about() {
     let said = undo(&world, world.server(), &[]).ok().says("no longer exists; its deleted mail is still kept here");
     assert_eq!(said.stderr, "", "{said}");
     assert_eq!(undo(&world, world.server(), &["--json"]).ok().json()["gone"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn of_a_maildir_that_cannot_be_looked_at_nobody_says_that_nothing_was_deleted() {
+    let (world, mut us, _) = agreed();
+    deleted(&world, &mut us, 7);
+    let (server, root) = (world.server(), world.server().maildir());
+    fs::write(server.smd_home().join("config.default"), "SERVERNAME=other\nMAILBOX=Maildir/\n").expect("a config");
+    let typed = root.display().to_string();
+    let asks = [&["default"][..], &[&typed], &["--root", &typed], &["default", "-l"], &["default", "--all"]];
+    let assert_said = |cause: &str| {
+        for ask in asks {
+            let said = undo(&world, server, ask).exits(1).says(cause);
+            let said = said.says("its deleted mail is still kept here (7 messages)");
+            assert!(!said.stdout.contains("Nothing was deleted"), "{said}");
+            let json = undo(&world, server, &[ask, &["--json"]].concat()).exits(1).json();
+            assert_eq!(json["gone"][0], typed.as_str(), "{json}");
+        }
+        let said = undo(&world, server, &[]);
+        assert!(!said.stdout.contains("Nothing was deleted"), "{said}");
+    };
+    let away = server.home.join("Away");
+    fs::rename(&root, &away).expect("it goes");
+    assert_said("no longer exists");
+    fs::write(&root, "no directory").expect("a file");
+    assert_said("cannot be looked at");
+    undo(&world, server, &[]).exits(1).says("still kept here (7 messages)");
+    fs::remove_file(&root).expect("it goes");
+    fs::rename(&away, &root).expect("it is back");
+    undo(&world, server, &["default", "--all"]).ok().says("brought back 7 messages");
+}
+
+#[test]
+fn a_directory_that_is_no_maildir_is_said_to_be_none() {
+    let (world, _, _) = agreed();
+    let (client, root) = (world.client(), world.client().maildir());
+    let other = client.home.join("Pictures");
+    fs::create_dir_all(other.join("cur")).expect("a directory");
+    let said =
+        undo(&world, client, &[&other.display().to_string()]).exits(1).says("is no Maildir that a config or a run");
+    assert!(!said.stdout.contains("Nothing was deleted"), "{said}");
+    // So looks a mount point without its disk.
+    fs::rename(&root, client.home.join("Away")).expect("it goes");
+    fs::create_dir(&root).expect("a mount point");
+    let said = undo(&world, client, &[&root.display().to_string()]).exits(1).says("mount its disk");
+    assert!(!said.stdout.contains("Nothing was deleted"), "{said}");
+}
+
+#[test]
+fn a_list_of_nothing_says_that_nothing_matches() {
+    let (world, mut us, _) = agreed();
+    deleted(&world, &mut us, 1);
+    for options in
+        [&["-l", "-m", "nobody"][..], &["-m", "nobody"], &["-l", "-f", "None"], &["-l", "-s", "0s", "-f", "None"]]
+    {
+        let said = undo(&world, world.server(), options).ok();
+        assert_eq!(said.stdout, "nothing matches\n", "{said}");
+        let json = undo(&world, world.server(), &[options, &["--json"]].concat()).ok().json();
+        assert_eq!(json["runs"].as_array().map(Vec::len), Some(0));
+    }
+    undo(&world, world.server(), &["-f", "None"]).ok().says("Nothing of such folders was deleted or replaced");
+    undo(&world, world.client(), &["-l"]).ok().says("Nothing was deleted or replaced by a run on this host");
 }
 
 #[test]

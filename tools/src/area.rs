@@ -43,7 +43,7 @@ impl Area {
         if let Some((real, root)) = known.iter().find(|(real, _)| wanted.starts_with(real)) {
             let below = wanted.strip_prefix(real).unwrap_or(Path::new(""));
             let below = Folder::parse(below.as_os_str().as_bytes())
-                .map_err(|error| failure(Exit::Usage, "That is no folder.", Some(error.to_string()), None))?;
+                .map_err(|error| failure(Exit::Usage, "That is not a folder.", Some(error.to_string()), None))?;
             return Ok(Self { root: root.clone(), below, inside: Vec::new() });
         }
         let inside = known.into_iter().filter(|(real, _)| real.starts_with(&wanted)).map(|(_, path)| path).collect();

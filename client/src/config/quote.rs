@@ -26,6 +26,27 @@ pub fn word(bytes: &[u8]) -> String {
     out
 }
 
+/// What a value of several words says, to be said again by a line that takes its place: the words as they are written, a blank
+/// between two. What a terminal would not show is written `%XX`, which is read as the same.
+pub fn kept(value: &[u8]) -> String {
+    let mut out = String::new();
+    for word in value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        for chunk in word.utf8_chunks() {
+            for letter in chunk.valid().chars() {
+                match letter.is_control() {
+                    true => coded(&mut out, letter.encode_utf8(&mut [0; 4]).as_bytes()),
+                    false => out.push(letter),
+                }
+            }
+            coded(&mut out, chunk.invalid());
+        }
+    }
+    out
+}
+
 fn coded(out: &mut String, bytes: &[u8]) {
     for byte in bytes {
         // Nothing can go wrong when a string grows.
@@ -35,7 +56,8 @@ fn coded(out: &mut String, bytes: &[u8]) {
 
 /// A word of an exclude that means the folder at this path and what is below it. The path begins as the root is written; it
 /// is that of a folder and not of a root, which no such word can name. What means something to a pattern, a shell or a
-/// terminal is written `%XX`, so that nothing is to be escaped on the way to the config.
+/// terminal is written `%XX`, so that nothing is to be escaped on the way to the config: it stands as it is among other words in
+/// any quotes.
 pub fn pattern_of(path: &[u8]) -> String {
     // Below the root of the disk.
     let path = path.strip_prefix(b"/").filter(|rest| rest.starts_with(b"/")).unwrap_or(path);
@@ -136,6 +158,28 @@ mod tests {
             let line = assignment("CLIENTNAME", &value);
             let lines = super::super::lines::Lines::parse(line.as_bytes(), b"/home/me").expect("it parses");
             prop_assert_eq!(mailboxes::words(&lines.lines[0].value), words);
+        }
+
+        #[test]
+        fn what_a_key_says_is_kept_by_the_line_that_takes_its_place(value in vec(bytes(), 0..4), more in bytes()) {
+            let value = value.join(&b' ');
+            let more = pattern_of(&more);
+            let line = assignment("E", &format!("{} {more}", kept(&value)));
+            prop_assert!(!line.contains(char::is_control), "{}", line);
+            let lines = super::super::lines::Lines::parse(line.as_bytes(), b"/home/me").expect("it parses");
+            let mut patterns = mailboxes::patterns(&value);
+            patterns.extend(mailboxes::patterns(more.as_bytes()));
+            prop_assert_eq!(mailboxes::patterns(&lines.lines[0].value), patterns);
+        }
+
+        #[test]
+        fn a_pattern_stands_among_others_in_any_quotes(path in bytes(), quote in prop::sample::select(&["", "'", "\""][..])) {
+            let pattern = pattern_of(&path);
+            let (before, after) = if quote.is_empty() { ("", "") } else { ("a ", " b") };
+            let line = format!("E={quote}{before}{pattern}{after}{quote}");
+            let lines = super::super::lines::Lines::parse(line.as_bytes(), b"/home/me").expect("it parses");
+            let read = mailboxes::patterns(&lines.lines[0].value);
+            prop_assert!(read.contains(&mailboxes::patterns(pattern.as_bytes())[0]), "{}", line);
         }
 
         #[test]

@@ -5,6 +5,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 
 use smd_protocol::names::printable;
+use smd_protocol::wire::SILENCE_SECONDS;
 
 use super::cause::{self, Cause};
 use super::command::for_remote_shell;
@@ -62,14 +63,11 @@ fn heading(cause: Cause, names: &Names, ending: &Ending) -> (Exit, String) {
     let Names { rsh, host, program, .. } = names;
     let after = |seconds| format!("{host} said nothing for {seconds} s");
     match cause {
-        Cause::Missing if program == super::DEFAULT_COMMAND => {
-            (Exit::Config, format!("{program} is not in the PATH of ssh on {host}."))
-        }
-        Cause::Missing => (Exit::Config, format!("There is no {program} on {host}.")),
+        Cause::Missing => (Exit::Config, format!("{host} could not find {program}.")),
         Cause::Closed => (Exit::Refused, format!("{program} cannot be started on {host}.")),
         Cause::Unsuited => (Exit::Protocol, format!("{program} is not made for the system of {host}.")),
         Cause::HostKey => (Exit::Refused, format!("ssh does not trust the host key of {host}.")),
-        Cause::ShutOut => (Exit::Refused, format!("{host} does not let us in.")),
+        Cause::ShutOut => (Exit::Refused, format!("{host} refused the login.")),
         Cause::Setup => (Exit::Config, format!("ssh cannot connect to {host} as it is configured.")),
         Cause::UnknownHost => (Exit::Network, format!("The host {host} is not known.")),
         Cause::Unreachable => (Exit::Network, format!("The host {host} cannot be reached.")),
@@ -120,7 +118,7 @@ fn hint(cause: Cause, names: &Names) -> String {
     let look = names.look();
     match cause {
         Cause::Missing if program == super::DEFAULT_COMMAND => format!(
-            "install it there (it is not in {} either), or say where it is:\n\
+            "it is not in the PATH of ssh there, nor in {}; install it, or say where it is:\n\
              REMOTE_COMMAND=PATH in the config, or --remote-command PATH",
             PLACES.map(|place| place.trim_end_matches("/smd-server")).join(" or ")
         ),
@@ -181,6 +179,20 @@ fn lost(names: &Names, ending: &Ending) -> Explanation {
             _ => (Exit::Network, format!("The connection to {host} was lost."), RUN_AGAIN),
         };
     Explanation { exit, heading, hint: Some(hint.to_owned()), words: true }
+}
+
+/// After the Hello nothing was heard for so long that we closed the connection: whatever ended the child then tells nothing.
+pub fn silent(endpoint: &Endpoint) -> Explanation {
+    let host = printable(endpoint.server.as_bytes());
+    let heading = match &endpoint.transport {
+        Transport::Rsh { .. } => {
+            format!("{host} stopped answering ({SILENCE_SECONDS} s); the connection was closed.")
+        }
+        Transport::Local => {
+            format!("The server for {host} on this host stopped answering ({SILENCE_SECONDS} s); it was ended.")
+        }
+    };
+    Explanation { exit: Exit::Network, heading, hint: Some(RUN_AGAIN.to_owned()), words: true }
 }
 
 /// The first bytes were not ours, on a line that is no connection of this room.
@@ -353,7 +365,7 @@ mod tests {
             text.push_str(&format!("{} {heading}\n  {}\n", exit.code(), hint(cause, &names).replace('\n', "\n  ")));
         }
         insta::assert_snapshot!(text, @r#"
-        78 There is no ~/my bin/smd-server on host.
+        78 host could not find ~/my bin/smd-server.
           install it there, or correct REMOTE_COMMAND in the config, or --remote-command
         77 ~/my bin/smd-server cannot be started on host.
           make it executable there, or give --remote-command PATH
@@ -361,7 +373,7 @@ mod tests {
           build or install one on host itself; this must print a version: ssh -p 2222 me@host "~/'my bin/smd-server'" --version </dev/null
         77 ssh does not trust the host key of host.
           connect once by hand and look at the key: ssh -p 2222 me@host
-        77 host does not let us in.
+        77 host refused the login.
           this must work without a question: ssh -p 2222 -o BatchMode=yes me@host true
           how to make a key for it is at the end of: man smd-config
         78 ssh cannot connect to host as it is configured.
@@ -416,6 +428,32 @@ mod tests {
         assert_eq!(lost(101, "thread 'main' panicked at x").0, Exit::Bug);
         let killed = Ending { status: Some(ExitStatus::from_raw(9)), ..ending(0, "") };
         assert_eq!(explain(&endpoint(&["ssh"]), &killed, true).heading, "ssh to host was ended by signal 9.");
+    }
+
+    #[test]
+    fn a_program_that_is_not_found_is_told_with_the_places_that_were_searched() {
+        let missing = explain(&endpoint(&["ssh"]), &ending(127, "bash: line 1: smd-server: command not found"), false);
+        let text = format!("{} {}\n{}", missing.exit.code(), missing.heading, missing.hint.expect("a hint"));
+        insta::assert_snapshot!(text, @r"
+        78 host could not find smd-server.
+        it is not in the PATH of ssh there, nor in ~/.local/bin or ~/.cargo/bin; install it, or say where it is:
+        REMOTE_COMMAND=PATH in the config, or --remote-command PATH
+        ");
+    }
+
+    #[test]
+    fn a_host_that_fell_silent_is_not_told_as_the_signal_that_we_ended_ssh_by() {
+        let silent = silent(&endpoint(&["ssh"]));
+        let text = format!("{} {}\n{}", silent.exit.code(), silent.heading, silent.hint.expect("a hint"));
+        insta::assert_snapshot!(text, @r"
+        69 host stopped answering (60 s); the connection was closed.
+        run again: what was done is kept
+        ");
+        let here = Endpoint { transport: Transport::Local, ..endpoint(&[]) };
+        assert_eq!(
+            super::silent(&here).heading,
+            "The server for host on this host stopped answering (60 s); it was ended."
+        );
     }
 
     #[test]

@@ -59,8 +59,8 @@ fn explained(script: &str, command: Option<&str>) -> Explanation {
 fn each_far_end_without_a_server_has_its_own_cause_code_and_hint() {
     let opt = Some("/opt/smd/smd-server");
     for (script, command, exit, heading) in [
-        ("exit 127", opt, Exit::Config, "There is no /opt/smd/smd-server on host."),
-        ("exit 127", None, Exit::Config, "smd-server is not in the PATH of ssh on host."),
+        ("exit 127", opt, Exit::Config, "host could not find /opt/smd/smd-server."),
+        ("exit 127", None, Exit::Config, "host could not find smd-server."),
         ("exit 126", opt, Exit::Refused, "/opt/smd/smd-server cannot be started on host."),
         (
             "echo 'smd-server: /lib/libc.so.6: version `GLIBC_2.39'\"' not found\" >&2; exit 1",

@@ -95,6 +95,7 @@ mod tests {
             heading: "office cannot be reached.".into(),
             causes: vec!["ssh: no route".into()],
             hint: None,
+            at: None,
         };
         insta::assert_snapshot!([done.join("\n"), failure("pull", &failed)].join("\n"), @r"
         sync: pulled 2 new messages from office in 0.00 s (0 B); 1 change could not be made; the next run will try again; exit 1

@@ -1,7 +1,8 @@
 //! `smd-loop`: keeps endpoints equal all the time, one thread for each, and answers those who ask.
 //!
 //! The rooms: `args` and `file` (which endpoints), `schedule` (what is due when), `worker` (an endpoint's thread),
-//! `desk` (what it is asked for), `herald` (what is said, once), `status` and `board` (how it fares), `socket`,
+//! `desk` (what it is asked for), `herald` (what is said, once), `causes` (what is one thing to know, whoever meets it),
+//! `status` and `board` (how it fares), `socket`,
 //! `ask` and `words` (the running loop and those who ask it), `resume` (suspends), `systemd` (the service manager). This
 //! file starts them, listens to signals, and ends them.
 //!
@@ -10,6 +11,7 @@
 pub mod args;
 pub mod ask;
 mod board;
+mod causes;
 mod desk;
 pub mod file;
 mod herald;
@@ -46,6 +48,7 @@ use crate::home::SmdHome;
 use crate::output::Output;
 use args::Args;
 use board::Board;
+use causes::Disks;
 use desk::{Desk, Order};
 use file::{Entry, FileError};
 use herald::Herald;
@@ -184,7 +187,7 @@ fn reload(args: &Args, home: &SmdHome, crew: &mut Crew) {
         // What was read before stays.
         Err(error) => {
             let hint = Some("edit it, then: systemctl --user reload smd-loop, or send SIGHUP".to_owned());
-            crew.herald.failure(args::NAME, &Failure { hint, ..of_file(home, &error) });
+            crew.herald.failure(args::NAME, &Failure { hint, ..of_file(home, &error) }, &Disks::default());
         }
     }
 }
@@ -216,7 +219,7 @@ fn failure(exit: Exit, heading: &str, error: &(dyn Error + 'static), hint: &str)
         next = error.source();
     }
     causes.dedup();
-    Failure { exit, heading: heading.to_owned(), causes, hint: Some(hint.to_owned()) }
+    Failure { exit, heading: heading.to_owned(), causes, hint: Some(hint.to_owned()), at: None }
 }
 
 /// What to do about the loop file; one that is missing is written, to be edited.
@@ -225,33 +228,22 @@ fn of_file(home: &SmdHome, error: &FileError) -> Failure {
     let run = "edit it, then start the loop again, or name endpoints: smd-loop ENDPOINT...";
     match error {
         FileError::Missing(_) => match file::write_template(home) {
-            Ok(file) => Failure {
-                exit: Exit::Config,
-                heading: format!("{} did not exist; a template was written there.", file.display()),
-                causes: Vec::new(),
-                hint: Some(run.to_owned()),
-            },
+            Ok(file) => {
+                let heading = format!("{} did not exist; a template was written there.", file.display());
+                Failure::new(Exit::Config, heading).hint(run)
+            }
             Err(error) => failure(Exit::Io, "The loop file cannot be written.", &error, "smd-loop --help"),
         },
         FileError::Io(..) => failure(Exit::Io, "The loop file cannot be read.", error, "smd-loop --help"),
         FileError::Line { .. } => failure(Exit::Config, "The loop file has an error.", error, run),
-        FileError::Empty(_) => Failure {
-            exit: Exit::Config,
-            heading: format!("{} names no endpoint.", file.display()),
-            causes: Vec::new(),
-            hint: Some(run.to_owned()),
-        },
+        FileError::Empty(_) => Failure::new(Exit::Config, format!("{} names no endpoint.", file.display())).hint(run),
     }
 }
 
 fn of_seat(error: &SeatError) -> Failure {
     match error {
-        SeatError::Taken(_) => Failure {
-            exit: Exit::Locked,
-            heading: format!("The loop was not started: {error}."),
-            causes: Vec::new(),
-            hint: Some("see its status: smd-loop --status".to_owned()),
-        },
+        SeatError::Taken(_) => Failure::new(Exit::Locked, format!("The loop was not started: {error}."))
+            .hint("see its status: smd-loop --status"),
         SeatError::Io(_, why) => {
             let hint = match why.kind() {
                 io::ErrorKind::PermissionDenied => "is that directory yours, and may you write there?",
@@ -360,6 +352,7 @@ impl Crew {
             gone.values().for_each(|hired| hired.desk.cut());
             leave(Instant::now() + LAST_GRACE);
         }
+        gone.keys().for_each(|name| self.herald.forget(name));
         let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
         desks.retain(|desk| !gone.values().any(|hired| Arc::ptr_eq(desk, &hired.desk)));
     }

@@ -13,6 +13,7 @@ use smd_maildir::fs::Disk;
 use smd_protocol::names::printable;
 
 use super::board::Board;
+use super::causes::Disks;
 use super::desk::{Desk, Order};
 use super::herald::Herald;
 use super::schedule::{Passing, Rhythm, Schedule, Sight};
@@ -171,7 +172,7 @@ impl Worker {
         if report.dry_run {
             return;
         }
-        self.place.herald.report(&self.place.name, report);
+        self.place.herald.report(&self.place.name, report, &self.disks());
         match report.exit() {
             Exit::Partly => self.schedule.left(direction, Instant::now(), jitter()),
             _ => self.schedule.done(direction, Instant::now()),
@@ -190,9 +191,14 @@ impl Worker {
         }
         let failure = &failure;
         self.place.board.note(&self.place.name, |one| one.failed(failure));
-        self.place.herald.failure(&self.place.name, failure);
+        self.place.herald.failure(&self.place.name, failure, &self.disks());
         let passing = if failure.exit.try_again() { Passing::Itself } else { Passing::ByPerson };
         self.schedule.failed(passing, Instant::now(), jitter());
+    }
+
+    /// The file systems of the endpoint, as far as its config was read.
+    fn disks(&self) -> Disks {
+        self.loaded.as_ref().map_or_else(Disks::default, |loaded| Disks::of(&loaded.resolved.endpoint))
     }
 
     /// The endpoint as its config says now. A session of another config is closed.

@@ -33,7 +33,7 @@ pub fn dry_run(report: &Report) -> String {
                 root.items.iter().filter(|item| item.host == host && item.fate.held() != Some(Reason::Direction))
             {
                 let (done, held, deleted) = folders.entry(&item.folder).or_default();
-                if item.fate.held().is_some() { held } else { done }.count(item.kind);
+                if item.fate.held().is_some() { held } else { done }.count_item(item);
                 if matches!(item.kind, Kind::Deleted) {
                     deleted.push(item);
                 }
@@ -102,6 +102,7 @@ fn held_by(why: Reason) -> &'static str {
         Reason::Direction => "waits for the other direction",
         Reason::Policy => "refused by the server's policy",
         Reason::Incomplete => "waits until everything can be read",
+        Reason::OtherRoot => "waits until it has come to the other Maildir",
     }
 }
 
@@ -153,6 +154,8 @@ mod tests {
             Item { detail: b"from .Old/5.a".to_vec(), ..item(Host::Server, Kind::Moved, ".New", "5.a") },
             Item { detail: b"from 6.a".to_vec(), ..item(Host::Server, Kind::Moved, ".New", "6.a") },
             Item { detail: b"from .Old/6.b".to_vec(), ..item(Host::Server, Kind::Moved, ".New", "7.a") },
+            Item { detail: b"from .New/7.b".to_vec(), ..item(Host::Server, Kind::Moved, ".New", "7.c") },
+            Item { detail: b"from 9.b".to_vec(), ..item(Host::Server, Kind::Moved, "", "9.a") },
             Item { fate: Fate::Left("no room".into()), ..item(Host::Server, Kind::New, ".New", "8.a") },
         ];
         Report {
@@ -171,9 +174,9 @@ mod tests {
             delete 3\x1b[2Jx
           Maildir/.Work: 2 new messages
         at the server, host:
-          Maildir: 1 deletion (held back)
+          Maildir: 1 rename, 1 deletion (held back)
             delete 4.a [held back by --no-delete]
-          Maildir/.New: 1 new message, 3 moves
+          Maildir/.New: 1 new message, 3 moves, 1 rename
         ");
     }
 
@@ -187,6 +190,8 @@ mod tests {
         push moved          Maildir/.New 5.a (from Maildir/.Old)
         push moved          Maildir/.New 6.a (from Maildir)
         push moved          Maildir/.New 7.a (from .Old/6.b)
+        push moved          Maildir/.New 7.c (from .New/7.b)
+        push moved          Maildir 9.a (from 9.b)
         push new            Maildir/.New 8.a NOT DONE: no room
         ");
     }

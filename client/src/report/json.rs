@@ -85,10 +85,10 @@ fn guard(guard: &Guard) -> Value {
         Guard::OtherHeaders { messages, of, copies } => {
             json!({ "kind": "other-headers", "messages": messages, "of": of, "fields": copies.fields, "host": copies.at })
         }
-        Guard::Doubles { host, folder, messages, of, copies } => {
+        Guard::Doubles { host, folder, messages, earlier, of, copies } => {
             let value = json!({
-                "kind": "doubles", "host": host, "messages": messages, "of": of, "fields": copies.fields,
-                "program": copies.program(),
+                "kind": "doubles", "host": host, "messages": messages, "earlier": earlier, "of": of,
+                "fields": copies.fields, "program": copies.program(),
             });
             object(value, [("folder", folder.as_slice())])
         }

@@ -14,7 +14,11 @@ pub fn line(report: &Report, watched: bool) -> Option<String> {
     let pushed = report.pushed();
     if watched && !report.dry_run && pushed.deleted + pushed.replaced > 0 {
         let server = printable(report.server.as_bytes());
-        text.push_str(&format!("; what was deleted or replaced on {server} is kept there: run smd-undo on {server}"));
+        let undo = match report.undo_there.as_str() {
+            "" => format!("smd-undo on {server}"),
+            undo => undo.to_owned(),
+        };
+        text.push_str(&format!("; what was deleted or replaced on {server} is kept there: run {undo}"));
     }
     Some(text)
 }
@@ -31,7 +35,7 @@ fn told(report: &Report, watched: bool, took: &str) -> Option<String> {
     let held = report.held();
     if parts.is_empty() {
         // Whoever watches is answered always; a script hears of what is not as it should be.
-        let news = held.no_delete + held.guard + report.failed() > 0 || report.exit() != Exit::Ok;
+        let news = held.no_delete + held.guard + held.other_root + report.failed() > 0 || report.exit() != Exit::Ok;
         if !news && !watched {
             return None;
         }
@@ -81,9 +85,11 @@ fn changes(counts: &Counts, all: bool, dry_run: bool) -> Vec<String> {
     let messages = |number: u64| count(number, "message", "messages");
     let folders = |number: u64| count(number, "folder", "folders");
     let made = if all { counts.folders_made } else { 0 };
+    let moved = counts.moved.saturating_sub(counts.renamed);
     let mut clauses: Vec<String> = [
         (made, "made", "make", folders(made)),
-        (counts.moved, "moved", "move", messages(counts.moved)),
+        (moved, "moved", "move", messages(moved)),
+        (counts.renamed, "renamed", "rename", messages(counts.renamed)),
         (counts.copied, "copied", "copy", messages(counts.copied)),
         (counts.flags, "changed flags of", "change flags of", messages(counts.flags)),
         (counts.replaced, "replaced", "replace", messages(counts.replaced)),
@@ -134,6 +140,10 @@ fn left(report: &Report, watched: bool) -> String {
         text.push_str(&changes(held.incomplete, "change waits", "changes wait"));
         text.push_str(" until everything can be read");
     }
+    if held.other_root > 0 {
+        text.push_str(&changes(held.other_root, "deletion waits", "deletions wait"));
+        text.push_str(" until what was moved is in the other Maildir");
+    }
     if held.direction > 0 && watched {
         text.push_str(&changes(held.direction, "change waits", "changes wait"));
         text.push_str(" for the other direction");
@@ -148,7 +158,8 @@ pub(crate) fn words(counts: &Counts) -> Vec<String> {
         word(counts.new, "new message", "new messages"),
         word(counts.copied, "copy", "copies"),
         word(counts.flags, "flag change", "flag changes"),
-        word(counts.moved, "move", "moves"),
+        word(counts.moved.saturating_sub(counts.renamed), "move", "moves"),
+        word(counts.renamed, "rename", "renames"),
         word(counts.replaced, "replacement", "replacements"),
         word(counts.deleted, "deletion", "deletions"),
         word(counts.folders_made, "new folder", "new folders"),
@@ -224,10 +235,22 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_stays_in_its_folder_was_renamed_and_not_moved() {
+        let names = report(Counts { moved: 2_618, renamed: 2_618, ..Counts::default() }, Counts::default());
+        insta::assert_snapshot!(untimed(&names), @"renamed 2618 messages here");
+        let both = Counts { moved: 3, renamed: 1, ..Counts::default() };
+        let dry = Report { dry_run: true, ..report(Counts::default(), both) };
+        insta::assert_snapshot!(untimed(&dry), @"would move 2 messages, rename 1 message on host");
+        assert_eq!(words(&both), ["2 moves", "1 rename"]);
+    }
+
+    #[test]
     fn whoever_watches_learns_where_deleted_mail_is_kept() {
         let pushed = Counts { deleted: 1, ..Counts::default() };
         let there = report(Counts::default(), pushed);
         assert!(line(&there, true).expect("a line").ends_with("is kept there: run smd-undo on host"));
+        let from_here = Report { undo_there: "smd-undo --remote work".to_owned(), ..there.clone() };
+        assert!(line(&from_here, true).expect("a line").ends_with("is kept there: run smd-undo --remote work"));
         assert!(!line(&there, false).expect("a line").contains("smd-undo"));
         assert!(!line(&report(pushed, Counts::default()), true).expect("a line").contains("smd-undo"));
     }

@@ -7,7 +7,7 @@
 use smd_protocol::names::printable;
 
 use super::summary::count;
-use super::warnings::{Warning, Weight, host_name};
+use super::warnings::{System, Warning, Weight, host_name};
 use super::{Met, Report, Trouble};
 
 /// How many causes are named before the rest is only counted.
@@ -51,8 +51,11 @@ fn told(report: &Report, group: &Group<'_>) -> Warning {
         true => format!("{:?} {:?} {:?} {}", first.host, first.met, printable(&first.root), group.cause),
         false => format!("{} {text}", printable(&first.path)),
     };
+    let error = system_said(&first.text).and_then(error_number);
+    let told_by = error.map(|error| System { host: first.host, root: first.root.clone(), error });
     if number == 1 {
-        return Warning { text: format!("{} at {host}: {text}.", printable(&first.path)), hint: None, weight, key };
+        let text = format!("{} at {host}: {text}.", printable(&first.path));
+        return Warning { text, hint: None, weight, key, system: told_by };
     }
     let what = match first.met {
         Met::Step => count(number as u64, "change", "changes") + " could not be made",
@@ -69,7 +72,7 @@ fn told(report: &Report, group: &Group<'_>) -> Warning {
     };
     let cause = if system { format!(": {}", printable(group.cause.as_bytes())) } else { String::new() };
     let text = format!("{root}{host}: {what}{cause}: {}{more}. The first: {text}.", paths.join(", "));
-    Warning { text, hint: None, weight, key }
+    Warning { text, hint: None, weight, key, system: told_by }
 }
 
 /// What tells the cause of a trouble from others.
@@ -90,6 +93,11 @@ pub(crate) fn system_said(text: &str) -> Option<&str> {
     let start = before.rfind(": ").map_or(0, |at| at + 2);
     let number = after.find(')')?;
     text.get(start..before.len() + " (os error ".len() + number + 1)
+}
+
+/// The number in what the system said.
+pub(crate) fn error_number(said: &str) -> Option<i32> {
+    said.rsplit_once("(os error ")?.1.strip_suffix(')')?.parse().ok()
 }
 
 #[cfg(test)]
@@ -127,6 +135,8 @@ mod tests {
         assert!(all.iter().all(|one| all.iter().filter(|other| other.key == one.key).count() == 1));
         let (one, many) = (warnings(&report(vec![full(7)])), warnings(&report((0..3).map(full).collect())));
         assert_eq!(one[0].key, many[0].key);
+        let system = |at: usize| all[at].system.clone().expect("the system said it");
+        assert_eq!((system(2).root, system(3).error), (b"Other".to_vec(), 30));
     }
 
     #[test]

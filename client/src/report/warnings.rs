@@ -51,12 +51,25 @@ pub struct Warning {
     pub weight: Weight,
     /// Stays the same while numbers in the text change: the same cause is the same warning.
     pub key: String,
+    /// What the system said, when that is the cause.
+    pub system: Option<System>,
+}
+
+/// What the system said of a root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct System {
+    /// Where.
+    pub host: Host,
+    /// The root as written, which stands for its file system.
+    pub root: Vec<u8>,
+    /// The error's number.
+    pub error: i32,
 }
 
 impl Warning {
     /// One without a hint, whose text tells it from others.
     pub(super) fn new(weight: Weight, text: String) -> Self {
-        Self { key: text.clone(), text, hint: None, weight }
+        Self { key: text.clone(), text, hint: None, weight, system: None }
     }
 }
 
@@ -114,14 +127,14 @@ fn restored(report: &Report, root: &RootReport, folder: &[u8]) -> Warning {
 /// A pattern that is to leave something alone, and leaves nothing.
 fn idle_pattern(idle: &IdlePattern) -> Warning {
     let text = format!(
-        "the exclude pattern {} matches no folder on either host, so it leaves nothing alone.",
+        "the exclude pattern {} matches no folder on either host, so it excludes nothing.",
         printable(idle.pattern.as_bytes())
     );
     let hint = match &idle.instead {
         Some(instead) => {
-            format!("if the folder of that name was meant, write {instead} in the config; [ ] {{ }} * ? are wildcards.")
+            format!("if the folder of that name was meant, write {instead} in its place; [ ] {{ }} * ? are wildcards.")
         }
-        None => "correct it in the config, or take it away; smd-check-conf shows all folders.".to_owned(),
+        None => "correct it in the config, or remove it; smd-check-conf shows all folders.".to_owned(),
     };
     Warning { hint: Some(hint), ..Warning::new(Weight::Warning, text) }
 }
@@ -158,7 +171,7 @@ fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {
             {
                 let (host, name) = (host_name(report, *host), place(root, folder.as_deref().unwrap_or_default()));
                 let what = match (stands, earlier) {
-                    (true, _) => format!("the guard tripped before and stands; {} to be deleted or replaced at {host}", count(*steps, "message is", "messages are")),
+                    (true, _) => format!("the guard tripped before and still stands; {} to be deleted or replaced at {host}", count(*steps, "message is", "messages are")),
                     (false, 0) => format!("{steps} of {of} messages would be deleted or replaced at {host}"),
                     (false, earlier) => format!("{steps} of {of} messages would be deleted or replaced at {host}, with the {earlier} of the last 24 hours"),
                 };
@@ -167,28 +180,30 @@ fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {
             "if they were meant, run again with --allow-bulk-delete; if not, with --adopt, which merges both hosts and deletes nothing.".to_owned(),
         ),
         Guard::Swapped { host, path, what } => (
-            format!("{name}: {} at {} {what}, and something would be deleted. {nothing} in this root.", printable(path), host_name(report, *host)),
+            format!("{name}: {} at {} {what}, and something would be deleted. {nothing} in this Maildir.", printable(path), host_name(report, *host)),
             "is everything mounted? If the change was meant, run again with --allow-bulk-delete; to merge both hosts and delete nothing, with --adopt.".to_owned(),
         ),
         Guard::OtherHeaders { messages, of, copies } => {
-            let by = differ(report, copies).map(|by| format!("; they differ in {by}")).unwrap_or_default();
+            let by = differ(report, copies).map(|by| format!(" ({by})")).unwrap_or_default();
+            let server = host_name(report, Host::Server);
             (
-                format!("{name}: {messages} of {of} messages are on both hosts with different headers{by}. {nothing} in this root."),
+                format!("{name}: {messages} of {of} messages differ from their copies on {server} only in the header{by}. {nothing} in this Maildir."),
                 format!("{}; or, to keep both copies of each, run again with --adopt-other-headers.", strip(report, copies)),
             )
         }
-        Guard::Doubles { host, folder, messages, of, copies } => {
+        Guard::Doubles { host, folder, messages, earlier, of, copies } => {
             let host = host_name(report, *host);
             let program = copies.program().unwrap_or("another program");
             let by = differ(report, copies).map(|by| format!(", but for {by}")).unwrap_or_default();
+            let earlier = if *earlier > 0 { format!(", with the {earlier} of the last 24 hours") } else { String::new() };
             let folder_path = [&copies.path[..], if folder.is_empty() { b"" } else { b"/" }, folder].concat();
             (
                 format!(
-                    "{}: {messages} new messages at {host} are there already, among {of} of the last run{by}: {program} seems to be at work there. {nothing} in this root.",
+                    "{}: {messages} messages that are new at {host} are copies of some of the {of} that were there before{by}{earlier}; {program} seems to run there. {nothing} in this Maildir.",
                     place(root, folder),
                 ),
                 format!(
-                    "end {program} at {host}, and bury its copies there with: smd-dedup --apply {}; or, to keep both copies of each, run again with --adopt-other-headers.",
+                    "stop {program} at {host}, and bury its copies there with: smd-dedup --apply {}; or, to keep both copies of each, run again with --adopt-other-headers.",
                     quoted(&folder_path),
                 ),
             )
@@ -201,7 +216,7 @@ fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {
         Guard::OtherHeaders { .. } => format!("guard other-headers {name}"),
         Guard::Doubles { .. } => format!("guard doubles {name}"),
     };
-    Warning { text, hint: Some(hint), weight: Weight::Warning, key }
+    Warning { text, hint: Some(hint), weight: Weight::Warning, key, system: None }
 }
 
 /// The fields by which copies differ, and where these were added.
@@ -319,7 +334,7 @@ mod tests {
         insta::assert_snapshot!(texts, @r"
         Maildir: 30 of 30 messages would be deleted or replaced at host, with the 12 of the last 24 hours. Those steps were held back on both hosts. Everything else was done.
         Maildir/.Lists: 30 of 30 messages would be deleted or replaced at host. Those steps were held back on both hosts. Everything else was done.
-        Maildir: the guard tripped before and stands; 30 messages are to be deleted or replaced at host. Those steps were held back on both hosts. Everything else was done.
+        Maildir: the guard tripped before and still stands; 30 messages are to be deleted or replaced at host. Those steps were held back on both hosts. Everything else was done.
         ");
     }
 
@@ -337,19 +352,25 @@ mod tests {
         };
         let other = |copies| told(Guard::OtherHeaders { messages: 2_618, of: 2_630, copies });
         insta::assert_snapshot!(other(copies(&["X-Label"], Some(Host::Client), &[])), @r"
-        Maildir: 2618 of 2630 messages are on both hosts with different headers; they differ in X-Label, added at laptop. Nothing was done in this root.
+        Maildir: 2618 of 2630 messages differ from their copies on host only in the header (X-Label, added at laptop). Nothing was done in this Maildir.
         remove what was added, at laptop, with: smd-strip-header -H X-Label '/home/me/My mail'; or, to keep both copies of each, run again with --adopt-other-headers.
         ");
         insta::assert_snapshot!(other(copies(&[], None, &[])), @r"
-        Maildir: 2618 of 2630 messages are on both hosts with different headers. Nothing was done in this root.
+        Maildir: 2618 of 2630 messages differ from their copies on host only in the header. Nothing was done in this Maildir.
         remove the added header field with smd-strip-header; or, to keep both copies of each, run again with --adopt-other-headers.
         ");
-        let doubles = |copies| {
-            told(Guard::Doubles { host: Host::Server, folder: b".Lists".to_vec(), messages: 400, of: 500, copies })
+        let doubles = |earlier, copies| {
+            let folder = b".Lists".to_vec();
+            told(Guard::Doubles { host: Host::Server, folder, messages: 400, earlier, of: 500, copies })
         };
-        insta::assert_snapshot!(doubles(copies(&["X-TUID"], Some(Host::Server), &["1,U=7"])), @r"
-        Maildir/.Lists: 400 new messages at host are there already, among 500 of the last run, but for X-TUID, added at host: mbsync seems to be at work there. Nothing was done in this root.
-        end mbsync at host, and bury its copies there with: smd-dedup --apply '/home/me/My mail/.Lists'; or, to keep both copies of each, run again with --adopt-other-headers.
+        let by_mbsync = || copies(&["X-TUID"], Some(Host::Server), &["1,U=7"]);
+        insta::assert_snapshot!(doubles(380, by_mbsync()), @r"
+        Maildir/.Lists: 400 messages that are new at host are copies of some of the 500 that were there before, but for X-TUID, added at host, with the 380 of the last 24 hours; mbsync seems to run there. Nothing was done in this Maildir.
+        stop mbsync at host, and bury its copies there with: smd-dedup --apply '/home/me/My mail/.Lists'; or, to keep both copies of each, run again with --adopt-other-headers.
+        ");
+        insta::assert_snapshot!(doubles(0, by_mbsync()), @r"
+        Maildir/.Lists: 400 messages that are new at host are copies of some of the 500 that were there before, but for X-TUID, added at host; mbsync seems to run there. Nothing was done in this Maildir.
+        stop mbsync at host, and bury its copies there with: smd-dedup --apply '/home/me/My mail/.Lists'; or, to keep both copies of each, run again with --adopt-other-headers.
         ");
         assert_eq!(copies(&[], None, &["1,U=7,FMD5=x"]).program(), Some("OfflineIMAP"));
     }

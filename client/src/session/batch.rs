@@ -8,13 +8,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use smd_maildir::apply::Incoming;
 use smd_maildir::fs::Fs;
 use smd_maildir::send::{ContentSink, Wanted, send_contents};
-use smd_protocol::delta::{Delta, Meta};
-use smd_protocol::reconcile::{Begun, Component, Side};
+use smd_protocol::delta::Meta;
+use smd_protocol::reconcile::{Component, Side};
 use smd_protocol::wire::{self, Fetch, FromClient, FromServer};
 use smd_protocol::{Entry, Folder, Name, Outcome, Source, Step};
 use smd_server::link::Job;
@@ -25,17 +24,6 @@ use super::peer::{Heard, Peer, unexpected};
 use crate::progress::Progress;
 use crate::report::{Host, Trouble};
 
-/// Bytes that the first batch may bring over the wire; later ones follow the rate that was seen.
-const FIRST_BYTES: u64 = 64 << 20;
-/// A batch is never planned larger than this, in bytes: a commit every GiB at least.
-const MOST_BYTES: u64 = 1 << 30;
-/// Nor smaller than this.
-const LEAST_BYTES: u64 = 4 << 20;
-/// How long a batch should take.
-const BATCH_TIME: Duration = Duration::from_secs(30);
-/// Components in one batch.
-const MOST_COMPONENTS: usize = 50_000;
-
 /// A step with the message at the other host that has its bytes.
 type Supplied = (Step, Option<Name>);
 
@@ -43,126 +31,8 @@ type Supplied = (Step, Option<Name>);
 pub(super) type Outcomes = [Vec<Outcome>; 2];
 
 impl<F: Fs> Pair<F> {
-    /// Carries out the plan, batch by batch, each ended by a commit.
-    pub(super) fn carry_out(&mut self, peer: &mut Peer, progress: &Progress) -> Result<(), SessionError> {
-        if self.unusable || self.plan.stop.is_some() {
-            return Ok(());
-        }
-        self.keep_guard(peer)?;
-        if self.gives_up_base {
-            self.local.put_base_aside()?;
-        }
-        let plan = std::mem::take(&mut self.plan);
-        let mut rest = &plan.components[..];
-        let mut budget = FIRST_BYTES;
-        let mut changes = self.local.upkeep()?;
-        plan.settle_agreed(&self.input(), &mut changes);
-        let mut agreed: Vec<Name> = match self.begun.is_empty() {
-            true => Vec::new(),
-            false => plan.agreed.iter().map(|(name, _)| name.clone()).collect(),
-        };
-        let mut unhandled = BTreeSet::new();
-        let mut steps_done = 0;
-        loop {
-            // A second message of one uniq has its own name before anything is sent by that.
-            let size = match rest.iter().take_while(|component| component.is_parting()).count() {
-                0 => batch_size(rest, budget),
-                partings => partings,
-            };
-            let (now, later) = rest.split_at(size);
-            let since = Instant::now();
-            let before = peer.bytes();
-            let outcomes = self.batch(now, peer, &Gauge { progress, done: steps_done })?;
-            for (component, outcomes) in now.iter().zip(&outcomes) {
-                let done = [0, 1].map(|side: usize| outcomes[side].iter().map(Outcome::is_done).collect::<Vec<_>>());
-                plan.settle_component(&self.input(), component, [&done[0], &done[1]], &mut changes);
-                let whole = component.ours.held.is_none() && component.theirs.held.is_none();
-                if !whole || !done.iter().flatten().all(|done| *done) {
-                    unhandled.extend(component.names.iter().map(|name| name.folder.clone()));
-                } else {
-                    self.begun.settle(&component.names);
-                }
-                let has_all = |side: Side| {
-                    let part = component.part(side);
-                    part.held.is_none() && !part.steps.is_empty() && done[side as usize].iter().all(|done| *done)
-                };
-                if Side::BOTH.into_iter().any(has_all) {
-                    // This host has both the base's bytes and those that were brought, be the other held for ever.
-                    self.begun.settle_given(&component.names);
-                }
-                steps_done += (done[0].len() + done[1].len()) as u64;
-                self.count(component, outcomes, progress.journal());
-            }
-            for folder in std::mem::take(&mut self.unmade) {
-                plan.settle_unmade(&self.input(), &folder, &mut changes);
-            }
-            let last = later.is_empty();
-            let mut unsure = std::mem::take(&mut self.unsure);
-            for (component, outcomes) in now.iter().zip(&outcomes) {
-                // A failed sync may leave what such a step installed.
-                unsure.bring(&self.input(), component, |side, step| !outcomes[side as usize][step].is_done());
-            }
-            self.unsure = unsure;
-            self.mark_adopting(&plan, &mut changes, &|folder| !last || unhandled.contains(folder))?;
-            let committed = self.commit(std::mem::take(&mut changes), peer)?;
-            self.begun.settle(&std::mem::take(&mut agreed));
-            let all_seen = self.troubles.is_empty() && !self.ours.incomplete && !self.theirs.incomplete;
-            if last && unhandled.is_empty() && self.unsure.is_empty() && all_seen {
-                // Both hosts are as the base says, whatever was brought.
-                self.begun = Begun::default();
-            }
-            self.note_unsure(committed)?;
-            let after = peer.bytes();
-            progress.at(steps_done, after.0 + after.1);
-            budget = next_budget((after.0 + after.1) - (before.0 + before.1), since.elapsed(), budget);
-            rest = later;
-            if last {
-                break;
-            }
-        }
-        self.plan = plan;
-        Ok(())
-    }
-
-    /// Notes what is in no base still, after a commit on top of the new one: what steps that were not finished may have brought,
-    /// and what an earlier run that was cut brought and this one could not settle. Where nothing is left of it, the note goes,
-    /// else a later delete of a message that was settled would be taken for what the cut run left.
-    fn note_unsure(&mut self, committed: bool) -> Result<(), SessionError> {
-        if committed {
-            // The note was for the base before.
-            let earlier = std::mem::take(&mut self.begun);
-            self.begun.still_after(&earlier);
-        }
-        let mut unsure = self.unsure.clone();
-        unsure.still(&self.begun);
-        if !unsure.is_empty() {
-            unsure.forget(self.local.stored()?);
-        }
-        Ok(self.local.note_begun(&unsure)?)
-    }
-
-    /// Adds the marks of sections that are being adopted, or are adopted completely now.
-    fn mark_adopting(
-        &mut self,
-        plan: &smd_protocol::reconcile::Plan,
-        changes: &mut Delta,
-        adopting: &dyn Fn(&Folder) -> bool,
-    ) -> Result<(), SessionError> {
-        if plan.adopting.is_empty() {
-            return Ok(());
-        }
-        let (ours, theirs, adopt) = (&self.ours, &self.theirs, self.local.adopts());
-        let base = self.local.stored()?;
-        plan.settle_adopting(
-            &smd_protocol::reconcile::Input { base, adopt, ours, theirs, begun: &self.begun },
-            changes,
-            adopting,
-        );
-        Ok(())
-    }
-
     /// Takes the open steps of these components on both hosts. Gives the outcomes of each.
-    fn batch(
+    pub(super) fn batch(
         &mut self,
         components: &[Component],
         peer: &mut Peer,
@@ -354,9 +224,9 @@ impl<F: Fs> Pair<F> {
 }
 
 /// Shows how far the steps are, from those that earlier batches have done.
-struct Gauge<'a> {
-    progress: &'a Progress,
-    done: u64,
+pub(super) struct Gauge<'a> {
+    pub(super) progress: &'a Progress,
+    pub(super) done: u64,
 }
 
 impl Gauge<'_> {
@@ -426,47 +296,4 @@ fn kept_folders(steps: &[Supplied], outcomes: &[Outcome]) -> Vec<Folder> {
     let kept = steps.iter().zip(outcomes).filter(|(_, outcome)| !outcome.is_done());
     kept.filter_map(|((step, _), _)| if let Step::RemoveFolder(folder) = step { Some(folder.clone()) } else { None })
         .collect()
-}
-
-/// How many components the next batch takes: at least one, if there is one.
-fn batch_size(components: &[Component], budget: u64) -> usize {
-    let mut bytes = 0u64;
-    let fits = components.iter().take(MOST_COMPONENTS).take_while(|component| {
-        bytes = bytes.saturating_add(component.wire_bytes);
-        bytes <= budget
-    });
-    fits.count().max(components.len().min(1))
-}
-
-/// What the next batch may bring, so that it takes about [`BATCH_TIME`] at the rate of the last one.
-fn next_budget(bytes: u64, took: Duration, budget: u64) -> u64 {
-    // A small batch says little about the rate.
-    if bytes < LEAST_BYTES {
-        return budget;
-    }
-    let rate = bytes as f64 / took.as_secs_f64().max(0.001);
-    ((rate * BATCH_TIME.as_secs_f64()) as u64).clamp(LEAST_BYTES, MOST_BYTES)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_batch_takes_what_fits_and_at_least_one() {
-        let component = |wire_bytes| Component { wire_bytes, ..Component::default() };
-        let components = [component(5), component(5), component(5)];
-        assert_eq!(batch_size(&components, 10), 2);
-        assert_eq!(batch_size(&components, 1), 1);
-        assert_eq!(batch_size(&components, 100), 3);
-        assert_eq!(batch_size(&[], 100), 0);
-    }
-
-    #[test]
-    fn a_slow_link_gets_small_batches() {
-        let mib = 1 << 20;
-        assert_eq!(next_budget(10 * mib, Duration::from_secs(100), FIRST_BYTES), LEAST_BYTES);
-        assert_eq!(next_budget(1000 * mib, Duration::from_secs(1), FIRST_BYTES), MOST_BYTES);
-        assert_eq!(next_budget(10, Duration::from_secs(1), FIRST_BYTES), FIRST_BYTES);
-    }
 }

@@ -140,7 +140,7 @@ impl<F: Fs> Host<'_, F> {
 }
 
 /// What a root is offered as before its name is known.
-fn unknown(root: &RootPair) -> RootOffer {
+pub(super) fn unknown(root: &RootPair) -> RootOffer {
     RootOffer {
         path: root.remote.clone(),
         pair: pair_label(root),

@@ -49,6 +49,10 @@ impl<F: Fs> Pair<F> {
         if self.counts_there && self.plan.removes(Side::Theirs) {
             past.removed[Side::Theirs as usize] = self.removed_there(peer)?;
         }
+        if self.plan.brings() && !self.local.adopts() {
+            past.doubled = self.local.doubled().map_err(RunError::from)?;
+            self.forgets_doubled = self.policy.adopt_other_headers && !past.doubled.is_empty();
+        }
         Ok(past)
     }
 
@@ -85,7 +89,14 @@ impl<F: Fs> Pair<F> {
         self.plan = plan;
     }
 
-    /// Notes before the first step whether the guard stands, and forgets what a person said was meant.
+    /// On which hosts [`Pair::keep_guard`] changes a ledger, under the root's lock.
+    pub(super) fn keeps_ledgers(&self) -> [bool; 2] {
+        let doubled = self.forgets_doubled || !self.plan.doubled.is_empty();
+        [self.forgets_removals || doubled, self.forgets_removals && self.counts_there]
+    }
+
+    /// Notes before the first step whether the guard stands and what is brought although it is there, and forgets what a person
+    /// said was meant.
     pub(super) fn keep_guard(&mut self, peer: &Peer) -> Result<(), SessionError> {
         if self.forgets_removals {
             let stop = peer.stop_flag();
@@ -94,6 +105,12 @@ impl<F: Fs> Pair<F> {
                 peer.say(&FromClient::Ledger { root: self.index, act: LedgerAct::Forget })?;
             }
         }
+        let stop = peer.stop_flag();
+        let stop = || stop.load(Ordering::Relaxed);
+        if self.forgets_doubled {
+            self.local.forget_doubled(&stop)?;
+        }
+        self.local.count_doubled(&self.plan.doubled, &stop)?;
         // What could not be looked at may still have to go.
         let seen = !self.ours.incomplete && !self.theirs.incomplete;
         let answered = self.forgets_removals || self.gives_up_base || self.local.adopts();

@@ -77,7 +77,7 @@ pub(super) fn tell<F: Fs>(pairs: &mut [Pair<F>]) -> Option<IdlePatterns> {
         });
     }
     let patterns = all?.into_iter().map(|pattern| IdlePattern {
-        instead: meant.get(&pattern).map(|instead| quote::quoted(&quote::pattern_of(instead))),
+        instead: meant.get(&pattern).map(|instead| quote::pattern_of(instead)),
         pattern: quote::word(&pattern),
     });
     Some(IdlePatterns { fresh, patterns: patterns.collect() })

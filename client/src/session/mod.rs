@@ -2,9 +2,9 @@
 //!
 //! The rooms: `peer` (talking to the server), `greet` (which roots and bases these are, and `known`, what they were last),
 //! `pair` (one root at both hosts: looks and plan), `room` (whether the plan fits on the disks), `batch`
-//! (steps and contents, both ways), `guard` (what was removed within a day), `headers` (what copies differ by), `agree` (the
+//! (steps and contents, both ways), `course` (batch by batch), `turns` (which root is carried out when), `locks` (in which order their locks are taken), `guard` (what was removed within a day), `headers` (what copies differ by), `agree` (the
 //! new base), `tell` (what the report says of it), `verify` (both looks without a base, for `smd-verify` and `smd-check-conf`),
-//! `idle` (exclude patterns that match nothing),
+//! `graves` (what rests at the other host, for `smd-undo`), `idle` (exclude patterns that match nothing),
 //! `open` (run after run over one connection). `converse` is the order in which they are used.
 //!
 //! Deliberately not here: what happens to a message (`smd_protocol::reconcile`), how it happens on a disk
@@ -26,22 +26,27 @@ use smd_server::link::{Hearing, Inbox, Life, Outbox, Reader, Writer};
 
 mod agree;
 mod batch;
+mod course;
+mod graves;
 mod greet;
 mod guard;
 mod headers;
 mod idle;
 mod known;
+mod locks;
 mod open;
 mod pair;
 mod peer;
 mod room;
 mod tell;
+mod turns;
 mod verify;
 
 use pair::{Met, Pair};
 use peer::unexpected;
 
 pub use crate::session_error::SessionError;
+pub use graves::FarGraves;
 pub use open::{Open, Waker, Woken};
 pub use peer::Words;
 pub use verify::{BothFolders, BothSides, OneSide, both_folders, both_sides};
@@ -227,22 +232,20 @@ fn converse<F: Fs>(
         pair.look_at_samples(peer)?;
     }
 
+    turns::hold(pairs);
     for pair in pairs.iter_mut() {
         pair.weigh(endpoint, options, progress);
     }
     if !options.dry_run {
         progress.phase(Phase::Apply, Some(pairs.iter().map(Pair::open_steps).sum()));
-        // A root that has to be made may take another connection, and this report tells of one alone.
-        let (absent, there): (Vec<_>, Vec<_>) = pairs.iter_mut().partition(|pair| pair.theirs_absent);
-        for pair in absent.into_iter().chain(there) {
-            pair.carry_out(peer, progress)?;
-        }
+        turns::carry_out(pairs, peer, progress)?;
     }
     let idle_patterns = idle::tell(pairs);
     let mut report = Report {
         endpoint: endpoint.name.clone(),
         client: endpoint.client.clone(),
         server: endpoint.server.clone(),
+        undo_there: endpoint.undo_there(),
         direction: options.direction,
         dry_run: options.dry_run,
         traffic,

@@ -1,6 +1,7 @@
 //! One root at both hosts: the two looks, and the plan.
 
 use std::collections::{BTreeSet, HashSet};
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 
 use smd_maildir::exclude::{ExcludePair, Excludes, PATTERNS_MAX, pattern_for};
@@ -14,6 +15,7 @@ use smd_protocol::wire::{Depth, FromServer, RootAnswer, RootOffer};
 use smd_protocol::{Folder, Name, Snapshot, counter};
 
 use super::SessionError;
+use super::course::Course;
 use super::greet::pair_label;
 use super::headers::Learnt;
 use super::idle::Idle;
@@ -67,6 +69,8 @@ pub(super) struct Pair<F: Fs> {
     pub(super) depth: Option<Depth>,
     pub(super) local: RootRun<F>,
     remote: Vec<u8>,
+    /// What the server calls this root, to all its clients.
+    pub(super) name_there: String,
     /// What the server is told to tell this base apart by.
     pair: String,
     pub(super) label: Vec<u8>,
@@ -108,6 +112,8 @@ pub(super) struct Pair<F: Fs> {
     /// Nothing is done here, since a host cannot look at its root.
     pub(super) unusable: bool,
     pub(super) plan: Plan,
+    /// How far it is carried out.
+    pub(super) course: Option<Course>,
     pub(super) policy: Policy,
     /// The server tells of headers.
     pub(super) tells_headers: bool,
@@ -117,6 +123,8 @@ pub(super) struct Pair<F: Fs> {
     pub(super) counts_there: bool,
     /// A person said that all removals are meant: those of the day are forgotten, and this run's are not counted.
     pub(super) forgets_removals: bool,
+    /// A person said that all copies are meant, and there are some that runs of the day brought.
+    pub(super) forgets_doubled: bool,
     /// The bulk guard stands when this run ends.
     pub(super) stands: bool,
     /// Deletes at each host that are one half of a move under another header.
@@ -172,6 +180,7 @@ impl<F: Fs> Pair<F> {
             depth: None,
             local,
             remote: root.remote.clone(),
+            name_there: String::new(),
             pair: pair_label(root),
             label: root.label.clone(),
             exclude_pairs,
@@ -196,11 +205,13 @@ impl<F: Fs> Pair<F> {
             spells: false,
             unusable: false,
             plan: Plan::default(),
+            course: None,
             policy: policy(options),
             tells_headers: false,
             copies: Copies::default(),
             counts_there: false,
             forgets_removals: options.allow_bulk_delete,
+            forgets_doubled: false,
             stands: false,
             dressed_moves: Default::default(),
             report: RootReport::default(),
@@ -233,6 +244,7 @@ impl<F: Fs> Pair<F> {
         let theirs = answer.ids.highest_counter().max(answer.counter);
         self.next_counter = counter::next(ours, theirs);
         self.met_before = ours.max(theirs) > 0;
+        self.name_there = answer.root;
         let common = ids.common(answer.ids);
         self.local.agree(common, &answer.damaged)?;
         let parted = common.is_none() && ids.current.is_some() && answer.ids.current.is_some();
@@ -392,20 +404,33 @@ impl<F: Fs> Pair<F> {
         Ok(())
     }
 
-    /// A source that is not there is a slip of the pen, not an empty mailbox.
+    /// A source that is not there is a slip of the pen, not an empty mailbox; so are two directories of which none holds mail.
     pub(super) fn refuse_absent(&self, endpoint: &Endpoint, options: &RunOptions) -> Result<(), SessionError> {
         if !self.local.adopts() {
             return Ok(());
         }
-        let here = || format!("{} has no {}", endpoint.client, self.local.path().display());
-        let there = || format!("{} has no {}", endpoint.server, printable(&self.remote));
+        let has_no = |host: &str, path: &[u8], absent: bool| match absent {
+            true => format!("{host} has no {}", printable(path)),
+            false => format!("{host} has no mail folder (a directory with cur or new) in {}", printable(path)),
+        };
+        let here = || has_no(&endpoint.client, self.local.path().as_os_str().as_bytes(), self.ours_absent);
+        let there = || has_no(&endpoint.server, &self.remote, self.theirs_absent);
         let text = match (self.ours_absent, self.theirs_absent, options.direction) {
-            (true, true, _) => format!("{}, and {}", here(), there()),
+            (ours, theirs, _) if ours && theirs || self.is_bare() => format!("{}, and {}", here(), there()),
             (_, true, Direction::Pull) => there(),
             (true, _, Direction::Push) => here(),
             _ => return Ok(()),
         };
         Err(SessionError::Config { text })
+    }
+
+    /// Whether both hosts were looked through, never met here before, and have no mail folder that a pattern may have hidden.
+    fn is_bare(&self) -> bool {
+        let hides = self.exclude_pairs.iter().any(|(_, patterns)| !patterns.is_empty());
+        let told = !self.troubles.is_empty() || !self.left_out_by_design.is_empty();
+        let bare = |view: &HostView| view.delta.folders.is_empty() && !view.incomplete;
+        let seen = !self.unusable && !self.met_before && !hides && !told;
+        seen && bare(&self.ours) && bare(&self.theirs)
     }
 
     /// Whether a guard stopped something here.

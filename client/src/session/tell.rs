@@ -34,12 +34,22 @@ fn kind(step: &Step) -> Kind {
     }
 }
 
+/// Whether a message gets another uniq and stays in its folder.
+fn renames(step: &Step) -> bool {
+    match step {
+        Step::Move { from, to, .. } => from.folder == to.folder && from.uniq != to.uniq,
+        Step::Part(_) => true,
+        _ => false,
+    }
+}
+
 fn reason(hold: Hold) -> Reason {
     match hold {
         Hold::Direction => Reason::Direction,
         Hold::NoDelete => Reason::NoDelete,
         Hold::Guard => Reason::Guard,
         Hold::Incomplete => Reason::Incomplete,
+        Hold::OtherRoot => Reason::OtherRoot,
     }
 }
 
@@ -100,12 +110,15 @@ impl<F: Fs> Pair<F> {
                                 format!("two messages of {whose} had the name {}; one is now {}", twin.from, twin.to);
                             self.report.notes.push(text);
                         }
-                        let kind = self.kind(side, step);
-                        self.counts(side).count(kind);
+                        self.tally(side, step);
                         continue;
                     }
                     Outcome::Changed(text) | Outcome::Failed(text) => text.clone(),
-                    Outcome::NeedBytes => "it disappeared before it could be sent".to_owned(),
+                    // The other host was to send it.
+                    Outcome::NeedBytes => {
+                        let place = if side == Side::Ours { "the server" } else { "this host" };
+                        format!("it disappeared on {place} before it could be sent")
+                    }
                 };
                 self.told(side, step, Fate::Left(text.clone()), journal);
                 if let Step::RemoveFolder(folder) = step {
@@ -144,6 +157,13 @@ impl<F: Fs> Pair<F> {
         if self.is_dressed_move(side, step) { Kind::Moved } else { kind(step) }
     }
 
+    fn tally(&mut self, side: Side, step: &Step) {
+        let kind = self.kind(side, step);
+        let counts = self.counts(side);
+        counts.count(kind);
+        counts.renamed += u64::from(renames(step));
+    }
+
     fn is_dressed_move(&self, side: Side, step: &Step) -> bool {
         matches!(step, Step::Delete(name) if self.dressed_moves[side as usize].contains(name))
     }
@@ -173,7 +193,7 @@ impl<F: Fs> Pair<F> {
             (Some(Stop::OtherHeaders { messages, of, .. }), _) => {
                 Some(Guard::OtherHeaders { messages: *messages, of: *of, copies: self.copies.clone() })
             }
-            (Some(Stop::Doubles { at, folder, messages, of, .. }), _) => {
+            (Some(Stop::Doubles { at, folder, messages, earlier, of, .. }), _) => {
                 let path = match at {
                     Side::Ours => std::os::unix::ffi::OsStrExt::as_bytes(self.local.path().as_os_str()).to_vec(),
                     Side::Theirs => self.remote().to_vec(),
@@ -182,6 +202,7 @@ impl<F: Fs> Pair<F> {
                     host: host(*at),
                     folder: folder.as_bytes().to_vec(),
                     messages: *messages,
+                    earlier: *earlier,
                     of: *of,
                     copies: crate::report::Copies { path, ..self.copies.clone() },
                 })
@@ -241,10 +262,7 @@ impl<F: Fs> Pair<F> {
                 for step in &part.steps {
                     match fate.held() {
                         Some(why) => self.report.held.count(why),
-                        None => {
-                            let kind = self.kind(side, step);
-                            self.counts(side).count(kind);
-                        }
+                        None => self.tally(side, step),
                     }
                     if options.dry_run || self.verbose {
                         let item = self.item(side, step, fate.clone());

@@ -81,8 +81,12 @@ pub fn both_folders<F: Fs>(
     let looks = look_at_both(fs, &endpoint, options, Depth::Folders, line, progress, stop)?;
     let Looks { mut pairs, features, has_base } = looks;
     let roots = pairs.iter_mut().map(Pair::sides).collect();
-    let version = features.iter().find_map(|feature| feature.escaped().strip_prefix("version=").map(str::to_owned));
-    Ok(BothFolders { roots, server_version: version, has_base })
+    Ok(BothFolders { roots, server_version: version_of(&features), has_base })
+}
+
+/// Which version of the program the server names among its features, for a person.
+pub(super) fn version_of(features: &[Told]) -> Option<String> {
+    features.iter().find_map(|feature| feature.escaped().strip_prefix("version=").map(str::to_owned))
 }
 
 /// Reads both hosts' roots and changes nothing on either.

@@ -96,6 +96,29 @@ impl Roots {
     }
 }
 
+/// What a config leaves alone at either host by its own key, and what was proposed besides. A line that is proposed takes the place of
+/// the one that is there, and the last of several that are taken over counts: so each has all that the ones before it say.
+#[derive(Debug, Default)]
+pub struct LeftAlone([Mutex<Vec<String>>; 2]);
+
+impl LeftAlone {
+    /// What the config says of this host and of the server, each in one text.
+    pub fn new(said: [String; 2]) -> Self {
+        Self(said.map(|said| Mutex::new(said.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect())))
+    }
+
+    /// The line that leaves alone this path, too.
+    fn line(&self, way: Way, path: &[u8]) -> String {
+        let (at, key) = match way {
+            Way::LocalToRemote => (0, "EXCLUDE_LOCAL"),
+            Way::RemoteToLocal => (1, "EXCLUDE_REMOTE"),
+        };
+        let mut words = self.0[at].lock().unwrap_or_else(PoisonError::into_inner);
+        words.push(quote::pattern_of(path));
+        quote::assignment(key, &words.join(" "))
+    }
+}
+
 fn shown(path: &[u8]) -> String {
     if path.is_empty() { "nothing".to_owned() } else { printable(&path[..path.len().min(300)]) }
 }
@@ -123,6 +146,7 @@ impl Translation {
 pub struct RootNaming {
     translation: Translation,
     roots: Roots,
+    left_alone: Arc<LeftAlone>,
     fingerprint: String,
     known: [Mutex<HashMap<Folder, Result<Folder, String>>>; 2],
 }
@@ -134,14 +158,14 @@ impl fmt::Debug for RootNaming {
 }
 
 impl RootNaming {
-    /// The names of the folders of these roots.
-    pub fn new(translation: Translation, roots: Roots) -> Self {
+    /// The names of the folders of these roots; `left_alone` is that of all roots of the config.
+    pub fn new(translation: Translation, roots: Roots, left_alone: Arc<LeftAlone>) -> Self {
         let fingerprint = match &translation.how {
             // Where the roots lie changes nothing, nor which word for the mode was chosen.
             How::Builtin(mode) => mode.word().to_owned(),
             How::External(_) => translation.said.join("|"),
         };
-        Self { translation, roots, fingerprint, known: Default::default() }
+        Self { translation, roots, left_alone, fingerprint, known: Default::default() }
     }
 
     fn name(&self, way: Way, folder: &Folder) -> Result<Folder, String> {
@@ -173,9 +197,9 @@ impl RootNaming {
     /// The whole sentence: the folder, the translator, what to do.
     fn told(&self, way: Way, folder: &Folder, by: Way, why: &str) -> String {
         let path = self.roots.path(way, folder);
-        let (here, there, key) = match way {
-            Way::LocalToRemote => ("of this host", "on the server", "EXCLUDE_LOCAL"),
-            Way::RemoteToLocal => ("of the server", "on this host", "EXCLUDE_REMOTE"),
+        let (here, there) = match way {
+            Way::LocalToRemote => ("of this host", "on the server"),
+            Way::RemoteToLocal => ("of the server", "on this host"),
         };
         let who = match self.translation.how {
             How::Builtin(_) if by == way => "it".to_owned(),
@@ -185,7 +209,7 @@ impl RootNaming {
             // The root itself cannot be left alone.
             true => "Choose another translator".to_owned(),
             false => {
-                let line = quote::assignment(key, &quote::pattern_of(&path));
+                let line = self.left_alone.line(way, &path);
                 format!("Rename the folder, leave it alone with {line}, or choose another translator")
             }
         };

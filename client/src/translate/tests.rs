@@ -10,7 +10,11 @@ fn roots() -> Roots {
 }
 
 fn naming(how: How) -> RootNaming {
-    RootNaming::new(Translation { said: ["to it".to_owned(), "from it".to_owned()], lines: [3, 4], how }, roots())
+    RootNaming::new(
+        Translation { said: ["to it".to_owned(), "from it".to_owned()], lines: [3, 4], how },
+        roots(),
+        Arc::default(),
+    )
 }
 
 /// Programs that answer each question with what a shell function `t` prints, for each way.
@@ -62,6 +66,43 @@ fn a_refusal_names_the_folder_the_line_and_what_to_do() {
     ");
 }
 
+/// The key's line as a person finds it in the text.
+fn proposed(told: Result<Folder, String>) -> String {
+    let told = told.expect_err("no name");
+    let line =
+        told.split_once("leave it alone with ").and_then(|(_, rest)| rest.split_once(", or choose")).expect("a line").0;
+    line.to_owned()
+}
+
+#[test]
+fn a_line_that_is_proposed_keeps_what_the_config_leaves_alone_and_what_was_proposed_before() {
+    use crate::config::Config;
+    use std::path::Path;
+
+    let there = "EXCLUDE_REMOTE=\"srv/Maildir/.a%20b !it's 'srv/*'\"\n";
+    let read = |lines: &str| {
+        let text = format!("SERVERNAME=h\nMAILBOX_LOCAL=Mail\nMAILBOX_REMOTE=srv/Maildir\n{lines}\n");
+        Config::parse(Path::new("c"), text.as_bytes(), Path::new("/home/me")).expect("a config")
+    };
+    let config = read(there);
+    let left_alone = Arc::new(LeftAlone::new(config.excludes_said.clone()));
+    let naming = |how| {
+        let said = ["to it".to_owned(), "from it".to_owned()];
+        RootNaming::new(Translation { said, lines: [3, 4], how }, roots(), Arc::clone(&left_alone))
+    };
+    // Two roots of one config: whoever takes over all lines, or the last alone, loses none.
+    let lines = [
+        proposed(naming(How::Builtin(Mode::Nodots)).local(&folder("[x]"))),
+        proposed(naming(How::Builtin(Mode::Nodots)).local(&folder("y z"))),
+    ];
+    assert_eq!(lines[0], "EXCLUDE_REMOTE=\"srv/Maildir/.a%20b !it's 'srv/*' srv/Maildir/%5Bx%5D\"");
+    let mut patterns = config.exclude_remote;
+    patterns.extend([b"srv/Maildir/\\[x\\]".to_vec(), b"srv/Maildir/y z".to_vec()]);
+    assert_eq!(read(&format!("{there}{}\n{}", lines[0], lines[1])).exclude_remote, patterns);
+    assert_eq!(read(&lines[1]).exclude_remote, patterns);
+    assert_eq!(proposed(naming(How::Builtin(Mode::Nodots)).canonical(&folder("c.d"))), "EXCLUDE_LOCAL=Mail/c.d");
+}
+
 #[test]
 fn hostile_programs_give_errors() {
     for (answer, expected) in [
@@ -106,7 +147,8 @@ fn a_root_may_be_the_home_directory_or_the_whole_disk() {
 #[test]
 fn the_fingerprint_is_another_for_another_translation_only() {
     let of = |how: How, lines| {
-        RootNaming::new(Translation { said: ["a".to_owned(), "b".to_owned()], lines, how }, roots()).fingerprint
+        RootNaming::new(Translation { said: ["a".to_owned(), "b".to_owned()], lines, how }, roots(), Arc::default())
+            .fingerprint
     };
     assert_eq!(of(How::Builtin(Mode::Nodots), [1, 2]), of(How::Builtin(Mode::Nodots), [5, 6]));
     assert_ne!(of(How::Builtin(Mode::Nodots), [1, 2]), of(How::Builtin(Mode::Inbox), [1, 2]));

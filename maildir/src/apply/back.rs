@@ -4,7 +4,7 @@
 //! in the folder at every instant, so that a command that was cut, or is given twice, adds nothing. A uniq that holds the
 //! same bytes, under whatever flags, is that message; one that holds other bytes keeps its name, and what comes back gets
 //! a name of the same stem ([`hash::successor`]); so does what must not seem never to have gone ([`Resting::anew`]). Bytes that a tool
-//! of this host took out change places with those that it put there.
+//! of this host took out change places with those that it put there. What was only renamed is renamed back (`part`).
 //!
 //! The index of a grave names folders by their paths on this host, so this is done with a root that has no naming.
 //!
@@ -47,6 +47,9 @@ impl<F: Fs> Applier<F> {
                 && let Ok(file) = FileName::parse(&record.file)
             {
                 self.work.folders.want(&Name::new(&record.folder, &file.uniq));
+                if let Some(uniq) = &record.renamed {
+                    self.work.folders.want(&Name::new(&record.folder, uniq));
+                }
                 // Most replaced messages will need another name: asked for one by one, each would list its folder anew.
                 if let (Why::Replaced, Some(content)) = (record.why, &record.content) {
                     self.work.folders.want(&Name::new(&record.folder, &hash::successor(&file.uniq, content, 0)));
@@ -54,8 +57,8 @@ impl<F: Fs> Applier<F> {
             }
         }
         // All at once, as each alone would list the directory above. One that cannot be made is told of with its messages.
-        let folders =
-            all.iter().filter_map(|resting| resting.buried.record.as_ref()).filter(|record| record.place.is_some());
+        let folders = all.iter().filter_map(|resting| resting.buried.record.as_ref());
+        let folders = folders.filter(|record| record.place.is_some() && record.renamed.is_none());
         let mut missing: Vec<Folder> = folders.map(|record| record.folder.clone()).collect();
         missing.dedup();
         missing.retain(|folder| matches!(if_there(self.work.root.folder_dir(folder)), Ok(None)));
@@ -103,6 +106,9 @@ impl<F: Fs> Work<F> {
         let Ok(FileName { uniq, .. }) = FileName::parse(&record.file) else {
             return Err(Stop::failed(&shown, "was no message", "move it back by hand"));
         };
+        if let Some(now) = &record.renamed {
+            return self.rename_back(&Name::new(&record.folder, &uniq), &Name::new(&record.folder, now), &content);
+        }
         let mut file = resting.open().context("open in the grave what was", &shown)?;
         let (hashed, _) = hash::hash_file(self.fs(), &mut file).context("read in the grave what was", &shown)?;
         let name = Name::new(&record.folder, &uniq);

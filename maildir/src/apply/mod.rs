@@ -152,11 +152,7 @@ impl<F: Fs> Applier<F> {
             }
         }
         self.batch = Batch { steps, states, by_target, sync_each: brings <= FEW, ..Batch::default() };
-        for at in 0..self.batch.steps.len() {
-            if let Step::Part(twin) = &self.batch.steps[at] {
-                self.batch.states[at] = State::Settled(outcome(self.work.part(at, twin)));
-            }
-        }
+        self.part_twins();
         let making = |(at, step): (usize, &Step)| match step {
             Step::MakeFolder(folder) => Some((at, folder.clone())),
             _ => None,
@@ -164,6 +160,30 @@ impl<F: Fs> Applier<F> {
         let (at, folders): (Vec<usize>, Vec<Folder>) = self.batch.steps.iter().enumerate().filter_map(making).unzip();
         for (at, made) in at.into_iter().zip(self.work.make_folders(&folders)) {
             self.batch.states[at] = State::Settled(outcome(made));
+        }
+    }
+
+    /// Renames second messages of one name, once the grave has a note of it.
+    fn part_twins(&mut self) {
+        let (mut found, mut records) = (Vec::new(), Vec::new());
+        for (at, step) in self.batch.steps.iter().enumerate() {
+            let Step::Part(twin) = step else { continue };
+            match self.work.find_twin(twin) {
+                Ok(Some(spot)) => {
+                    let record = record_of(Why::Renamed, &twin.from, spot.place, &spot.file, twin.content);
+                    records.push(Record { renamed: Some(twin.to.clone()), ..record });
+                    found.push((at, twin.clone(), spot));
+                }
+                Ok(None) => self.batch.states[at] = State::Settled(Outcome::Done),
+                Err(stop) => self.batch.states[at] = State::Settled(stop.into()),
+            }
+        }
+        let noted = self.work.grave.announce(records).context("write the grave of", self.work.shown_root());
+        for (at, twin, spot) in found {
+            self.batch.states[at] = State::Settled(match &noted {
+                Ok(_) => outcome(self.work.part(at, &twin, spot)),
+                Err(error) => Stop::from(error).into(),
+            });
         }
     }
 

@@ -128,7 +128,7 @@ impl<F: Fs> Work<F> {
             self.folders.note(&name, fresh);
             return Ok(());
         }
-        Err(Stop::failed(&shown, "rests in the grave: every name for it is taken", "bring it back with smd-undo"))
+        Err(Stop::failed(&shown, "is kept in the grave: every name for it is taken", "bring it back with smd-undo"))
     }
 
     /// Settles what a crash left in the grave between taking and looking.

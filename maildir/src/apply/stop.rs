@@ -36,10 +36,16 @@ impl From<Stop> for Outcome {
     }
 }
 
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
+impl From<&Error> for Stop {
+    fn from(error: &Error) -> Self {
         let hint = hint(&error.cause);
         Stop::Failed(format!("{error}{}{hint}", if hint.is_empty() { "" } else { "; " }))
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::from(&error)
     }
 }
 

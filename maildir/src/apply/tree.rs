@@ -227,6 +227,7 @@ impl<F: Fs> Work<F> {
             file: file.clone(),
             content: None,
             instead: None,
+            renamed: None,
         };
         let tickets =
             self.grave.announce(controls.iter().map(record).collect()).context("write the grave for", &shown)?;

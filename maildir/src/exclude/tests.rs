@@ -27,6 +27,7 @@ fn a_path_as_configured_excludes_that_folder_and_what_is_below() {
     check("Maildir", "Maildir/.Spam", &[".Spam", ".Spam/a/b"], &["", ".Spam2", "x/.Spam", "Maildir/.Spam"]);
     check("/home/me/Mail", "/home/me/Mail/a b", &["a b"], &["a", "b"]);
     check("./Mail/", "./Mail/x/", &["x"], &["y"]);
+    check("Mail", "Mail//.foo|Mail/./.bar|Mail/././/x", &[".foo", ".bar", "x"], &["y", ".foo2"]);
     check("", ".Spam|/top", &[".Spam", "a/.Spam", "top"], &["a/top"]);
 }
 

@@ -84,6 +84,15 @@ fn statx(at: impl AsFd, name: &[u8], flags: AtFlags) -> io::Result<Stat> {
     })
 }
 
+/// What a time namespace adds to the boot clock: by this its clock is told from that of the host, which has the same id. Empty
+/// where nothing is added. See `time_namespaces(7)`.
+fn boot_offset() -> String {
+    let Ok(text) = std::fs::read_to_string("/proc/self/timens_offsets") else { return String::new() };
+    let line = text.lines().find_map(|line| line.strip_prefix("boottime"));
+    let words: Vec<&str> = line.unwrap_or_default().split_whitespace().collect();
+    if words.iter().all(|word| *word == "0") { String::new() } else { format!("+{}", words.join(".")) }
+}
+
 impl Fs for Disk {
     type Dir = Arc<OwnedFd>;
     type File = DiskFile;
@@ -273,7 +282,7 @@ impl Fs for Disk {
             let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
             let id = text.trim().to_owned();
             let whole = id.len() <= 64 && !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic());
-            whole.then_some(id)
+            whole.then(|| id + &boot_offset())
         };
         let id = ID.get_or_init(read).clone()?;
         let seconds = rustix::time::clock_gettime(rustix::time::ClockId::Boottime).tv_sec;

@@ -3,14 +3,16 @@
 //!
 //! Deliberately not here: when that is looked at; a run does so before its first step.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::io;
 
 use smd_protocol::seeded;
 
-use super::{Buried, Grave, State, index};
+use super::resting::is_told;
+use super::{Buried, Grave, State, index, parse_id};
 use crate::fs::Fs;
-use crate::home::DAY;
+use crate::home::{Age, DAY};
 use crate::root::if_there;
 
 /// Bytes that [`Grave::free_space`] tries to free.
@@ -57,17 +59,29 @@ impl GraveMax {
     }
 }
 
+/// What a sweep met.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Swept {
+    /// How many files went.
+    pub removed: usize,
+    /// What the age clock was at the newest burial.
+    pub newest: Option<i64>,
+}
+
 impl<F: Fs> Grave<F> {
-    /// Removes what was kept for more than `days` of the age clock, which stands at `age`, and its lines of the index. Gives how many files went.
+    /// Removes what was kept for more than `days` of the age clock, and its lines of the index.
     ///
     /// # Errors
     /// As the system says; what was not removed goes another time.
-    pub fn sweep(&self, days: u64, age: i64) -> io::Result<usize> {
-        let oldest = age.saturating_sub(i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(DAY));
-        self.remove_where(|_, files| {
-            let is_old = |buried: &&Buried| buried.state == State::Kept && buried.age < oldest;
+    pub fn sweep(&self, days: u64, age: Age) -> io::Result<Swept> {
+        let longest = i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(DAY);
+        let newest = Cell::new(None);
+        let removed = self.remove_where(|_, files| {
+            newest.set(newest.get().max(files.iter().map(|buried| buried.age).max()));
+            let is_old = |buried: &&Buried| buried.state == State::Kept && age.since(buried.age) > longest;
             Ok(files.iter().filter(is_old).map(|buried| buried.ticket.id.clone()).collect())
-        })
+        })?;
+        Ok(Swept { removed, newest: newest.get() })
     }
 
     /// Removes the oldest, but nothing younger than one day of the age clock, until the grave is no larger than this; and the lines of the
@@ -75,8 +89,8 @@ impl<F: Fs> Grave<F> {
     ///
     /// # Errors
     /// As the system says; what was not removed goes another time.
-    pub fn bound(&self, max: GraveMax, age: i64) -> io::Result<usize> {
-        let yesterday = age.saturating_sub(DAY);
+    pub fn bound(&self, max: GraveMax, age: Age) -> io::Result<usize> {
+        let is_young = |buried: &Buried| age.since(buried.age) <= DAY && !seeded::is("grave-gives-up-the-young");
         self.remove_where(|dir, files| {
             let size = |buried: &Buried| {
                 let stat = if_there(self.fs().stat(dir, &buried.ticket.file(buried.state)))?;
@@ -87,7 +101,7 @@ impl<F: Fs> Grave<F> {
             let mut total: u64 = sizes.iter().sum();
             let mut going = HashSet::new();
             for (buried, size) in files.iter().zip(sizes) {
-                if total <= most || buried.age >= yesterday && !seeded::is("grave-gives-up-the-young") {
+                if total <= most || is_young(buried) {
                     break;
                 }
                 if buried.state == State::Kept {
@@ -113,7 +127,10 @@ impl<F: Fs> Grave<F> {
             }
             let _guard = self.opened();
             let left = files.into_iter().map(|buried| buried.ticket.id).filter(|id| !going.contains(id));
-            index::compact(self.fs(), &dir, &left.collect())?;
+            let age = self.age()?;
+            index::compact(self.fs(), &dir, &left.collect(), |id| {
+                parse_id(id).is_some_and(|one| is_told(age, one.age))
+            })?;
             removed += going.len();
         }
         Ok(removed)
@@ -128,10 +145,10 @@ impl<F: Fs> Grave<F> {
     }
 
     pub(super) fn free_in(&self, dir: &F::Dir) -> io::Result<u64> {
-        let yesterday = self.age()?.saturating_sub(DAY);
+        let age = self.age()?;
         let mut freed = 0;
         for buried in self.files(dir)? {
-            if freed >= FREE_AT_ONCE || buried.age >= yesterday {
+            if freed >= FREE_AT_ONCE || age.since(buried.age) <= DAY {
                 break;
             }
             if buried.state == State::Taken {

@@ -1,14 +1,15 @@
 //! The index of a grave: one line of text for each burial (docs/FORMAT-grave.md).
 //!
 //! `ID TAB WHY TAB FOLDER TAB PLACE TAB FILE TAB HEADER TAB BODY TAB HEADER TAB BODY`, the last two of the bytes that came instead. `-` stands for
-//! nothing; control bytes and bytes that are no UTF-8 are `\xNN`, a backslash is `\\`. Lines that are torn or
-//! not understood are passed over. What was brought back has a second line, `ID TAB back`: it is never brought back again.
+//! nothing; control bytes and bytes that are no UTF-8 are `\xNN`, a backslash is `\\`. A rename, which buries nothing, has the uniq
+//! that the message got in place of the last two. Lines that are torn or not understood are passed over. What was brought back has a second line, `ID TAB back`: it is never brought back again.
 
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
 
+pub use smd_protocol::grave::Why;
 use smd_protocol::names::printable;
-use smd_protocol::{Content, Digest, Folder, Place, seeded};
+use smd_protocol::{Content, Digest, Folder, Place, Uniq, seeded};
 
 use super::Ticket;
 use crate::fs::{Fs, Rename};
@@ -20,38 +21,6 @@ const INDEX_NEXT: &[u8] = b"index.next";
 const BACK: &str = "back";
 /// Longest index that is read, in bytes; what is beyond is passed over.
 const INDEX_MAX: u64 = 256 << 20;
-
-/// Why something was buried.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Why {
-    /// The message was deleted.
-    Deleted,
-    /// The message got other bytes.
-    Replaced,
-    /// A tool of this host gave the message other bytes: it changes places with these when they come back.
-    Rewritten,
-    /// The message was copied to another file system, to where it moved.
-    Moved,
-    /// A control file of a mail program, whose folder was removed.
-    Control,
-}
-
-impl Why {
-    fn word(self) -> &'static str {
-        match self {
-            Why::Deleted => "deleted",
-            Why::Replaced => "replaced",
-            Why::Rewritten => "rewritten",
-            Why::Moved => "moved",
-            Why::Control => "control",
-        }
-    }
-
-    fn from_word(word: &str) -> Option<Self> {
-        let all = [Why::Deleted, Why::Replaced, Why::Rewritten, Why::Moved, Why::Control];
-        all.into_iter().find(|why| why.word() == word)
-    }
-}
 
 /// What the index says of a burial.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -68,6 +37,8 @@ pub struct Record {
     pub content: Option<Content>,
     /// The bytes that came instead, when it was replaced.
     pub instead: Option<Content>,
+    /// The uniq that it got in its folder, when it was renamed: then nothing was buried.
+    pub renamed: Option<Uniq>,
 }
 
 fn place_word(place: Option<Place>) -> &'static str {
@@ -83,15 +54,18 @@ fn content_words(content: Option<&Content>) -> String {
 }
 
 fn line(id: &str, record: &Record) -> String {
-    let Record { why, folder, place, file, content, instead } = record;
+    let Record { why, folder, place, file, content, instead, renamed } = record;
+    let last = match renamed {
+        Some(uniq) => printable(uniq.as_bytes()),
+        None => content_words(instead.as_ref()),
+    };
     format!(
-        "{id}\t{}\t{}\t{}\t{}\t{}\t{}\n",
+        "{id}\t{}\t{}\t{}\t{}\t{}\t{last}\n",
         why.word(),
         printable(folder.as_bytes()),
         place_word(*place),
         printable(file),
         content_words(content.as_ref()),
-        content_words(instead.as_ref()),
     )
 }
 
@@ -138,7 +112,14 @@ fn parse_line(line: &str) -> Option<Line> {
     if let [id, BACK] = words[..] {
         return Some(Line::Back(id.to_owned()));
     }
-    let [id, why, folder, place, file, header, body, instead_header, instead_body] = words[..] else { return None };
+    let (head, instead, renamed) = match words[..] {
+        [_, why, _, _, _, _, _, uniq] if why == Why::Renamed.word() => {
+            (&words[..7], None, Some(Uniq::parse(&unescape(uniq)?).ok()?))
+        }
+        [_, _, _, _, _, _, _, header, body] => (&words[..7], content(header, body)?, None),
+        _ => return None,
+    };
+    let [id, why, folder, place, file, header, body] = *head else { return None };
     let place = match place {
         "new" => Some(Place::New),
         "cur" => Some(Place::Cur),
@@ -152,8 +133,11 @@ fn parse_line(line: &str) -> Option<Line> {
         // One directory entry, whatever the line says.
         file: unescape(file).filter(|file| !file.contains(&b'/') && !file.contains(&0))?,
         content: content(header, body)?,
-        instead: content(instead_header, instead_body)?,
+        instead,
+        renamed,
     };
+    // A rename and nothing else says what it got.
+    ((record.why == Why::Renamed) == record.renamed.is_some()).then_some(())?;
     Some(Line::Buried(id.to_owned(), record))
 }
 
@@ -208,14 +192,26 @@ pub(super) fn read_lines<F: Fs>(fs: &F, dir: &F::Dir) -> io::Result<Vec<Line>> {
     Ok(lines.filter_map(|line| parse_line(std::str::from_utf8(line).ok()?)).collect())
 }
 
-/// Writes the index anew with the lines of these ids. A crash leaves the old one, and perhaps `index.next`.
-pub(super) fn compact<F: Fs>(fs: &F, dir: &F::Dir, keep: &HashSet<String>) -> io::Result<()> {
+/// Writes the index anew with the lines of these ids, and those of renames that are `young`. A crash leaves the old one, and
+/// perhaps `index.next`.
+pub(super) fn compact<F: Fs>(
+    fs: &F,
+    dir: &F::Dir,
+    keep: &HashSet<String>,
+    young: impl Fn(&str) -> bool,
+) -> io::Result<()> {
+    let lines = read_lines(fs, dir)?;
+    let renames = lines.iter().filter_map(|one| match one {
+        Line::Buried(id, record) if record.why == Why::Renamed && young(id) => Some(id.as_str()),
+        _ => None,
+    });
+    let keep: HashSet<&str> = keep.iter().map(String::as_str).chain(renames).collect();
     let kept = |one: &Line| match one {
-        Line::Buried(id, record) if keep.contains(id) => Some(line(id, record)),
-        Line::Back(id) if keep.contains(id) => Some(back_line(id)),
+        Line::Buried(id, record) if keep.contains(id.as_str()) => Some(line(id, record)),
+        Line::Back(id) if keep.contains(id.as_str()) => Some(back_line(id)),
         _ => None,
     };
-    let kept: String = read_lines(fs, dir)?.iter().filter_map(kept).collect();
+    let kept: String = lines.iter().filter_map(kept).collect();
     if_there(fs.unlink(dir, INDEX_NEXT))?;
     let mut file = fs.create(dir, INDEX_NEXT)?;
     file.write_all(kept.as_bytes())?;
@@ -238,10 +234,15 @@ mod tests {
                 file: file.to_vec(),
                 content: Some(Content::of(b"old")),
                 instead: Some(Content::of(b"new")),
+                renamed: None,
             };
-            let text = line("1.run.0", &record);
-            assert_eq!(text.matches('\n').count(), 1);
-            assert_eq!(parse_line(text.trim_end_matches('\n')), Some(Line::Buried("1.run.0".to_owned(), record)));
+            let uniq = Uniq::parse(b"a~\xff \\b").expect("uniq");
+            let renamed = Record { why: Why::Renamed, instead: None, renamed: Some(uniq), ..record.clone() };
+            for record in [record, renamed] {
+                let text = line("1.run.0", &record);
+                assert_eq!(text.matches('\n').count(), 1);
+                assert_eq!(parse_line(text.trim_end_matches('\n')), Some(Line::Buried("1.run.0".to_owned(), record)));
+            }
         }
     }
 
@@ -259,6 +260,9 @@ mod tests {
             "1.run.0\tdeleted\t\tcur\ta\\x\t-\t-\t-\t-",
             "1.r.0\teaten\t\tcur\ta\t-\t-\t-\t-",
             "1.r.0\tdeleted\t\tcur\t../a\t-\t-\t-\t-",
+            "1.r.0\trenamed\t\tcur\ta\t-\t-\t../b",
+            "1.r.0\trenamed\t\tcur\ta\t-\t-\t-\t-",
+            "1.r.0\tdeleted\t\tcur\ta\t-\t-\tb",
         ] {
             assert_eq!(parse_line(torn), None, "{torn}");
         }

@@ -25,6 +25,7 @@ use smd_protocol::names::GRAVE_DIR;
 use smd_protocol::seeded;
 
 use crate::fs::{Fs, Kind, Rename};
+use crate::home::Age;
 use crate::rename::is_unsupported;
 use crate::root::{Root, if_there};
 
@@ -34,9 +35,9 @@ mod resting;
 #[cfg(test)]
 mod tests;
 
-pub use bound::GraveMax;
+pub use bound::{GraveMax, Swept};
 pub use index::{Record, Why};
-pub use resting::Resting;
+pub use resting::{Resting, kept};
 
 /// Graves opened by this process, to tell them apart.
 static OPENED: AtomicU64 = AtomicU64::new(0);
@@ -62,7 +63,7 @@ struct Shared<F: Fs> {
     home: Option<(F::Dir, Vec<u8>)>,
     run: String,
     /// The age clock when this was first asked for.
-    age: OnceLock<i64>,
+    age: OnceLock<Age>,
     /// Tells this run from others that have the same label and bury in the same second.
     nonce: String,
     next: AtomicU64,
@@ -151,6 +152,11 @@ fn parse_file(file: &[u8]) -> Option<Buried> {
     Some(Buried { ticket: Ticket { id: id.to_owned() }, time, age, run: run.to_owned(), state, record: None })
 }
 
+/// What the id of a burial says of it, as of one that was kept.
+fn parse_id(id: &str) -> Option<Buried> {
+    parse_file(format!("{id}.{}", State::Kept.letter()).as_bytes())
+}
+
 /// Keeps letters, digits, `-`, `_` and `+` of a label and cuts it to 64.
 pub(crate) fn file_safe(label: &str) -> String {
     label.chars().take(64).map(|c| if c.is_ascii_alphanumeric() || "-_+".contains(c) { c } else { '_' }).collect()
@@ -172,13 +178,13 @@ impl<F: Fs> Grave<F> {
     ///
     /// # Errors
     /// When what was noted of it cannot be read.
-    pub fn age(&self) -> io::Result<i64> {
+    pub fn age(&self) -> io::Result<Age> {
         if let Some(age) = self.shared.age.get() {
             return Ok(*age);
         }
         let age = match &self.shared.home {
             Some((home, _)) => crate::home::age(self.fs(), home)?,
-            None => self.fs().now().sec.max(0),
+            None => Age { now: self.fs().now().sec.max(0), began: 0 },
         };
         Ok(*self.shared.age.get_or_init(|| age))
     }
@@ -256,7 +262,7 @@ impl<F: Fs> Grave<F> {
             return Ok(Vec::new());
         }
         let dir = self.dir()?;
-        let (time, age) = (self.fs().now().sec, self.age()?);
+        let (time, age) = (self.fs().now().sec, self.age()?.now);
         let number = |record: Record| {
             let n = self.shared.next.fetch_add(1, Ordering::Relaxed);
             (Ticket { id: format!("{time}.{}.{age:x}-{}-{n:x}", self.shared.run, self.shared.nonce) }, record)
@@ -396,30 +402,6 @@ impl<F: Fs> Grave<F> {
     }
 }
 
-/// Age and time of the newest burial in a state directory, of whatever root.
-///
-/// # Errors
-/// As the system says.
-pub(crate) fn newest_below<F: Fs>(fs: &F, home: &F::Dir) -> io::Result<Option<(i64, i64)>> {
-    let Some(graves) = if_there(fs.open_moved(home, b"grave"))? else { return Ok(None) };
-    let mut names = Vec::new();
-    fs.list(&graves, &mut |name, _, _| names.push(name.to_vec()))?;
-    let mut newest = None;
-    for name in names {
-        // What is no directory is no grave.
-        let dir = match if_there(fs.open_dir(&graves, &name)) {
-            Ok(Some(dir)) => dir,
-            Ok(None) => continue,
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => continue,
-            Err(error) => return Err(error),
-        };
-        fs.list(&dir, &mut |file, _, _| {
-            newest = newest.max(parse_file(file).map(|buried| (buried.age, buried.time)));
-        })?;
-    }
-    Ok(newest)
-}
-
 /// Whether an error says that the disk or the quota is full.
 pub(crate) fn is_full(e: &io::Error) -> bool {
     matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
@@ -440,5 +422,6 @@ pub(crate) fn record_of(
         file: file.to_vec(),
         content: Some(content),
         instead: None,
+        renamed: None,
     }
 }

@@ -7,11 +7,13 @@ use std::io;
 use std::sync::Arc;
 
 use super::index::{self, Line};
-use super::{Buried, Grave, State, parse_file};
+use super::{Buried, Grave, Record, State, Why, parse_file, parse_id};
 use crate::fs::{Fs, Rename, Stat};
-use crate::home::DAY;
+use crate::home::{Age, DAY, Home, stem};
+use crate::root::if_there;
 
-/// Days for which something that was brought back is told of: its line may stay until another burial is swept.
+/// Days for which something is told of that is not in the grave: what was brought back, and what was renamed. Its line may stay
+/// until another burial is swept.
 const TOLD: i64 = 7;
 
 /// A burial with the directory that it lies in.
@@ -38,9 +40,12 @@ impl<F: Fs> Clone for Resting<F> {
 impl<F: Fs> Resting<F> {
     /// Tells the runs of one label apart: all that one process buried in one root has the same.
     pub fn run(&self) -> &str {
-        let id = &self.buried.ticket.id;
-        let run = id.split_once('.').map_or(id.as_str(), |(_, rest)| rest);
-        run.rsplit_once('-').map_or(run, |(run, _)| run)
+        smd_protocol::grave::run_of(&self.buried.ticket.id)
+    }
+
+    /// Its id in the index.
+    pub fn id(&self) -> &str {
+        &self.buried.ticket.id
     }
 
     fn file(&self) -> Vec<u8> {
@@ -96,8 +101,39 @@ impl<F: Fs> Resting<F> {
     }
 }
 
+/// Whether a person hears still of what is not in the grave any more, or never was, and happened when the age clock stood there.
+pub(super) fn is_told(age: Age, then: i64) -> bool {
+    age.since(then) <= TOLD * DAY
+}
+
+/// How many messages rest in the grave that this state directory has for the root at a path. The root need not be there; a grave in
+/// the root itself is not looked into.
+///
+/// # Errors
+/// As the system says.
+pub fn kept<F: Fs>(home: &Home<F>, root: &[u8]) -> io::Result<usize> {
+    let (fs, Some(dir)) = (home.fs(), home.dir()) else { return Ok(0) };
+    let Some(graves) = if_there(fs.open_moved(dir, b"grave"))? else { return Ok(0) };
+    let Some(dir) = if_there(fs.open_dir(&graves, stem(root).as_bytes()))? else { return Ok(0) };
+    let mut away = HashSet::new();
+    for line in index::read_lines(&**fs, &dir)? {
+        match line {
+            Line::Back(id) => drop(away.insert(id)),
+            // The bytes of what moved went on living; a control file is no message.
+            Line::Buried(id, record) if record.why == Why::Moved || record.place.is_none() => drop(away.insert(id)),
+            Line::Buried(..) => {}
+        }
+    }
+    let mut messages = 0;
+    fs.list(&dir, &mut |name, _, _| {
+        let is_kept = |one: Buried| one.state == State::Kept && !away.contains(&one.ticket.id);
+        messages += usize::from(parse_file(name).is_some_and(is_kept));
+    })?;
+    Ok(messages)
+}
+
 impl<F: Fs> Grave<F> {
-    /// Everything that rests here or was brought back from here, oldest first. Directories in `seen` (device and inode)
+    /// Everything that rests here, was renamed, or was brought back from here, oldest first. Directories in `seen` (device and inode)
     /// are left out, and those that were looked at are added: the graves of two names of one root share a directory.
     ///
     /// # Errors
@@ -120,10 +156,11 @@ impl<F: Fs> Grave<F> {
             }
             let mut found = self.files(&dir)?;
             let here: HashSet<String> = found.iter().map(|buried| buried.ticket.id.clone()).collect();
-            let gone = back.iter().filter(|id| !here.contains(*id));
-            let gone = gone.filter_map(|id| parse_file(format!("{id}.{}", State::Kept.letter()).as_bytes()));
-            let oldest = self.age()?.saturating_sub(TOLD * DAY);
-            found.extend(gone.filter(|buried| buried.age >= oldest));
+            let renames = records.iter().filter(|(_, record): &(_, &Record)| record.why == Why::Renamed);
+            let elsewhere: HashSet<&String> = back.iter().chain(renames.map(|(id, _)| id)).collect();
+            let elsewhere = elsewhere.into_iter().filter(|id| !here.contains(*id)).filter_map(|id| parse_id(id));
+            let age = self.age()?;
+            found.extend(elsewhere.filter(|buried| is_told(age, buried.age)));
             for mut buried in found {
                 buried.record = records.remove(&buried.ticket.id);
                 let back = back.contains(&buried.ticket.id);

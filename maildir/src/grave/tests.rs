@@ -44,6 +44,11 @@ impl Yard {
     }
 }
 
+/// A clock that was never lost.
+fn at(now: i64) -> Age {
+    Age { now, began: 0 }
+}
+
 fn count(dir: &Path) -> usize {
     std::fs::read_dir(dir).map_or(0, Iterator::count)
 }
@@ -54,7 +59,7 @@ fn nothing_is_made_before_the_first_burial() {
     for home in [true, false] {
         let grave = yard.grave(home);
         assert!(grave.entries().expect("lists").is_empty() && grave.unsettled().expect("lists").is_empty());
-        assert_eq!(grave.sweep(7, Disk.now().sec).expect("sweeps"), 0);
+        assert_eq!(grave.sweep(7, at(Disk.now().sec)).expect("sweeps"), Swept::default());
         grave.sync().expect("syncs");
         assert!(grave.announce(Vec::new()).expect("announces").is_empty());
     }
@@ -134,9 +139,9 @@ fn what_is_older_than_its_days_goes_with_its_line() {
     let (old, taken) = (yard.bury(&grave, "a:2,", "x"), yard.bury(&grave, "b:2,", "y"));
     grave.keep(&old).expect("keeps");
     let now = Disk.now().sec;
-    let later = |days: i64| now + days * DAY + 60;
-    assert_eq!(grave.sweep(7, later(6)).expect("sweeps"), 0);
-    assert_eq!(grave.sweep(7, later(7)).expect("sweeps"), 1);
+    let later = |days: i64| at(now + days * DAY + 60);
+    assert_eq!(grave.sweep(7, later(6)).expect("sweeps").removed, 0);
+    assert_eq!(grave.sweep(7, later(7)).expect("sweeps").removed, 1);
     // What nobody looked at is not ours to remove.
     let entries = grave.entries().expect("lists");
     assert_eq!(entries.iter().map(|b| &b.ticket).collect::<Vec<_>>(), [&taken]);
@@ -164,16 +169,16 @@ fn a_grave_that_is_too_large_loses_the_oldest_but_nothing_of_the_last_day() {
     let yard = Yard::new();
     let grave = yard.grave(false);
     grave.keep(&yard.bury(&grave, "a:2,", "of today")).expect("keeps");
-    let now = Disk.now().sec;
+    let (now, clock) = (Disk.now().sec, at(Disk.now().sec));
     let old = |days: i64, number: u32| format!("{}.old.{number}.k", now - days * DAY - 60);
     for (number, days) in [(1, 2), (2, 3), (3, 4)] {
         std::fs::write(yard.path("mail/..smd-grave").join(old(days, number)), "ten bytes.").expect("writes");
     }
-    assert_eq!(grave.bound(GraveMax::Bytes(38), now).expect("looks"), 0);
-    assert_eq!(grave.bound(GraveMax::Bytes(30), now).expect("looks"), 1);
+    assert_eq!(grave.bound(GraveMax::Bytes(38), clock).expect("looks"), 0);
+    assert_eq!(grave.bound(GraveMax::Bytes(30), clock).expect("looks"), 1);
     assert!(!yard.path("mail/..smd-grave").join(old(4, 3)).exists(), "the oldest goes first");
-    assert_eq!(grave.bound(GraveMax::Percent(100), now).expect("looks"), 0);
-    assert_eq!(grave.bound(GraveMax::Bytes(0), now).expect("looks"), 2);
+    assert_eq!(grave.bound(GraveMax::Percent(100), clock).expect("looks"), 0);
+    assert_eq!(grave.bound(GraveMax::Bytes(0), clock).expect("looks"), 2);
     let left = grave.entries().expect("lists");
     assert!(left.len() == 1 && left[0].record.is_some(), "{left:?}");
 }
@@ -197,6 +202,10 @@ fn what_was_brought_back_is_noted_and_looked_at_once() {
     back.sort_unstable();
     assert_eq!(back, [(false, true), (true, false)]);
     // A note may outlive its days in the index; nobody wants to hear of it then.
+    let wall = Disk.now().sec;
+    let clock = format!("smd-age-clock 1\nage {wall}\nboot -\nwall {wall}\nbegan 0\n");
+    std::fs::write(yard.path("home/age-clock"), clock).expect("writes");
+    let grave = yard.grave(true);
     let index = yard.path("home/grave/Mail%2Fx/index");
     let text = std::fs::read_to_string(&index).expect("reads");
     let long_ago = format!("{text}1000.old.0\tdeleted\t\tcur\tc:2,\t-\t-\t-\t-\n1000.old.0\tback\n");
@@ -232,14 +241,15 @@ fn what_rests_is_as_old_as_the_age_clock_says_whatever_the_wall_clock_said() {
     let yard = Yard::new();
     let boot = Disk.boot().expect("Linux tells");
     let noted = |age: i64, since: i64, wall: i64| {
-        let text = format!("smd-age-clock 1\nage {age}\nboot {} {}\nwall {wall}\n", boot.id, boot.seconds - since);
+        let text =
+            format!("smd-age-clock 1\nage {age}\nboot {} {}\nwall {wall}\nbegan 0\n", boot.id, boot.seconds - since);
         std::fs::write(yard.path("home/age-clock"), text).expect("writes");
     };
     // The wall clock was ten days behind when this boot began; by the clock that counts, an hour went by since.
     noted(1_000_000, 3_600, Disk.now().sec - 10 * DAY);
     let grave = yard.grave(true);
     grave.keep(&yard.bury(&grave, "a:2,", "x")).expect("keeps");
-    let age = grave.age().expect("reads");
+    let age = grave.age().expect("reads").now;
     assert!((1_003_600..1_003_660).contains(&age), "{age}");
     let entries = grave.entries().expect("lists");
     assert_eq!((entries[0].age, entries[0].run.as_str()), (age, "2026_run_1"));
@@ -247,6 +257,26 @@ fn what_rests_is_as_old_as_the_age_clock_says_whatever_the_wall_clock_said() {
     for (later, swept) in [(0, 0), (7 * DAY, 0), (7 * DAY + 1, 1)] {
         noted(age + later, 0, 0);
         let grave = yard.grave(true);
-        assert_eq!(grave.sweep(7, grave.age().expect("reads").min(age + later)).expect("sweeps"), swept);
+        assert_eq!(
+            grave.sweep(7, at(grave.age().expect("reads").now.min(age + later))).expect("sweeps").removed,
+            swept
+        );
     }
+}
+
+#[test]
+fn what_rests_in_a_root_stays_when_the_clock_is_lost_and_the_wall_clock_is_weeks_ahead() {
+    let yard = Yard::new();
+    let elsewhere = Disk.open_root(Path::new("/proc")).expect("opens");
+    let grave = Grave::open(&yard.root, Some((elsewhere, "stem")), "run");
+    grave.keep(&yard.bury(&grave, "a:2,", "x")).expect("keeps");
+    // Forty days ago by the clock that is lost, whatever went by since.
+    let buried = yard.path("mail/..smd-grave").join(format!("{}.old.0.k", Disk.now().sec - 40 * DAY));
+    std::fs::write(&buried, "mail").expect("writes");
+    let grave = yard.grave(true);
+    let age = grave.age().expect("reads");
+    let swept = grave.sweep(7, age).expect("sweeps");
+    assert_eq!((swept.removed, grave.bound(GraveMax::Bytes(0), age).expect("looks")), (0, 0));
+    assert_eq!(grave.free_space().expect("frees"), 0);
+    assert!(buried.exists() && swept.newest.is_some_and(|newest| (newest - age.now).abs() < 60));
 }

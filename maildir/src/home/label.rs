@@ -112,8 +112,7 @@ impl Label {
     /// clients were called by random ids alone, and only of these it is known where they end.
     pub fn is_served_to(&self, client: &Self) -> bool {
         let earlier = || self.0.strip_prefix(&client.0).is_some_and(|pair| pair.starts_with('.'));
-        self.0.starts_with(&client.served_as())
-            || (client.is_of_bits() || seeded::is("clients-share-a-state")) && earlier()
+        self.0.starts_with(&client.served_as()) || client.is_of_bits() && earlier()
     }
 
     fn is_of_bits(&self) -> bool {

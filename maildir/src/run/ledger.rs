@@ -7,7 +7,7 @@ use smd_protocol::reconcile::Removal;
 use super::{RootRun, RunError};
 use crate::error::Error;
 use crate::fs::Fs;
-use crate::store::ledger;
+use crate::store::ledger::{self, Kept};
 
 impl<F: Fs> RootRun<F> {
     /// What runs of all peers removed here within a day.
@@ -15,7 +15,7 @@ impl<F: Fs> RootRun<F> {
     /// # Errors
     /// When that cannot be read.
     pub fn removed(&self) -> Result<Vec<Removal>, Error> {
-        ledger::read(&self.home, &self.stem)
+        ledger::read(&self.home, Kept::Removed, &self.stem)
     }
 
     /// Counts what a batch is about to remove, durably, under the root's lock. To be called before its steps begin: a crash
@@ -28,7 +28,7 @@ impl<F: Fs> RootRun<F> {
             return Ok(());
         }
         self.applier(stop)?;
-        Ok(ledger::add(&self.home, &self.stem, removals)?)
+        Ok(ledger::add(&self.home, Kept::Removed, &self.stem, removals)?)
     }
 
     /// Forgets what was removed, under the root's lock: a person said that it was meant.
@@ -37,7 +37,36 @@ impl<F: Fs> RootRun<F> {
     /// When the lock is held too long, or the ledger cannot be removed.
     pub fn forget_removals(&mut self, stop: &dyn Fn() -> bool) -> Result<(), RunError> {
         self.applier(stop)?;
-        Ok(ledger::clear(&self.home, &self.stem)?)
+        Ok(ledger::clear(&self.home, Kept::Removed, &self.stem)?)
+    }
+
+    /// What runs brought within a day, to here or from here, although it was there.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub fn doubled(&self) -> Result<Vec<Removal>, Error> {
+        ledger::read(&self.home, Kept::Doubled, &self.stem)
+    }
+
+    /// Notes what this run is about to bring although it is there, durably, under the root's lock.
+    ///
+    /// # Errors
+    /// When the lock is held too long, or it cannot be written: then nothing may be brought.
+    pub fn count_doubled(&mut self, doubled: &[Removal], stop: &dyn Fn() -> bool) -> Result<(), RunError> {
+        if doubled.is_empty() {
+            return Ok(());
+        }
+        self.applier(stop)?;
+        Ok(ledger::add(&self.home, Kept::Doubled, &self.stem, doubled)?)
+    }
+
+    /// Forgets what runs brought although it was there, under the root's lock: a person said that it was meant.
+    ///
+    /// # Errors
+    /// When the lock is held too long, or the ledger cannot be removed.
+    pub fn forget_doubled(&mut self, stop: &dyn Fn() -> bool) -> Result<(), RunError> {
+        self.applier(stop)?;
+        Ok(ledger::clear(&self.home, Kept::Doubled, &self.stem)?)
     }
 
     /// Whether the bulk guard tripped for this pair, and stands.

@@ -501,11 +501,12 @@ impl<F: Fs> RootRun<F> {
             let label = format!("{}-{}", self.buries_as, self.fs.now().sec);
             let grave = Grave::open(&root, home, &label);
             let swept = grave.age().and_then(|age| {
-                grave.sweep(u64::from(self.grave_days), age)?;
-                grave.bound(self.grave_max, age)
+                let swept = grave.sweep(u64::from(self.grave_days), age)?;
+                grave.bound(self.grave_max, age).map(|_| swept)
             });
-            if let Err(error) = swept {
-                tracing::warn!(%error, "the grave was not swept");
+            match swept {
+                Ok(swept) => swept.newest.map_or(Ok(()), |newest| self.home.keep_age_after(newest))?,
+                Err(error) => tracing::warn!(%error, "the grave was not swept"),
             }
             let (base, delta) = (self.base()?, self.delta.clone());
             let expect = move |name: &Name| Present { base: &base, delta: &delta }.entry(name).cloned();

@@ -7,7 +7,7 @@ use smd_protocol::Delta;
 use super::RootRun;
 use crate::error::Trouble;
 use crate::fs::Fs;
-use crate::root::Root;
+use crate::root::{Root, if_there};
 
 /// Folders that are named, at most; a person mends the first and asks again.
 const NAMED: usize = 20;
@@ -22,7 +22,13 @@ impl<F: Fs> RootRun<F> {
         }
         let refused = |folder| {
             let dirs = disk.folder(folder).ok()?;
-            let why = dirs.new.iter().chain(&dirs.cur).find_map(|dir| self.fs.may_write(dir).err())?;
+            // Whatever comes is written there first; where there is none, one is made.
+            let tmp = match if_there(self.fs.open_dir(&dirs.dir, b"tmp")) {
+                Ok(tmp) => tmp.unwrap_or_else(|| dirs.dir.clone()),
+                Err(why) => return Some(Trouble { path: disk.shown(folder, b"tmp"), text: text(why) }),
+            };
+            let all = dirs.new.iter().chain(&dirs.cur).chain([&tmp]);
+            let why = all.into_iter().find_map(|dir| self.fs.may_write(dir).err())?;
             Some(Trouble { path: disk.shown(folder, b""), text: text(why) })
         };
         found.folders.keys().filter_map(refused).take(NAMED).collect()

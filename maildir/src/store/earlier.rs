@@ -80,10 +80,7 @@ fn of_peer<F: Fs>(
 ) -> Result<Vec<Earlier>, StoreError> {
     let Some(dir) = &pair.dir else { return Ok(Vec::new()) };
     let mut found = Vec::new();
-    for name in names(&*pair.fs, dir, |_| true).context("list", pair.shown(b""))? {
-        let Some(file_stem) = name.strip_suffix(BASE) else { continue };
-        let by_name = std::str::from_utf8(file_stem).ok().and_then(path_of_stem);
-        let Some(root) = by_name.or_else(|| root_in(pair, dir, &name)) else { continue };
+    for (name, root) in roots_of(pair)? {
         if !is_of(peer, &root) {
             continue;
         }
@@ -95,6 +92,34 @@ fn of_peer<F: Fs>(
         }
     }
     Ok(found)
+}
+
+/// A base's file, and the path of its root.
+type BaseFile = (Vec<u8>, Vec<u8>);
+
+/// The files of all bases with a peer.
+fn roots_of<F: Fs>(pair: &Pair<F>) -> Result<Vec<BaseFile>, Error> {
+    let Some(dir) = &pair.dir else { return Ok(Vec::new()) };
+    let names = names(&*pair.fs, dir, |_| true).context("list", pair.shown(b""))?;
+    let root = |name: Vec<u8>| {
+        let by_name = std::str::from_utf8(name.strip_suffix(BASE)?).ok().and_then(path_of_stem);
+        let root = by_name.or_else(|| root_in(pair, dir, &name))?;
+        Some((name, root))
+    };
+    Ok(names.into_iter().filter_map(root).collect())
+}
+
+/// The bases of one side, by peer and root's path. What cannot be listed has none.
+pub fn bases<F: Fs>(home: &Home<F>, side: Side) -> Vec<(Label, Vec<u8>)> {
+    let reader = home.reader();
+    let Ok(Some(dir)) = reader.below(&[side.dir()]) else { return Vec::new() };
+    let peers = names(&**reader.fs(), &dir, |kind| kind != Kind::File).unwrap_or_default();
+    let peers = peers.iter().filter_map(|name| Label::parse(name).ok());
+    let of_peer = |peer: Label| {
+        let roots = reader.pair(side, &peer).and_then(|pair| roots_of(&pair)).unwrap_or_default();
+        roots.into_iter().map(move |(_, root)| (peer.clone(), root))
+    };
+    peers.flat_map(of_peer).collect()
 }
 
 /// The root's path in the file itself, where its name was cut.

@@ -1,6 +1,7 @@
-//! The ledger: what runs removed from a root of this host within a day, whoever its peer was (docs/FORMAT-db.md).
+//! The ledgers: what runs removed from a root of this host within a day, whoever its peer was, and what they brought although it
+//! was there (docs/FORMAT-db.md).
 //!
-//! A run writes what it is about to remove before it removes anything, durably. So a crash between the two leaves too much
+//! A run writes what it is about to remove before it removes anything, durably; so it does with what it brings a second time. So a crash between the two leaves too much
 //! here, never too little; and as each message is named, the run that removes it after all does not count it again. A line that
 //! a crash tore is passed over: nothing was removed on its account. The caller holds the root's lock for every write.
 //!
@@ -15,22 +16,34 @@ use smd_protocol::{Digest, Name, Uniq, seeded};
 use super::text::{self, number, put, put_folder, read_folder, words};
 use crate::error::{Context, Error};
 use crate::fs::Fs;
-use crate::home::{Access, DAY, Home, read_file, replace_file};
+use crate::home::{Access, Age, DAY, Home, read_file, replace_file};
 use crate::root::if_there;
 
 /// Larger than any ledger gets within a day; a larger one fails the run rather than count as none.
 const SIZE_MAX: u64 = 512 << 20;
-/// Lines that are over before a ledger is written anew.
-const OVER_MAX: usize = 1_000;
 
-fn name(stem: &str) -> Vec<u8> {
-    format!("removed.{stem}").into_bytes()
+/// Which of the two.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kept {
+    /// What runs removed.
+    Removed,
+    /// What they brought although it was there.
+    Doubled,
+}
+
+impl Kept {
+    fn name(self, stem: &str) -> Vec<u8> {
+        match self {
+            Self::Removed => format!("removed.{stem}").into_bytes(),
+            Self::Doubled => format!("doubled.{stem}").into_bytes(),
+        }
+    }
 }
 
 /// Its path, for messages.
-fn shown<F: Fs>(home: &Home<F>, stem: &str) -> Vec<u8> {
+fn shown<F: Fs>(home: &Home<F>, name: &[u8]) -> Vec<u8> {
     use std::os::unix::ffi::OsStrExt as _;
-    [home.path().as_os_str().as_bytes(), b"/", &name(stem)].concat()
+    [home.path().as_os_str().as_bytes(), b"/", name].concat()
 }
 
 fn put_line(out: &mut Vec<u8>, age: i64, removal: &Removal) {
@@ -65,9 +78,9 @@ struct Held {
     is_there: bool,
 }
 
-fn read_all<F: Fs>(home: &Home<F>, stem: &str, now: i64) -> Result<Held, Error> {
+fn read_all<F: Fs>(home: &Home<F>, name: &[u8], now: Age) -> Result<Held, Error> {
     let bytes = match home.dir() {
-        Some(dir) => read_file(&**home.fs(), dir, &name(stem), SIZE_MAX).context("read", shown(home, stem))?,
+        Some(dir) => read_file(&**home.fs(), dir, name, SIZE_MAX).context("read", shown(home, name))?,
         None => None,
     };
     let is_there = bytes.is_some();
@@ -76,62 +89,62 @@ fn read_all<F: Fs>(home: &Home<F>, stem: &str, now: i64) -> Result<Held, Error> 
     let complete = bytes.split_inclusive(|&byte| byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
     let mut lines: Vec<(i64, Removal)> = complete.filter_map(read_line).collect();
     let all = lines.len();
-    lines.retain(|(age, _)| *age >= now.saturating_sub(DAY));
+    lines.retain(|(age, _)| now.since(*age) <= DAY);
     Ok(Held { over: all - lines.len(), lines, whole, is_there })
 }
 
-/// What runs removed from the root within a day.
+/// What is noted of the root within a day.
 ///
 /// # Errors
 /// When the ledger, or the age clock, cannot be read.
-pub(crate) fn read<F: Fs>(home: &Home<F>, stem: &str) -> Result<Vec<Removal>, Error> {
+pub(crate) fn read<F: Fs>(home: &Home<F>, kept: Kept, stem: &str) -> Result<Vec<Removal>, Error> {
     let now = home.age()?;
-    Ok(read_all(home, stem, now)?.lines.into_iter().map(|(_, removal)| removal).collect())
+    Ok(read_all(home, &kept.name(stem), now)?.lines.into_iter().map(|(_, removal)| removal).collect())
 }
 
-/// Adds removals that are not in it, durably. Writes nothing in a dry run.
+/// Adds messages that are not in it, durably. Writes nothing in a dry run.
 ///
 /// # Errors
-/// When the ledger cannot be read or written: then nothing may be removed.
-pub(crate) fn add<F: Fs>(home: &Home<F>, stem: &str, removals: &[Removal]) -> Result<(), Error> {
+/// When the ledger cannot be read or written: then nothing may be done that it is to tell of.
+pub(crate) fn add<F: Fs>(home: &Home<F>, kept: Kept, stem: &str, removals: &[Removal]) -> Result<(), Error> {
     let (Some(dir), Access::ReadWrite, false) = (home.dir(), home.access(), seeded::is("removals-are-not-counted"))
     else {
         return Ok(());
     };
-    let (fs, now) = (&**home.fs(), home.age()?);
-    let held = read_all(home, stem, now)?;
+    let (fs, now, name) = (&**home.fs(), home.age()?, kept.name(stem));
+    let held = read_all(home, &name, now)?;
     let known: HashSet<(&Name, Digest)> = held.lines.iter().map(|(_, one)| (&one.name, one.body)).collect();
     let mut fresh = removals.iter().filter(|one| !known.contains(&(&one.name, one.body))).peekable();
     if fresh.peek().is_none() {
         return Ok(());
     }
     let mut text = Vec::new();
-    if !held.is_there || held.over > OVER_MAX.max(held.lines.len()) {
+    if !held.is_there || held.over > held.lines.len() {
         held.lines.iter().for_each(|(age, removal)| put_line(&mut text, *age, removal));
-        fresh.for_each(|removal| put_line(&mut text, now, removal));
-        return replace_file(fs, dir, &name(stem), &[&text[..]]).context("write", shown(home, stem));
+        fresh.for_each(|removal| put_line(&mut text, now.now, removal));
+        return replace_file(fs, dir, &name, &[&text[..]]).context("write", shown(home, &name));
     }
     if !held.whole {
         text.push(b'\n');
     }
-    fresh.for_each(|removal| put_line(&mut text, now, removal));
+    fresh.for_each(|removal| put_line(&mut text, now.now, removal));
     let append = || -> io::Result<()> {
-        let mut file = fs.append(dir, &name(stem))?;
+        let mut file = fs.append(dir, &name)?;
         file.write_all(&text)?;
         fs.sync_file(&file)
     };
-    append().context("write", shown(home, stem))
+    append().context("write", shown(home, &name))
 }
 
-/// Forgets all removals of the root: a person said that they were meant. Writes nothing in a dry run.
+/// Forgets all that is noted of the root: a person said that it was meant. Writes nothing in a dry run.
 ///
 /// # Errors
 /// When the ledger cannot be removed.
-pub(crate) fn clear<F: Fs>(home: &Home<F>, stem: &str) -> Result<(), Error> {
+pub(crate) fn clear<F: Fs>(home: &Home<F>, kept: Kept, stem: &str) -> Result<(), Error> {
     let (Some(dir), Access::ReadWrite) = (home.dir(), home.access()) else { return Ok(()) };
-    let fs = &**home.fs();
-    let removed = if_there(fs.unlink(dir, &name(stem))).context("remove", shown(home, stem))?;
-    removed.map_or(Ok(()), |()| fs.sync_dir(dir).context("sync", shown(home, stem)))
+    let (fs, name) = (&**home.fs(), kept.name(stem));
+    let removed = if_there(fs.unlink(dir, &name)).context("remove", shown(home, &name))?;
+    removed.map_or(Ok(()), |()| fs.sync_dir(dir).context("sync", shown(home, &name)))
 }
 
 #[cfg(test)]
@@ -147,7 +160,11 @@ mod tests {
         Removal { name, body: Digest::of(uniq.as_bytes()), section: 3, base: 7 }
     }
 
+    /// A state directory whose clock began long ago.
     fn home(path: &std::path::Path, access: Access) -> Home<Disk> {
+        let wall = Disk.now().sec;
+        let clock = format!("smd-age-clock 1\nage {wall}\nboot -\nwall {wall}\nbegan 0\n");
+        std::fs::write(path.join("age-clock"), clock).expect("writes");
         Home::open(Arc::new(Disk), path, access).expect("opens")
     }
 
@@ -156,11 +173,12 @@ mod tests {
         let temp = tempfile::tempdir().expect("temp");
         let home = home(temp.path(), Access::ReadWrite);
         let (a, b) = (removal("", "a"), removal("x y/\u{e9}", "b %"));
-        assert!(read(&home, "stem").expect("reads").is_empty());
-        add(&home, "stem", &[a.clone(), b.clone()]).expect("adds");
-        add(&home, "stem", std::slice::from_ref(&a)).expect("knows it");
-        assert_eq!(read(&home, "stem").expect("reads"), [a, b.clone()]);
-        assert!(read(&home, "other").expect("reads").is_empty());
+        assert!(read(&home, Kept::Removed, "stem").expect("reads").is_empty());
+        add(&home, Kept::Removed, "stem", &[a.clone(), b.clone()]).expect("adds");
+        add(&home, Kept::Removed, "stem", std::slice::from_ref(&a)).expect("knows it");
+        assert_eq!(read(&home, Kept::Removed, "stem").expect("reads"), [a, b.clone()]);
+        assert!(read(&home, Kept::Removed, "other").expect("reads").is_empty());
+        assert!(read(&home, Kept::Doubled, "stem").expect("reads").is_empty());
         // A day and a minute later.
         let file = temp.path().join("removed.stem");
         let text = std::fs::read_to_string(&file).expect("reads");
@@ -169,10 +187,10 @@ mod tests {
             format!("{} {rest}\n", age.parse::<i64>().expect("a number") - DAY - 60)
         };
         std::fs::write(&file, text.lines().map(old).collect::<String>()).expect("writes");
-        add(&home, "stem", std::slice::from_ref(&b)).expect("adds");
-        assert_eq!(read(&home, "stem").expect("reads"), [b]);
-        clear(&home, "stem").expect("clears");
-        clear(&home, "stem").expect("clears what is not there");
+        add(&home, Kept::Removed, "stem", std::slice::from_ref(&b)).expect("adds");
+        assert_eq!(read(&home, Kept::Removed, "stem").expect("reads"), [b]);
+        clear(&home, Kept::Removed, "stem").expect("clears");
+        clear(&home, Kept::Removed, "stem").expect("clears what is not there");
         assert!(!file.exists());
     }
 
@@ -180,12 +198,12 @@ mod tests {
     fn a_line_torn_by_a_crash_swallows_neither_the_one_before_nor_the_one_after() {
         let temp = tempfile::tempdir().expect("temp");
         let home = home(temp.path(), Access::ReadWrite);
-        add(&home, "stem", &[removal("", "a"), removal("", "b")]).expect("adds");
+        add(&home, Kept::Removed, "stem", &[removal("", "a"), removal("", "b")]).expect("adds");
         let file = temp.path().join("removed.stem");
         let text = std::fs::read(&file).expect("reads");
         std::fs::write(&file, &text[..text.len() - 4]).expect("writes");
-        add(&home, "stem", &[removal("", "c")]).expect("adds");
-        assert_eq!(read(&home, "stem").expect("reads"), [removal("", "a"), removal("", "c")]);
+        add(&home, Kept::Removed, "stem", &[removal("", "c")]).expect("adds");
+        assert_eq!(read(&home, Kept::Removed, "stem").expect("reads"), [removal("", "a"), removal("", "c")]);
     }
 
     #[test]
@@ -193,11 +211,11 @@ mod tests {
         let temp = tempfile::tempdir().expect("temp");
         let file = temp.path().join("removed.stem");
         let line = format!("1000 3 7 {} . x\n", Digest::of(b"x"));
-        std::fs::write(&file, line.repeat(OVER_MAX + 1)).expect("writes");
-        add(&home(temp.path(), Access::ReadOnly), "stem", &[removal("", "a")]).expect("adds nothing");
-        clear(&home(temp.path(), Access::ReadOnly), "stem").expect("clears nothing");
+        std::fs::write(&file, line.repeat(1_000)).expect("writes");
+        add(&home(temp.path(), Access::ReadOnly), Kept::Removed, "stem", &[removal("", "a")]).expect("adds nothing");
+        clear(&home(temp.path(), Access::ReadOnly), Kept::Removed, "stem").expect("clears nothing");
         assert!(std::fs::metadata(&file).expect("is there").len() > 10_000);
-        add(&home(temp.path(), Access::ReadWrite), "stem", &[removal("", "a")]).expect("adds");
+        add(&home(temp.path(), Access::ReadWrite), Kept::Removed, "stem", &[removal("", "a")]).expect("adds");
         assert_eq!(std::fs::read_to_string(&file).expect("reads").lines().count(), 1);
     }
 }

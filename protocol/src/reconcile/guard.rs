@@ -102,8 +102,8 @@ fn plain(name: &[u8]) -> &[u8] {
     name.strip_prefix(b".").unwrap_or(name)
 }
 
-/// A message that a run removed, or is about to. Named and counted once within a day, however often a run is cut before it
-/// could say so, and planned again.
+/// A message that a run removed, or is about to; or that it brought although it was there (`Plan::doubled`). Named and counted
+/// once within a day, however often a run is cut before it could say so, and planned again.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Removal {
     /// Its name.
@@ -125,6 +125,8 @@ pub struct Past {
     pub removed: [Vec<Removal>; 2],
     /// How many messages each host has with a body, in other roots than this.
     pub elsewhere: [HashMap<Digest, u64>; 2],
+    /// What runs brought within a day although it was there.
+    pub doubled: Vec<Removal>,
 }
 
 /// The bulk guard tripped.
@@ -177,6 +179,12 @@ impl Plan {
     /// Whether anything is to be removed at a host now.
     pub fn removes(&self, side: Side) -> bool {
         self.components.iter().any(|component| component.part(side).held.is_none() && removes(component, side))
+    }
+
+    /// Whether any message is to be brought to a host now.
+    pub fn brings(&self) -> bool {
+        let mut open = self.components.iter().flat_map(|one| Side::BOTH.map(|side| one.part(side).open())).flatten();
+        open.any(|step| matches!(step, Step::Put { .. }))
     }
 
     /// The bodies of what would be removed at a host now, or was within the day; none where the guard would not trip even if

@@ -126,7 +126,7 @@ fn hold_puts(plan: &mut Plan, side: Side, mut why: impl FnMut(Content) -> Option
 }
 
 /// A folder cannot go while a delete in it waits.
-fn hold_folders(plan: &mut Plan) {
+pub(super) fn hold_folders(plan: &mut Plan) {
     if seeded::is("folders-go-before-their-mail") {
         return;
     }

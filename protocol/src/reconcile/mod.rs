@@ -12,6 +12,7 @@
 //! * `parts`: the steps of each host, in order;
 //! * `hold`: direction and `--no-delete`; `guard`: the bulk guard; `headers`: copies that another program made;
 //! * `sources`: where the bytes come from;
+//! * `turns`: what waits for the endpoint's other roots;
 //! * `settle`: the new base, from what was done.
 //!
 //! Deliberately not here: disk, wire, clock. A clash first met while applying is not settled here
@@ -41,10 +42,12 @@ mod settle;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub use begun::{Begun, Brought, Changed};
 pub use guard::{Exempt, GuardTrip, Limit, Past, Removal, removals, survivors};
 pub use settle::normalise;
+pub use turns::{Lacking, Turn, wait_for_other_roots};
 
 /// One of the two hosts, seen from the client.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -244,6 +247,8 @@ pub enum Hold {
     Guard,
     /// A host could not be read completely, so an absence there proves nothing.
     Incomplete,
+    /// What it would bury may be a message that was moved to another root of the endpoint, and is not there yet.
+    OtherRoot,
 }
 
 /// The steps of one host within a component, in order.
@@ -396,7 +401,9 @@ pub enum Stop {
         folder: Folder,
         /// Messages that are there twice.
         messages: u64,
-        /// Messages of the folder in the base.
+        /// How many of them runs of the last day brought.
+        earlier: u64,
+        /// Messages of the folder in the base, without those.
         of: u64,
         /// Some of them, both at that host.
         samples: Vec<Sample>,
@@ -433,6 +440,8 @@ pub struct Plan {
     pub removals_left: bool,
     /// Deletes at each host that are one half of a move under another header.
     pub dressed_moves: [HashSet<Name>; 2],
+    /// Messages that it brings although they are there, made by another program; to be noted for the runs of a day.
+    pub doubled: Vec<Removal>,
     /// Nothing is done, and why.
     pub stop: Option<Stop>,
     /// Entries that left the base because their folder was put back from a backup.
@@ -507,6 +516,6 @@ pub fn draft(input: &Input<'_>, policy: &Policy, known: &Known<'_>) -> Result<Pl
 pub fn finish(input: &Input<'_>, policy: &Policy, past: &Past, plan: &mut Plan) {
     hold::hold(input, policy, past, plan);
     sources::choose(input, plan);
-    headers::ask(input, policy, plan);
+    headers::ask(input, policy, past, plan);
     plan.dressed_moves = guard::dressed_moves(input, plan);
 }

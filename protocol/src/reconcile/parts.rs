@@ -85,17 +85,18 @@ fn group_by_names(messages: &[Message]) -> Vec<Vec<usize>> {
     groups.into_values().collect()
 }
 
-/// When a component is due: twins first, then folders, what adds before what replaces, deletes late, removed folders last.
-fn class(component: &Component) -> u8 {
+/// When a component is due: twins first, then folders, what adds before what replaces, what deletes and adds before what deletes
+/// alone, removed folders last.
+pub(super) fn class(component: &Component) -> u8 {
     let steps = || component.ours.steps.iter().chain(&component.theirs.steps);
     if steps().any(|step| matches!(step, Step::RemoveFolder(_))) {
-        5
+        6
     } else if component.is_parting() {
         0
     } else if component.folder.is_some() {
         1
     } else if steps().any(|step| matches!(step, Step::Delete(_))) {
-        4
+        if steps().any(|step| step.bytes().is_some()) { 4 } else { 5 }
     } else if steps().any(|step| matches!(step, Step::Replace { .. })) {
         3
     } else {

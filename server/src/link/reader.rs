@@ -350,7 +350,8 @@ mod tests {
             Some(kind) => Box::new(bytes.chain(Broken(kind))),
             None => Box::new(bytes),
         };
-        let inbox = Reader::start(reader, |_| true);
+        let hearing = Hearing { compressed: |_| true, ..PLAIN };
+        let inbox = Reader::start(reader, hearing, Life::default());
         loop {
             match inbox.next(Duration::from_secs(10)).expect("it ends") {
                 Event::Frame(_) => {}

@@ -23,11 +23,11 @@ use crate::roots;
 use crate::watch::Rest;
 
 /// How long a lock is waited for, in milliseconds.
-const LOCK_WAIT_MS: u64 = wire::LOCK_SECONDS * 1000;
+pub(super) const LOCK_WAIT_MS: u64 = wire::LOCK_SECONDS * 1000;
 /// Days that messages rest in this host's grave at least.
 const GRAVE_DAYS_LEAST: u32 = 7;
 /// What is said of this program: advice for a person.
-const VERSION: &str = concat!("version=", env!("CARGO_PKG_VERSION"));
+pub(super) const VERSION: &str = concat!("version=", env!("CARGO_PKG_VERSION"));
 
 /// A root that a client offers, as this host finds it.
 #[derive(Clone, Copy)]
@@ -50,7 +50,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if self.hello.is_some() || hello.roots.is_empty() || hello.roots.len() > wire::ROOTS_MAX {
             return Err(protocol("a second Hello, or one without roots"));
         }
-        if hello.depth == Depth::Folders && !hello.dry_run {
+        if hello.depth == Depth::Folders && !hello.dry_run && !has(&hello, wire::GRAVE) {
             return Err(protocol("a run that looks at no message"));
         }
         self.reconnects = has(&hello, wire::RECONNECT);
@@ -62,6 +62,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             hello.roots.iter().map(|offer| roots::resolve(&self.places, &offer.path)).collect::<Result<_, _>>()?;
         let real = roots::check(&self.places, &paths)?;
         self.reaches(&hello)?;
+        if has(&hello, wire::GRAVE) {
+            return self.begin_graves(hello, paths, real);
+        }
         let access = if hello.dry_run { Access::ReadOnly } else { Access::ReadWrite };
         let home = Home::open(self.fs.clone(), &self.places.state, access).map_err(RunError::from)?;
         let server = server_id(&home).map_err(RunError::from)?;

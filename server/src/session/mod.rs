@@ -3,7 +3,8 @@
 //! The server decides nothing about mail. It looks, tells what changed, takes the steps that it is given
 //! after checking each against its own disk, and keeps its half of the base.
 //!
-//! The rooms, in the order of a run: `begin` (roots, bases, looks), `confined` (whether this process can do what a run wants), `batch` (steps and contents), `commit`; `ledger` (what runs removed within a day); `headers`; `words` (what is
+//! The rooms, in the order of a run: `begin` (roots, bases, looks), `confined` (whether this process can do what a run wants), `batch` (steps and contents), `commit`; `ledger` (what runs removed within a day); `graves` (what rests, for
+//! a client that asks for nothing else); `headers`; `words` (what is
 //! said of contents, troubles, and a look).
 //!
 //! Deliberately not here: frames and their order in time (`link`, `serve`), which paths may be roots (`roots`), and
@@ -13,6 +14,7 @@ mod batch;
 mod begin;
 mod commit;
 mod confined;
+mod graves;
 mod headers;
 mod ledger;
 mod words;
@@ -71,6 +73,8 @@ pub struct Session<F: Fs, O: Outbox> {
     /// Of the run that is on.
     hello: Option<ClientHello>,
     roots: Vec<Active<F>>,
+    /// The roots of a session for their graves; then there are no others.
+    graves: Vec<graves::Asked<F>>,
     /// The message whose bytes are coming in.
     incoming: Option<(u32, Incoming<F>)>,
 }
@@ -91,6 +95,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             confined: Confined::default(),
             hello: None,
             roots: Vec::new(),
+            graves: Vec::new(),
             incoming: None,
         }
     }
@@ -173,6 +178,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             FromClient::BareHeaders { root, names } => self.handle_bare_headers(root, &names),
             FromClient::Header { root, name } => self.handle_header(root, &name),
             FromClient::Ledger { root, act } => self.handle_ledger(root, act),
+            FromClient::Grave { root, wish } => self.handle_grave(root, wish),
             FromClient::Bye | FromClient::Ping | FromClient::Working => Ok(()),
         }
     }
@@ -195,6 +201,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     /// Keeps what was learnt, and lets go of everything.
     fn end_run(&mut self) {
         self.incoming = None;
+        self.graves.clear();
         let depth = self.hello.take().map_or(Depth::Quick, |hello| hello.depth);
         for mut active in std::mem::take(&mut self.roots) {
             active.run.finish(depth);

@@ -263,7 +263,7 @@ fn the_second_of_two_messages_of_one_name_gets_one_by_a_step_that_is_shown_and_l
         let root = if at_server { world.server().maildir() } else { world.client().maildir() };
         put_twins(&root);
         let planned = world.sync(&["--dry-run", "-v"]).ok();
-        assert!(planned.stdout.contains("would move 1 message"), "{planned}");
+        assert!(planned.stdout.contains("would rename 1 message"), "{planned}");
         assert!(root.join("new/1.twin").exists(), "a dry run changes nothing");
         world.sync(&["-v"]).ok().says("had the name 1.twin; one is now ").says("renamed").says("(from 1.twin)");
         world.assert_equal();

@@ -197,7 +197,7 @@ fn idle_patterns(names: [(&Excludes, &Snapshot); 2]) -> BTreeMap<String, Option<
     }
     let met: BTreeSet<&[u8]> = names[0].0.met().filter(|(_, met)| *met).map(|(pattern, _)| pattern).collect();
     let idle = names[0].0.met().map(|(pattern, _)| pattern).filter(|pattern| !met.contains(pattern));
-    let instead = |pattern: &[u8]| Some(quote::quoted(&quote::pattern_of(meant.get(pattern)?)));
+    let instead = |pattern: &[u8]| Some(quote::pattern_of(meant.get(pattern)?));
     idle.map(|pattern| (quote::word(pattern), instead(pattern))).collect()
 }
 

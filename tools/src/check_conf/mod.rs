@@ -69,7 +69,7 @@ pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// Writes configs, and says what a person must look at in them.
 fn imported(import: &Import, output: &Output, quiet: bool) -> Result<(), Box<Failure>> {
     let home = SmdHome::from_env()
-        .map_err(|error| failure(Exit::Config, "There is no home directory.", Some(error.to_string()), None))?;
+        .map_err(|error| failure(Exit::Config, "Your home directory is not known.", Some(error.to_string()), None))?;
     let made =
         import::run(import.kind, &import.file, home.user(), Some(home.path())).map_err(|error| match &error {
             ImportError::Io(_, cause) => io_failure(format!("{error}: {cause}")),

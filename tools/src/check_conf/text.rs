@@ -98,7 +98,7 @@ impl Check<'_> {
             let met: Vec<String> = root.met(host).map(|trouble| told(&trouble.path, &trouble.text)).collect();
             met.iter().take(NAMED).for_each(|one| text.push_str(&wrapped("  ", &format!("at {called}: {one}"))));
             if met.len() > NAMED {
-                text.push_str(&format!("  at {called}: and {} more; --json names all\n", met.len() - NAMED));
+                text.push_str(&format!("  at {called}: and {} more; --json lists them all\n", met.len() - NAMED));
             }
         }
         text
@@ -130,7 +130,8 @@ impl Check<'_> {
             }
         }
         for (pattern, instead) in idle_everywhere(self.roots) {
-            let instead = instead.map(|instead| format!("; if the folder of that name was meant, write {instead}"));
+            let instead =
+                instead.map(|instead| format!("; if the folder of that name was meant, write {instead} in its place"));
             let note = format!("no folder matches the exclude pattern {pattern}{}", instead.unwrap_or_default());
             text.push_str(&wrapped("Note: ", &note));
         }
@@ -340,7 +341,7 @@ mod tests {
             TRANSLATOR_RL, line 7 (smd-translate): it does not begin with a dot. Rename
             the folder
         Note: no folder matches the exclude pattern Mail/[Spam]; if the folder of that
-            name was meant, write Mail/%5BSpam%5D
+            name was meant, write Mail/%5BSpam%5D in its place
         A run would end with an error before it changes anything.
         ");
         assert_eq!(check(&roots).exit(), Exit::Config);

@@ -50,7 +50,7 @@ pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dedup(request: &Request, output: &Output) -> Result<(Report, Exit), Box<Failure>> {
     let smd_home = SmdHome::from_env()
-        .map_err(|error| failure(Exit::Config, "There is no home directory.", Some(error.to_string()), None))?;
+        .map_err(|error| failure(Exit::Config, "Your home directory is not known.", Some(error.to_string()), None))?;
     let access = if request.apply { Access::ReadWrite } else { Access::ReadOnly };
     let home = Home::open(Arc::new(Disk), smd_home.path(), access).map_err(io_failure)?;
     let signals = Signals::catch().map_err(|error| Box::new(Failure::signals(&error)))?;

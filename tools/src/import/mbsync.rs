@@ -280,7 +280,7 @@ impl<'a> Pair<'a> {
         }
         for store in [self.imap, self.maildir] {
             if let Some(trash) = store.first("trash") {
-                untold.push(format!("Trash {trash}: what is deleted rests in the grave, see smd-undo"));
+                untold.push(format!("Trash {trash}: what is deleted is kept in the grave, see smd-undo"));
             }
         }
     }

@@ -33,7 +33,7 @@ struct Options {
     /// Do not report deletions
     #[arg(short = 'n', long)]
     no_delete: bool,
-    /// Tell of copies and deletes instead of moves
+    /// Report copies and deletions instead of moves
     #[arg(long)]
     no_move: bool,
     /// Compare two snapshots, each a FILE or a DIR

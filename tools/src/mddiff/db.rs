@@ -128,7 +128,7 @@ fn parse(text: &[u8]) -> Result<Records, (usize, &'static str)> {
             let whole = count == records.len().to_string().as_bytes();
             return if whole { Ok(records) } else { Err((number, "lines are missing")) };
         }
-        let (name, record) = parse_line(line).ok_or((number, "makes no sense"))?;
+        let (name, record) = parse_line(line).ok_or((number, "is not a line of a snapshot"))?;
         records.insert(name, record);
     }
     Err((records.len() + 2, "the end is missing"))

@@ -54,7 +54,7 @@ pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn strip(request: &Request, output: &Output) -> Result<(Report, Exit), Box<Failure>> {
     let smd_home = SmdHome::from_env()
-        .map_err(|error| failure(Exit::Config, "There is no home directory.", Some(error.to_string()), None))?;
+        .map_err(|error| failure(Exit::Config, "Your home directory is not known.", Some(error.to_string()), None))?;
     let access = if request.dry_run { Access::ReadOnly } else { Access::ReadWrite };
     let home = Home::open(Arc::new(Disk), smd_home.path(), access).map_err(io_failure)?;
     let signals = Signals::catch().map_err(|error| Box::new(Failure::signals(&error)))?;

@@ -8,6 +8,7 @@ use clap::builder::Styles;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use jiff::Zoned;
+use smd_client::address::Address;
 use smd_client::args::{Color, Target, Typed, target};
 use smd_protocol::Folder;
 
@@ -45,6 +46,15 @@ struct Options {
     /// Only the grave of this Maildir
     #[arg(long, value_name = "DIRECTORY")]
     root: Vec<PathBuf>,
+    /// What runs deleted on the other host of it
+    #[arg(short = 'r', long, value_name = "ENDPOINT", conflicts_with = "root")]
+    remote: Option<OsString>,
+    /// What to run instead of ssh, with its options
+    #[arg(short = 'e', long, value_name = "CMD", requires = "remote")]
+    rsh: Option<OsString>,
+    /// Where smd-server is on the other host
+    #[arg(long, value_name = "PATH", requires = "remote")]
+    remote_command: Option<OsString>,
     /// Name every message
     #[arg(short = 'v', long, conflicts_with = "quiet")]
     verbose: bool,
@@ -81,14 +91,46 @@ pub struct Request {
     pub matches: Vec<Match>,
     /// Which folders.
     pub folders: Vec<Pattern>,
+    /// The other host whose graves are meant; none is this one.
+    pub remote: Option<Remote>,
     /// How to talk.
     pub typed: Typed,
+}
+
+/// Stands for the root of this host where none takes part; nothing opens it.
+const NO_ROOT_HERE: &str = "/nonexistent";
+
+/// Another host, as it was typed.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// An endpoint, or an address.
+    pub target: Target,
+    /// The word.
+    pub word: OsString,
+}
+
+impl Remote {
+    fn parse(word: OsString) -> Result<Self, String> {
+        let target = match Address::parse(&word) {
+            Ok(Address::Remote(there)) => Target::There(PathBuf::from(NO_ROOT_HERE), there, word.clone()),
+            // What is no address may be an endpoint all the same.
+            Ok(Address::Local(_)) | Err(_) => target(NAME, std::slice::from_ref(&word)).map_err(|_| {
+                format!("`{}` is not an endpoint, and not the Maildir of another host (host:PATH)", word.display())
+            })?,
+        };
+        Ok(Self { target, word })
+    }
 }
 
 impl Request {
     /// Whether anything is to be brought back.
     pub fn changes(&self) -> bool {
         (self.all || !self.runs.is_empty()) && !self.list
+    }
+
+    /// Whether some of what rests is left out.
+    pub fn is_restricted(&self) -> bool {
+        !self.folders.is_empty() || !self.matches.is_empty() || self.since.is_some() || !self.runs.is_empty()
     }
 
     /// Whether messages are to be shown, and not only runs.
@@ -139,8 +181,11 @@ pub fn command() -> clap::Command {
     Options::command()
         .name(NAME)
         .bin_name(NAME)
-        .about("Bring back what a run deleted or replaced on this host.")
-        .override_usage(format!("{NAME} [OPTIONS] [ENDPOINT | DIRECTORY]...\n       {NAME} [OPTIONS] RUN..."))
+        .about("Bring back what a run deleted or replaced, on this host or the other.")
+        .override_usage(format!(
+            "{NAME} [OPTIONS] [ENDPOINT | DIRECTORY]...\n       {NAME} [OPTIONS] RUN...\n       \
+             {NAME} [OPTIONS] --remote ENDPOINT [RUN]..."
+        ))
         .after_help(
             "Without RUN the runs that deleted or replaced something on this host are listed,
 newest first, each with its number: of all known Maildirs, or of an ENDPOINT or
@@ -150,16 +195,16 @@ minutes are one. -m from:TEXT, subject:TEXT or date:TEXT looks in one field.
 What comes back has its old folder, flags and name, or a new name if that is
 taken; nothing is overwritten. The next smd-sync gives it to the other host.
 Messages are kept for GRAVE_DAYS days; what this host's mail program deleted is
-kept on the other host: run smd-undo there.
+kept on the other host: --remote ENDPOINT (or host:PATH) does the same there.
 
 Examples:
   smd-undo                     which runs there are
   smd-undo -l 48291            the messages of one
   smd-undo 48291 -m from:ann   bring back those from Ann
-  smd-undo --since 1h --all    bring back all of the last hour
+  smd-undo -r work -s 1h --all bring back all of the last hour on the other host
 
-Exit codes: 0 done, 1 partly (see the warnings), 2 usage or no such run,
-74 input/output, 75 locked (try again), 78 config.",
+Exit codes: 0 done, 1 partly (see the warnings), 2 usage or no such run, 74
+input/output, 75 locked (try again), 78 config; with -r also those of smd-sync.",
         )
 }
 
@@ -177,7 +222,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, clap::
         since: None,
         matches: options.matches.iter().map(|word| Match::parse(word)).collect(),
         folders: options.folder.iter().map(|pattern| Pattern(pattern.as_bytes().to_vec())).collect(),
+        remote: None,
         typed: Typed {
+            rsh: options.rsh,
+            remote_command: options.remote_command,
             verbose: u8::from(options.verbose),
             quiet: options.quiet,
             json: options.json,
@@ -191,6 +239,13 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, clap::
     }
     for word in &options.words {
         sort_in(&mut request, word).map_err(|text| command.error(ErrorKind::InvalidValue, text))?;
+    }
+    if let Some(word) = options.remote {
+        let text = "with --remote only numbers of runs are taken: it names the Maildirs itself";
+        if !request.roots.is_empty() || !request.endpoints.is_empty() {
+            return Err(command.error(ErrorKind::ArgumentConflict, text));
+        }
+        request.remote = Some(Remote::parse(word).map_err(|text| command.error(ErrorKind::InvalidValue, text))?);
     }
     Ok(request)
 }
@@ -228,7 +283,22 @@ mod tests {
         let request = parsed("--since 1h -m from:ann -m x --all").expect("good");
         assert!(request.changes() && request.since.is_some() && request.matches.len() == 2);
         assert!(!parsed("--since today").expect("good").changes(), "a list");
-        for line in ["12", "-q -v", "--frob", "host:Mail", "-f", "--since soon", "--all -l"] {
+        let remote = |line: &str| parsed(line).expect(line).remote.expect("another host").target;
+        assert!(matches!(remote("-r work 48291"), Target::Endpoint(name) if name == "work"));
+        assert!(matches!(remote("--remote me@office:Mail -e my-ssh -l"), Target::There(..)));
+        for line in [
+            "12",
+            "-q -v",
+            "--frob",
+            "host:Mail",
+            "-f",
+            "--since soon",
+            "--all -l",
+            "-r",
+            "-r a/b",
+            "-e x",
+            "-r work home",
+        ] {
             assert_eq!(parsed(line).expect_err(line).exit_code(), 2, "{line}");
         }
     }
@@ -258,6 +328,6 @@ mod tests {
     fn help_fits_a_screen() {
         command().debug_assert();
         let help = command().term_width(80).render_help().to_string();
-        assert!(help.lines().count() <= 45 && help.lines().all(|line| line.chars().count() <= 80), "{help}");
+        assert!(help.lines().count() <= 51 && help.lines().all(|line| line.chars().count() <= 80), "{help}");
     }
 }

@@ -1,21 +1,13 @@
-//! From, Subject and Date of what rests in a grave, decoded for a person.
+//! From, Subject and Date as a person sees them, and looks for them.
 //!
-//! They were written by whoever sent the mail: they are only shown, escaped, and compared with what a person looks for. A
-//! message that cannot be read, or has no such field, has an empty one.
-
-use std::io::Read as _;
+//! Deliberately not here: how they are read (`smd_maildir::undo`).
 
 use jiff::{Timestamp, tz::TimeZone};
-use mail_parser::MessageParser;
-use smd_maildir::fs::Disk;
-use smd_maildir::grave::Resting;
-
-/// So much of a message is read for its header, in bytes.
-const HEAD: u64 = 256 << 10;
+use smd_protocol::grave::Head;
 
 /// What tells a person which message it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Head {
+pub struct Shown {
     /// Name and address.
     pub from: String,
     /// The subject.
@@ -24,36 +16,13 @@ pub struct Head {
     pub date: String,
 }
 
-impl Head {
-    /// Reads that of a burial.
-    pub fn of(resting: &Resting<Disk>) -> Self {
-        let mut bytes = Vec::new();
-        match resting.open().and_then(|file| file.take(HEAD).read_to_end(&mut bytes)) {
-            Ok(_) => Self::parse(&bytes, &TimeZone::system()),
-            Err(_) => Self::default(),
-        }
+impl Shown {
+    /// With the date of this zone.
+    pub fn new(head: Head, zone: &TimeZone) -> Self {
+        let date = head.date.and_then(|date| Timestamp::from_second(date).ok());
+        let date = date.map(|stamp| stamp.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string());
+        Self { from: head.from, subject: head.subject, date: date.unwrap_or_default() }
     }
-
-    fn parse(bytes: &[u8], zone: &TimeZone) -> Self {
-        let Some(message) = MessageParser::default().parse_headers(bytes) else { return Self::default() };
-        let from = message.from().and_then(|from| from.first()).map(|one| match (one.name(), one.address()) {
-            (Some(name), Some(address)) => format!("{name} <{address}>"),
-            (name, address) => name.or(address).unwrap_or_default().to_owned(),
-        });
-        let date = message.date().filter(|date| date.is_valid());
-        let date = date.and_then(|date| Timestamp::from_second(date.to_timestamp()).ok());
-        Self {
-            from: one_line(&from.unwrap_or_default()),
-            subject: one_line(message.subject().unwrap_or_default()),
-            date: date
-                .map_or_else(String::new, |stamp| stamp.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()),
-        }
-    }
-}
-
-/// Without line ends and blanks in a row.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// What a person looks for.
@@ -85,7 +54,7 @@ impl Match {
     }
 
     /// Whether this message is meant. Letters are compared without case.
-    pub fn matches(&self, head: &Head) -> bool {
+    pub fn matches(&self, head: &Shown) -> bool {
         let has = |field: Field| {
             let text = match field {
                 Field::From => &head.from,
@@ -105,29 +74,11 @@ impl Match {
 mod tests {
     use super::*;
 
-    const MAIL: &[u8] = b"From: =?utf-8?q?Ren=C3=A9?= Example <rene@example.org>\r\n\
-        Subject: =?iso-8859-1?q?Gr=FC=DFe?=\r\n =?utf-8?b?IGF1cyBLw7Zsbg==?=\r\n\
-        Date: Thu, 1 Jan 2026 23:30:00 -0500\r\n\r\nSubject: not this\r\n";
-
-    #[test]
-    fn fields_are_decoded_and_the_date_is_of_this_zone() {
-        let head = Head::parse(MAIL, &TimeZone::UTC);
-        assert_eq!(
-            (head.from.as_str(), head.subject.as_str(), head.date.as_str()),
-            ("Ren\u{e9} Example <rene@example.org>", "Gr\u{fc}\u{df}e aus K\u{f6}ln", "2026-01-02 04:30")
-        );
-    }
-
-    #[test]
-    fn what_is_no_mail_has_no_fields() {
-        for bytes in [&b""[..], b"\0\xff\n\n", b"no header", b"From:\nSubject:\nDate: never\n\nx"] {
-            assert_eq!(Head::parse(bytes, &TimeZone::UTC), Head::default(), "{bytes:?}");
-        }
-    }
-
     #[test]
     fn a_text_is_looked_for_in_all_fields_or_in_one_without_case() {
-        let head = Head::parse(MAIL, &TimeZone::UTC);
+        let (from, subject) = ("Ren\u{e9} Example <rene@example.org>".into(), "Gr\u{fc}\u{df}e aus K\u{f6}ln".into());
+        let head = Shown::new(Head { from, subject, date: Some(1_767_328_200) }, &TimeZone::UTC);
+        assert_eq!(head.date, "2026-01-02 04:30");
         for (word, is) in [
             ("gr\u{dc}\u{df}e", true),
             ("RENE@", true),
@@ -141,5 +92,11 @@ mod tests {
         ] {
             assert_eq!(Match::parse(word).matches(&head), is, "{word}");
         }
+    }
+
+    #[test]
+    fn a_date_that_no_calendar_has_is_none() {
+        let head = Head { date: Some(i64::MAX), ..Head::default() };
+        assert_eq!(Shown::new(head, &TimeZone::UTC), Shown::default());
     }
 }

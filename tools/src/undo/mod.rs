@@ -1,61 +1,63 @@
-//! `smd-undo`: lists the runs that deleted or replaced something on this host, and brings back what they buried.
+//! `smd-undo`: lists the runs that deleted or replaced something on this host, or on another, and brings back what they buried.
 //!
-//! The rooms: [`args`] and [`since`] (what was typed), [`cut`] (what a run that was cut deleted), [`heads`] (From, Subject and
-//! Date), [`places`] (which roots may have a
-//! grave), [`runs`] (what rests there, by run), [`text`] (what is said of it).
+//! The rooms: [`args`] and [`since`] (what was typed), [`heads`] (From, Subject and Date), [`places`] (which roots of this host may have a
+//! grave), [`runs`] (what rests, by run), `here` and `there` (the graves of either host), [`unseen`] (those that nobody could look into),
+//! [`text`] (what is said of it).
 //!
-//! Deliberately not here: how a message comes back (`smd_maildir::apply`), and the other host. What comes back is an
-//! addition like any other, and the next run takes it there.
+//! Deliberately not here: how a message comes back (`smd_maildir::undo`), and the way to the other host (`smd_client`). What comes back is an
+//! addition like any other, and the next run takes it to the host that lacks it.
 
 pub mod args;
-pub mod cut;
 pub mod heads;
+mod here;
 pub mod places;
 pub mod runs;
 pub mod since;
 pub mod text;
+mod there;
+pub mod unseen;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use smd_client::Command;
-use smd_client::args::Target;
-use smd_client::endpoint::overlap;
+use jiff::tz::TimeZone;
 use smd_client::error::Failure;
 use smd_client::exit::Exit;
-use smd_client::home::SmdHome;
 use smd_client::output::Output;
-use smd_maildir::apply::Applier;
+use smd_client::run::served;
+use smd_client::session::SessionError;
 use smd_maildir::fs::Disk;
-use smd_maildir::grave::{Grave, Resting};
-use smd_maildir::home::{Access, Home};
+use smd_maildir::home::Home;
 use smd_maildir::lock::{self, Guard, LockError, Wait};
 use smd_maildir::root::Root;
-use smd_protocol::names::printable;
+use smd_protocol::grave::{Head, Rests, Undone};
 
 use args::Request;
-use runs::{Candidates, Run, Yard};
-use text::{Done, Seen};
-
-/// How long the root's lock is waited for, in milliseconds.
-const LOCK_WAIT_MS: u64 = 30_000;
-/// Messages that are brought back between two syncs.
-const AT_ONCE: usize = 5_000;
+use heads::Shown;
+use runs::{Item, Mailbox, Run};
+use text::{Done, Place, Seen};
 
 /// What `smd-undo` does. The first of `args` is the program's name.
 pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let request = match args::parse(args.into_iter().skip(1)) {
+    let mut args = args.into_iter();
+    let name = args.next().unwrap_or_default();
+    if let Some(code) = served(&name) {
+        return code;
+    }
+    let request = match args::parse(args) {
         Ok(request) => request,
         Err(error) => {
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()));
         }
     };
-    let output = Output::new(&request.typed);
-    match undo(&request, &output) {
+    let mut output = Output::new(&request.typed);
+    let result = match &request.remote {
+        Some(remote) => there::undo(&request, remote, &mut output),
+        None => here::undo(&request, &output),
+    };
+    match result {
         Ok(exit) => output.end(exit),
         Err(failure) => output.end(output.failure(&failure)),
     }
@@ -63,74 +65,86 @@ pub fn main_impl(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 pub(crate) fn failure(exit: Exit, heading: &str, cause: Option<String>, hint: Option<&str>) -> Box<Failure> {
     let causes = cause.into_iter().collect();
-    Box::new(Failure { exit, heading: heading.to_owned(), causes, hint: hint.map(str::to_owned) })
+    Box::new(Failure { exit, heading: heading.to_owned(), causes, hint: hint.map(str::to_owned), at: None })
 }
 
 pub(crate) fn io_failure(cause: impl std::fmt::Display) -> Box<Failure> {
     failure(Exit::Io, "Reading or writing failed.", Some(cause.to_string()), None)
 }
 
-fn undo(request: &Request, output: &Output) -> Result<Exit, Box<Failure>> {
-    let endpoint_failure =
-        |target: &str, error| Box::new(Failure::endpoint(&Target::Endpoint(target.to_owned()), Command::Sync, error));
-    let smd_home = SmdHome::from_env().map_err(|error| endpoint_failure("default", error.into()))?;
-    let changes = request.changes();
-    let access = if changes { Access::ReadWrite } else { Access::ReadOnly };
-    let home = Home::open(Arc::new(Disk), smd_home.path(), access).map_err(io_failure)?;
+/// Takes a root's lock, or says in words why not.
+pub(crate) fn take_lock(root: &Root<Disk>, home: &Home<Disk>, wait: &Wait<'_>) -> Result<Guard<Disk>, Box<Failure>> {
+    lock::root_lock(root, home, wait).map_err(locked)
+}
 
-    let known = places::known(&smd_home);
-    let mut wanted = BTreeSet::new();
-    for name in &request.endpoints {
-        let roots = places::of_endpoint(&smd_home, name).map_err(|error| endpoint_failure(name, error.into()))?;
-        wanted.extend(roots);
+fn locked(error: LockError) -> Box<Failure> {
+    match error {
+        LockError::Io(error) => io_failure(error),
+        held => {
+            let heading = "Another run is using this Maildir.";
+            failure(Exit::Locked, heading, Some(held.to_string()), Some("try again when it is done"))
+        }
     }
-    let mut typed = BTreeSet::new();
-    for root in &request.roots {
-        typed.insert(overlap::resolved(root).map_err(|error| endpoint_failure("default", error))?);
-    }
-    wanted.extend(typed.iter().cloned());
-    let mut candidates = Candidates::open(known.union(&wanted).cloned().collect::<BTreeSet<PathBuf>>());
-    let mut warnings: Vec<String> = smd_home.of_another_user().into_iter().collect();
-    let mut unseen = false;
-    for path in wanted.iter().filter(|path| !candidates.has(path)) {
-        warnings.push(format!("{} cannot be looked at", printable(path.as_os_str().as_encoded_bytes())));
-        // An endpoint's root may be still to come; a directory that was typed is meant to be there.
-        unseen |= typed.contains(path);
-    }
-    let lost: Vec<String> =
-        candidates.lost.iter().map(|(path, _)| printable(path.as_os_str().as_encoded_bytes())).collect();
-    let mut gone = Vec::new();
-    if wanted.is_empty() {
-        (gone, warnings) = text::lost(&home, &candidates.lost);
-    } else {
-        candidates.keep(&Candidates::open(wanted));
-    }
-    let (yards, mut runs) = candidates.runs(&home).map_err(|(path, error)| {
-        io_failure(format!("the grave of {}: {error}", printable(path.as_os_str().as_encoded_bytes())))
-    })?;
-    warnings.extend(text::unsettled(&yards));
+}
 
-    if let Some(chosen) = choose(&runs, &request.runs, &lost)? {
+/// Why nothing is said of runs.
+enum Halt {
+    /// In words.
+    Failure(Box<Failure>),
+    /// The other host, or the way there.
+    Session(SessionError),
+}
+
+impl From<Box<Failure>> for Halt {
+    fn from(failure: Box<Failure>) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<SessionError> for Halt {
+    fn from(error: SessionError) -> Self {
+        Self::Session(error)
+    }
+}
+
+/// The graves of some Maildirs of one host.
+trait Graves {
+    /// The Maildirs, each with what rests.
+    fn list(&mut self) -> Result<Vec<(Mailbox, Vec<Rests>)>, Halt>;
+    /// What tells a person which messages these are, in the same order.
+    fn heads(&mut self, mailbox: usize, ids: &[String]) -> Result<Vec<Head>, Halt>;
+    /// Brings these back. Gives what became of each, in the same order.
+    fn bring_back(&mut self, mailbox: usize, ids: &[String]) -> Result<Vec<Undone>, Halt>;
+}
+
+/// Looks for what is asked for, and brings it back if that was asked. `lost` are Maildirs that cannot be opened.
+fn carry_out(request: &Request, place: &Place, graves: &mut dyn Graves, lost: &[String]) -> Result<Seen, Halt> {
+    let (mailboxes, resting): (Vec<Mailbox>, Vec<Vec<Rests>>) = graves.list()?.into_iter().unzip();
+    let absent = mailboxes.iter().filter(|mailbox| mailbox.rest.absent).map(|mailbox| mailbox.shown.clone());
+    let lost: Vec<String> = lost.iter().cloned().chain(absent).collect();
+    let mut runs = runs::runs(resting);
+    if let Some(chosen) = choose(&runs, &request.runs, place, &lost)? {
         runs.retain(|run| chosen.contains(run.number()));
     }
     runs.retain(|run| request.since.is_none_or(|since| run.until >= since));
     runs.iter_mut().for_each(|run| run.restrict(&request.folders));
+    let changes = request.changes();
+    if !request.matches.is_empty() || request.detailed() && !changes {
+        read_heads(&mut runs, graves)?;
+    }
     runs.iter_mut().for_each(|run| run.search(&request.matches));
     runs.retain(|run| !run.items.is_empty());
-    if changes {
-        cut::mark(&smd_home, &yards, &mut runs);
-    }
-    let done = match changes {
-        true => Some(runs.iter().map(|run| bring_back(run, &yards, &home)).collect::<Result<Vec<_>, _>>()?),
-        false => None,
-    };
-    let seen = Seen { yards: &yards, runs: &runs, done: done.as_deref(), gone: &gone };
-    Ok(text::report(request, output, &seen, warnings, unseen))
+    let done = if changes { Some(bring_back(&runs, mailboxes.len(), graves)?) } else { None };
+    Ok(Seen { mailboxes, runs, done })
 }
 
-/// The numbers of the runs that were typed, by themselves or as bursts; none when none was. `lost` are roots that cannot be
-/// opened.
-fn choose(runs: &[Run], typed: &[String], lost: &[String]) -> Result<Option<BTreeSet<String>>, Box<Failure>> {
+/// The numbers of the runs that were typed, by themselves or as bursts; none when none was.
+fn choose(
+    runs: &[Run],
+    typed: &[String],
+    place: &Place,
+    lost: &[String],
+) -> Result<Option<BTreeSet<String>>, Box<Failure>> {
     let mut chosen = BTreeSet::new();
     for digits in typed {
         let named: BTreeSet<&str> = runs.iter().flat_map(|run| run.named(digits)).collect();
@@ -140,9 +154,10 @@ fn choose(runs: &[Run], typed: &[String], lost: &[String]) -> Result<Option<BTre
                 chosen.extend(runs.iter().filter(is_meant).map(|run| run.number().to_owned()));
             }
             [] => {
-                let heading = format!("No run {digits} has anything in a grave of this host.");
+                let heading = format!("No run {digits} has anything in a grave of {}.", place.host());
                 let cause = (!lost.is_empty()).then(|| format!("these Maildirs cannot be opened: {}", lost.join(", ")));
-                return Err(failure(Exit::Usage, &heading, cause, Some("list the runs: smd-undo")));
+                let hint = format!("list the runs: {}", place.command());
+                return Err(failure(Exit::Usage, &heading, cause, Some(&hint)));
             }
             _ => {
                 let heading = format!("Several runs begin with {digits}: {}.", Vec::from_iter(named).join(", "));
@@ -153,30 +168,40 @@ fn choose(runs: &[Run], typed: &[String], lost: &[String]) -> Result<Option<BTre
     Ok((!typed.is_empty()).then_some(chosen))
 }
 
-/// Takes a root's lock, or says in words why not.
-pub(crate) fn take_lock(root: &Root<Disk>, home: &Home<Disk>, wait: &Wait<'_>) -> Result<Guard<Disk>, Box<Failure>> {
-    lock::root_lock(root, home, wait).map_err(|error| match error {
-        LockError::Io(error) => io_failure(error),
-        held => {
-            let heading = "Another run is using this Maildir.";
-            failure(Exit::Locked, heading, Some(held.to_string()), Some("try again when it is done"))
+/// Where something is among the runs, and its id.
+type Meant = (Vec<(usize, usize)>, Vec<String>);
+
+/// Ids of what is meant, by Maildir, each with where it is among the runs.
+fn by_mailbox(runs: &[Run], mailboxes: usize, is_meant: impl Fn(&Item) -> bool) -> Vec<Meant> {
+    let mut all = vec![(Vec::new(), Vec::new()); mailboxes];
+    for (at, run) in runs.iter().enumerate() {
+        let (places, ids) = &mut all[run.mailbox];
+        for (n, item) in run.items.iter().enumerate().filter(|(_, item)| is_meant(item)) {
+            places.push((at, n));
+            ids.push(item.rests.id.clone());
         }
-    })
+    }
+    all
 }
 
-/// Brings back what rests of a run, under its root's lock.
-fn bring_back(run: &Run, yards: &[Yard], home: &Home<Disk>) -> Result<Done, Box<Failure>> {
-    let root = &yards[run.yard].root;
-    let wait = Wait { ms: LOCK_WAIT_MS, stop: &|| false };
-    let _lock = take_lock(root, home, &wait)?;
-    let resting: Vec<(usize, Resting<Disk>)> =
-        run.items.iter().cloned().enumerate().filter(|(_, one)| !one.back).collect();
-    let mut done: Done = vec![None; run.items.len()];
-    let mut applier = Applier::new(root.clone(), Grave::open(root, None, "undo"), "undo", Box::new(|_| None));
-    for some in resting.chunks(AT_ONCE) {
-        let (places, some): (Vec<usize>, Vec<Resting<Disk>>) = some.iter().cloned().unzip();
-        for (at, back) in places.into_iter().zip(applier.bring_back(&some)) {
-            done[at] = Some(back);
+fn read_heads(runs: &mut [Run], graves: &mut dyn Graves) -> Result<(), Halt> {
+    let zone = TimeZone::system();
+    let mailboxes = runs.iter().map(|run| run.mailbox + 1).max().unwrap_or(0);
+    let all = by_mailbox(runs, mailboxes, |item| item.rests.is_message());
+    for (mailbox, (places, ids)) in all.into_iter().enumerate().filter(|(_, (_, ids))| !ids.is_empty()) {
+        for ((at, n), head) in places.into_iter().zip(graves.heads(mailbox, &ids)?) {
+            runs[at].items[n].head = Shown::new(head, &zone);
+        }
+    }
+    Ok(())
+}
+
+fn bring_back(runs: &[Run], mailboxes: usize, graves: &mut dyn Graves) -> Result<Vec<Done>, Halt> {
+    let mut done: Vec<Done> = runs.iter().map(|run| vec![Undone::Before; run.items.len()]).collect();
+    let all = by_mailbox(runs, mailboxes, |item| !item.rests.back);
+    for (mailbox, (places, ids)) in all.into_iter().enumerate().filter(|(_, (_, ids))| !ids.is_empty()) {
+        for ((at, n), undone) in places.into_iter().zip(graves.bring_back(mailbox, &ids)?) {
+            done[at][n] = undone;
         }
     }
     Ok(done)

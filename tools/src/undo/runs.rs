@@ -1,23 +1,19 @@
 //! The runs that buried something: one for each process and root, with a number to type. Runs of one client that follow each
 //! other within minutes are a burst, which has a number of its own: a loop makes many of what a person did once.
 //!
-//! Deliberately not here: how anything comes back (`smd_maildir::apply`).
+//! The same on the host that has them and on another, so that a number names the same run on both.
+//!
+//! Deliberately not here: how anything comes back (`smd_maildir::undo`).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::io;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use smd_maildir::fs::{Disk, Fs as _};
-use smd_maildir::grave::{Grave, Resting, State, Why};
-use smd_maildir::home::{Home, stem};
-use smd_maildir::root::Root;
+use smd_maildir::undo::owner;
+use smd_protocol::grave::{Rest, Rests, Why};
 use smd_protocol::{Digest, Folder};
 
 use super::args::Pattern;
-use super::cut::owner;
-use super::heads::{Head, Match};
+use super::heads::{Match, Shown};
 
 /// Digits of a run's number in all; so many are shown as tell it from the others.
 const DIGITS: usize = 18;
@@ -27,14 +23,24 @@ const SHOWN: usize = 5;
 /// Runs that begin within so many seconds of the one before are one burst.
 const BURST: i64 = 120;
 
-/// A root whose grave was opened.
-pub struct Yard {
-    /// The root.
-    pub root: Root<Disk>,
-    /// Burials that were cut short and not settled since.
-    pub unsettled: usize,
-    /// Burials of which the index has no line.
-    pub unknown: usize,
+/// A Maildir whose graves were looked into.
+#[derive(Clone, Debug, Default)]
+pub struct Mailbox {
+    /// Its path, bytes as they are.
+    pub path: Vec<u8>,
+    /// How it is called in texts, escaped.
+    pub shown: String,
+    /// What else was found there.
+    pub rest: Rest,
+}
+
+/// Something that can be undone, or was.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// What it is.
+    pub rests: Rests,
+    /// From, Subject and Date, once they were asked for.
+    pub head: Shown,
 }
 
 /// What one process buried in one root.
@@ -45,14 +51,14 @@ pub struct Run {
     shown: usize,
     /// The number of its burst, all digits, and how many of them are shown; none where it is the only run.
     burst: Option<(String, usize)>,
-    /// Its yard, by index.
-    pub yard: usize,
+    /// Its Maildir, by index.
+    pub mailbox: usize,
     /// When its first burial was, seconds since 1970.
     pub time: i64,
     /// When its last one was.
     pub until: i64,
     /// Its burials, folder by folder.
-    pub items: Vec<Resting<Disk>>,
+    pub items: Vec<Item>,
 }
 
 /// How many burials of each kind there are.
@@ -64,6 +70,8 @@ pub struct Counts {
     pub replaced: usize,
     /// Messages to which a tool of this host gave other bytes.
     pub rewritten: usize,
+    /// Second messages of one name that got another.
+    pub renamed: usize,
     /// Control files of mail programs.
     pub control: usize,
     /// Those of all that were brought back.
@@ -77,6 +85,7 @@ impl Counts {
             deleted: self.deleted + other.deleted,
             replaced: self.replaced + other.replaced,
             rewritten: self.rewritten + other.rewritten,
+            renamed: self.renamed + other.renamed,
             control: self.control + other.control,
             back: self.back + other.back,
         }
@@ -104,22 +113,23 @@ impl Run {
     /// How many of what.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
-        for resting in &self.items {
-            match resting.buried.record.as_ref().map(|record| record.why) {
-                Some(Why::Deleted) => counts.deleted += 1,
-                Some(Why::Replaced) => counts.replaced += 1,
-                Some(Why::Rewritten) => counts.rewritten += 1,
-                Some(Why::Control) => counts.control += 1,
-                Some(Why::Moved) | None => {}
+        for Item { rests, .. } in &self.items {
+            match rests.why {
+                Why::Deleted => counts.deleted += 1,
+                Why::Replaced => counts.replaced += 1,
+                Why::Rewritten => counts.rewritten += 1,
+                Why::Renamed => counts.renamed += 1,
+                Why::Control => counts.control += 1,
+                Why::Moved => {}
             }
-            counts.back += usize::from(resting.back);
+            counts.back += usize::from(rests.back);
         }
         counts
     }
 
     /// Its folders.
     pub fn folders(&self) -> Vec<&Folder> {
-        let mut folders: Vec<&Folder> = self.items.iter().filter_map(folder).collect();
+        let mut folders: Vec<&Folder> = self.items.iter().map(|item| &item.rests.folder).collect();
         folders.dedup();
         folders
     }
@@ -127,95 +137,30 @@ impl Run {
     /// Keeps what lies in such folders; without a pattern all.
     pub fn restrict(&mut self, patterns: &[Pattern]) {
         let wanted = |folder: &Folder| patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(folder));
-        self.items.retain(|resting| folder(resting).is_some_and(wanted));
+        self.items.retain(|item| wanted(&item.rests.folder));
     }
 
     /// Keeps the messages that all of these mean; without one all, control files too.
     pub fn search(&mut self, matches: &[Match]) {
-        if matches.is_empty() {
-            return;
-        }
-        self.items.retain(|resting| {
-            let is_message = resting.buried.record.as_ref().is_some_and(|record| record.place.is_some());
-            is_message && {
-                let head = Head::of(resting);
-                matches.iter().all(|one| one.matches(&head))
-            }
-        });
+        let is_meant = |item: &Item| item.rests.is_message() && matches.iter().all(|one| one.matches(&item.head));
+        self.items.retain(|item| matches.is_empty() || is_meant(item));
     }
 }
 
-fn folder(resting: &Resting<Disk>) -> Option<&Folder> {
-    resting.buried.record.as_ref().map(|record| &record.folder)
-}
-
-/// Roots by the paths under which they are known: a root may have several, and a grave under each.
-pub struct Candidates {
-    /// All that could be opened, with the paths.
-    found: BTreeMap<(u64, u64), (Root<Disk>, Vec<PathBuf>)>,
-    /// Roots that could not be.
-    pub lost: Vec<(PathBuf, io::Error)>,
-}
-
-impl Candidates {
-    /// Opens these.
-    pub fn open(paths: impl IntoIterator<Item = PathBuf>) -> Self {
-        let mut candidates = Self { found: BTreeMap::new(), lost: Vec::new() };
-        for path in paths {
-            let opened = Root::open(Arc::new(Disk), &path).and_then(|root| Ok((root.fs.stat_dir(&root.dir)?, root)));
-            match opened {
-                Ok((stat, root)) => {
-                    let (_, paths) = candidates.found.entry((stat.dev, stat.ino)).or_insert_with(|| (root, Vec::new()));
-                    paths.push(path);
-                }
-                Err(error) => candidates.lost.push((path, error)),
-            }
+/// The runs of these Maildirs, newest first, by what rests in each.
+pub fn runs(resting: Vec<Vec<Rests>>) -> Vec<Run> {
+    let mut runs = Vec::new();
+    for (mailbox, resting) in resting.into_iter().enumerate() {
+        let mut by_run: BTreeMap<String, Vec<Item>> = BTreeMap::new();
+        for rests in resting {
+            by_run.entry(rests.run().to_owned()).or_default().push(Item { rests, head: Shown::default() });
         }
-        candidates
+        runs.extend(by_run.into_iter().map(|(run, items)| new_run(mailbox, &run, items)));
     }
-
-    /// Keeps those that are also among these.
-    pub fn keep(&mut self, others: &Candidates) {
-        self.found.retain(|identity, _| others.found.contains_key(identity));
-    }
-
-    /// Whether this path could be opened.
-    pub fn has(&self, path: &Path) -> bool {
-        self.found.values().any(|(_, paths)| paths.iter().any(|one| one == path))
-    }
-
-    /// Looks into all graves. Runs come newest first.
-    ///
-    /// # Errors
-    /// With the root whose grave cannot be read.
-    pub fn runs(self, home: &Home<Disk>) -> Result<(Vec<Yard>, Vec<Run>), (PathBuf, io::Error)> {
-        let (mut yards, mut runs, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
-        for (root, paths) in self.found.into_values() {
-            let yard = yards.len();
-            let (mut unsettled, mut unknown) = (0, 0);
-            let mut by_run: BTreeMap<String, Vec<Resting<Disk>>> = BTreeMap::new();
-            for path in &paths {
-                let stem = stem(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()));
-                let grave = Grave::open(&root, home.dir().map(|dir| (dir.clone(), stem.as_str())), "");
-                for resting in grave.resting(&mut seen).map_err(|error| (path.clone(), error))? {
-                    match (&resting.buried.record, resting.buried.state) {
-                        (_, State::Taken) => unsettled += 1,
-                        // Its bytes went on living where it was moved to.
-                        (Some(record), State::Kept) if record.why == Why::Moved => {}
-                        (Some(_), State::Kept) => by_run.entry(resting.run().to_owned()).or_default().push(resting),
-                        (None, State::Kept) if resting.back => {}
-                        (None, State::Kept) => unknown += 1,
-                    }
-                }
-            }
-            runs.extend(by_run.into_iter().map(|(run, items)| new_run(yard, &run, items)));
-            yards.push(Yard { root, unsettled, unknown });
-        }
-        runs.sort_by(|a: &Run, b: &Run| (b.time, &b.id).cmp(&(a.time, &a.id)));
-        find_bursts(&mut runs);
-        shorten(&mut runs);
-        Ok((yards, runs))
-    }
+    runs.sort_by(|a: &Run, b: &Run| (b.time, &b.id).cmp(&(a.time, &a.id)));
+    find_bursts(&mut runs);
+    shorten(&mut runs);
+    runs
 }
 
 /// Puts runs of one client in one root that follow each other into bursts. A burst is named after its first run, so that its
@@ -224,9 +169,11 @@ fn find_bursts(runs: &mut [Run]) {
     let mut last: HashMap<(usize, String), usize> = HashMap::new();
     // Oldest first.
     for at in (0..runs.len()).rev() {
-        let Some(label) = runs[at].items.first().map(|one| one.run().to_owned()) else { continue };
-        let before = last.insert((runs[at].yard, owner(&label).to_owned()), at);
-        let Some(before) = before.filter(|before| runs[at].time - runs[*before].until <= BURST) else { continue };
+        let Some(label) = runs[at].items.first().map(|one| one.rests.run().to_owned()) else { continue };
+        let before = last.insert((runs[at].mailbox, owner(&label).to_owned()), at);
+        let Some(before) = before.filter(|before| runs[at].time.saturating_sub(runs[*before].until) <= BURST) else {
+            continue;
+        };
         let first = runs[before].burst.clone().unwrap_or_else(|| (number_of(&format!("burst {}", runs[before].id)), 0));
         runs[before].burst = Some(first.clone());
         runs[at].burst = Some(first);
@@ -253,15 +200,12 @@ fn shorten(runs: &mut [Run]) {
     }
 }
 
-fn new_run(yard: usize, run: &str, mut items: Vec<Resting<Disk>>) -> Run {
-    let times = || items.iter().map(|resting| resting.buried.time);
+fn new_run(mailbox: usize, run: &str, mut items: Vec<Item>) -> Run {
+    let times = || items.iter().map(|item| item.rests.time);
     let (time, until) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
     // Control files last: they go only to a folder that is there.
-    items.sort_by_cached_key(|resting| {
-        let record = resting.buried.record.as_ref();
-        record.map(|record| (record.folder.clone(), record.place.is_none(), record.file.clone()))
-    });
-    Run { id: number_of(run), shown: DIGITS, burst: None, yard, time, until, items }
+    items.sort_by_cached_key(|Item { rests, .. }| (rests.folder.clone(), rests.place.is_none(), rests.file.clone()));
+    Run { id: number_of(run), shown: DIGITS, burst: None, mailbox, time, until, items }
 }
 
 /// Digits that stay the same as long as the burials rest.
@@ -277,7 +221,7 @@ mod tests {
 
     fn run(id: &str, burst: Option<&str>) -> Run {
         let burst = burst.map(|id| (format!("{id:0<18}"), DIGITS));
-        Run { id: format!("{id:0<18}"), shown: DIGITS, burst, yard: 0, time: 0, until: 0, items: Vec::new() }
+        Run { id: format!("{id:0<18}"), shown: DIGITS, burst, mailbox: 0, time: 0, until: 0, items: Vec::new() }
     }
 
     #[test]

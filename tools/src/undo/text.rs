@@ -1,116 +1,130 @@
 //! What is said of runs and their burials: lines for a person, or one JSON object (docs/JSON.md).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
 
 use serde_json::{Value, json};
 use smd_client::exit::Exit;
 use smd_client::output::Output;
 use smd_client::report::json::{VERSION, object};
-use smd_maildir::apply::Back;
-use smd_maildir::fs::{Disk, Fs as _};
-use smd_maildir::grave::{Resting, Why};
-use smd_maildir::home::{Home, stem};
+use smd_protocol::grave::{Rests, Undone, Why};
 use smd_protocol::names::printable;
 use smd_protocol::told::json_line;
 use smd_protocol::{FileName, Folder};
 
-use super::args::{INBOX, Request};
-use super::heads::Head;
-use super::runs::{Counts, Run, Yard};
+use super::args::{INBOX, NAME, Request};
+use super::runs::{Counts, Item, Mailbox, Run};
+use super::unseen::Unseen;
 
-/// What became of each burial of a run; none: it was brought back before.
-pub type Done = Vec<Option<Back>>;
+/// What became of each burial of a run.
+pub type Done = Vec<Undone>;
 
 /// Folders that are named in a line.
 const FOLDERS: usize = 3;
 /// Failures that are named.
 const FAILURES: usize = 20;
 
-/// What was seen, and done.
-pub struct Seen<'a> {
-    /// The Maildirs.
-    pub yards: &'a [Yard],
-    /// The runs, newest first.
-    pub runs: &'a [Run],
-    /// What became of the burials of each; none when nothing was to be done.
-    pub done: Option<&'a [Done]>,
-    /// Maildirs that are no longer there, with mail that rests here.
-    pub gone: &'a [PathBuf],
+/// Whose graves these are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// This host's.
+    Here,
+    /// Another's.
+    There {
+        /// How it is called, escaped.
+        host: String,
+        /// How it was typed.
+        word: OsString,
+    },
 }
 
-/// Says everything, and gives the exit code. `unseen`: a root that was named cannot be looked at.
-pub fn report(request: &Request, output: &Output, seen: &Seen<'_>, mut warnings: Vec<String>, unseen: bool) -> Exit {
-    let &Seen { yards, runs, done, gone } = seen;
-    let failed: Vec<&String> = done
-        .unwrap_or_default()
+impl Place {
+    /// How the host is called in a sentence.
+    pub fn host(&self) -> &str {
+        match self {
+            Self::Here => "this host",
+            Self::There { host, .. } => host,
+        }
+    }
+
+    /// What is typed to look there.
+    pub fn command(&self) -> String {
+        match self {
+            Self::Here => NAME.to_owned(),
+            Self::There { word, .. } => {
+                let word = printable(word.as_bytes());
+                let quoted = shlex::try_quote(&word).map_or_else(|_| word.clone(), |quoted| quoted.into_owned());
+                format!("{NAME} --remote {quoted}")
+            }
+        }
+    }
+}
+
+/// What was seen, and done.
+pub struct Seen {
+    /// The Maildirs.
+    pub mailboxes: Vec<Mailbox>,
+    /// The runs, newest first.
+    pub runs: Vec<Run>,
+    /// What became of the burials of each; none when nothing was to be done.
+    pub done: Option<Vec<Done>>,
+}
+
+/// Says everything, and gives the exit code. `unseen` are Maildirs of the question into which nobody could look.
+pub fn report(
+    request: &Request,
+    output: &Output,
+    place: &Place,
+    seen: &Seen,
+    unseen: &[Unseen],
+    mut warnings: Vec<String>,
+) -> Exit {
+    let Seen { mailboxes, runs, done } = seen;
+    let (faults, others): (Vec<&Unseen>, Vec<&Unseen>) = unseen.iter().partition(|one| one.is_fault());
+    warnings.extend(faults.iter().map(|one| one.sentence()));
+    warnings.extend(unsettled(mailboxes));
+    let failed: Vec<String> = done
         .iter()
         .flatten()
-        .filter_map(|back| if let Some(Back::Failed(text)) = back { Some(text) } else { None })
+        .flatten()
+        .filter_map(|back| if let Undone::Failed(text) = back { Some(text.escaped()) } else { None })
         .collect();
     warnings.extend(failed.iter().take(FAILURES).map(|text| (*text).clone()));
     if failed.len() > FAILURES {
         warnings.push(format!("and {} more could not be brought back", failed.len() - FAILURES));
     }
-    let exit = if failed.is_empty() && !unseen { Exit::Ok } else { Exit::Partly };
+    let exit = if failed.is_empty() && faults.is_empty() { Exit::Ok } else { Exit::Partly };
     let verbose = request.typed.verbose > 0;
     if request.typed.json {
-        output.say(&json_line(&object_of(seen, request.detailed(), &warnings, exit)));
+        output.say(&json_line(&object_of(place, seen, unseen, request.detailed(), &warnings, exit)));
     } else if !request.typed.quiet {
         output.say(&match done {
-            Some(done) => brought_back(yards, runs, done, verbose),
-            None if request.detailed() => messages(yards, runs),
-            None => listing(yards, runs, request, verbose),
+            _ if runs.is_empty() => nothing(place, request, unseen),
+            Some(done) => brought_back(place, mailboxes, runs, done, verbose),
+            None if request.detailed() => messages(mailboxes, runs),
+            None => listing(place, mailboxes, runs, verbose),
         });
-        gone.iter().for_each(|path| {
-            output.say(&format!(
-                "{} no longer exists; its deleted mail is still kept here\n",
-                printable(path.as_os_str().as_encoded_bytes())
-            ));
-        });
+        // Of those without mail only whoever sees nothing wants to hear.
+        let others = others.iter().filter(|one| runs.is_empty() || one.may_have_mail());
+        others.for_each(|one| output.say(&format!("{}\n", one.sentence())));
     }
     warnings.iter().for_each(|warning| output.warn(warning, None));
     exit
 }
 
-/// Of roots that cannot be opened those of which something rests here: first those that are gone, which is nobody's fault and
-/// will pass when the days of their mail are over, then sentences about the others.
-pub fn lost(home: &Home<Disk>, lost: &[(PathBuf, io::Error)]) -> (Vec<PathBuf>, Vec<String>) {
-    let holds = |path: &PathBuf| {
-        let stem = stem(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()));
-        let dir = home.dir()?;
-        let dir = Disk.open_dir(&Disk.open_moved(dir, b"grave").ok()?, stem.as_bytes()).ok()?;
-        let mut any = false;
-        Disk.list(&dir, &mut |name, _, _| any |= name.ends_with(b".k")).ok()?;
-        any.then_some(())
-    };
-    let (mut gone, mut others) = (Vec::new(), Vec::new());
-    for (path, error) in lost.iter().filter(|(path, _)| holds(path).is_some()) {
-        match error.kind() {
-            io::ErrorKind::NotFound => gone.push(path.clone()),
-            _ => others.push(format!(
-                "{} cannot be opened, and deleted mail of it is kept here: {error}",
-                printable(path.as_os_str().as_encoded_bytes())
-            )),
-        }
-    }
-    (gone, others)
-}
-
 /// What cannot be brought back now.
-pub fn unsettled(yards: &[Yard]) -> Vec<String> {
+fn unsettled(mailboxes: &[Mailbox]) -> Vec<String> {
     let mut lines = Vec::new();
-    for yard in yards {
-        let root = printable(yard.root.path.as_os_str().as_encoded_bytes());
-        if yard.unsettled > 0 {
-            let count = count(yard.unsettled, "message");
+    for Mailbox { shown: root, rest, .. } in mailboxes {
+        if rest.unsettled > 0 {
+            let count = count(rest.unsettled, "message");
             lines.push(format!(
                 "{root}: {count} of a run that was cut short cannot be brought back yet; run smd-sync first"
             ));
         }
-        if yard.unknown > 0 {
-            let count = count(yard.unknown, "file");
+        if rest.unknown > 0 {
+            let count = count(rest.unknown, "file");
             lines.push(format!(
                 "{root}: {count} in the grave without an entry in its index, so where they were is not known"
             ));
@@ -119,16 +133,8 @@ pub fn unsettled(yards: &[Yard]) -> Vec<String> {
     lines
 }
 
-fn count(count: usize, word: &str) -> String {
-    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
-}
-
-fn shown(yard: &Yard) -> String {
-    printable(std::os::unix::ffi::OsStrExt::as_bytes(yard.root.path.as_os_str()))
-}
-
-fn root(yards: &[Yard], run: &Run) -> String {
-    shown(&yards[run.yard])
+fn count<N: Copy + PartialEq + From<u8> + std::fmt::Display>(count: N, word: &str) -> String {
+    format!("{count} {word}{}", if count == N::from(1) { "" } else { "s" })
 }
 
 /// When, by this host's clock and zone.
@@ -141,7 +147,12 @@ fn when(seconds: i64) -> String {
 
 fn what(runs: &[&Run]) -> String {
     let counts = runs.iter().fold(Counts::default(), |sum, run| sum.with(&run.counts()));
-    let words = [(counts.deleted, "deleted"), (counts.replaced, "replaced"), (counts.rewritten, "rewritten")];
+    let words = [
+        (counts.deleted, "deleted"),
+        (counts.replaced, "replaced"),
+        (counts.rewritten, "rewritten"),
+        (counts.renamed, "renamed"),
+    ];
     let mut words: Vec<String> =
         words.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     if counts.control > 0 {
@@ -174,14 +185,26 @@ fn folders(folders: &[&Folder]) -> String {
     }
 }
 
-/// All runs, a line each, or for a burst; with `verbose` its runs too.
-fn listing(yards: &[Yard], runs: &[Run], request: &Request, verbose: bool) -> String {
-    if runs.is_empty() {
-        let when = if request.since.is_some() { " since then" } else { "" };
-        return format!(
-            "Nothing was deleted or replaced by a run on this host{when}.\nWhat your mail program deleted here is kept on the other host: run smd-undo there.\n"
-        );
+/// What is said where no run is meant. That nothing was deleted is said of what was looked at only.
+fn nothing(place: &Place, request: &Request, unseen: &[Unseen]) -> String {
+    let what = if request.changes() { "nothing to bring back matches" } else { "nothing matches" };
+    if !unseen.is_empty() {
+        return format!("{what} in what could be looked at\n");
     }
+    if request.changes() || request.detailed() && request.is_restricted() {
+        return format!("{what}\n");
+    }
+    let which = if request.folders.is_empty() { "Nothing" } else { "Nothing of such folders" };
+    let when = if request.since.is_some() { " since then" } else { "" };
+    let mut text = format!("{which} was deleted or replaced by a run on {}{when}.\n", place.host());
+    if *place == Place::Here {
+        text.push_str("What your mail program deleted here is kept on the other host: smd-undo --remote ENDPOINT\n");
+    }
+    text
+}
+
+/// All runs, a line each, or for a burst; with `verbose` its runs too.
+fn listing(place: &Place, mailboxes: &[Mailbox], runs: &[Run], verbose: bool) -> String {
     let mut text = String::new();
     let mut bursts: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
     for run in runs {
@@ -189,77 +212,81 @@ fn listing(yards: &[Yard], runs: &[Run], request: &Request, verbose: bool) -> St
     }
     for run in runs {
         let Some(burst) = run.burst() else {
-            text.push_str(&line(yards, run.number(), &[run], ""));
+            text.push_str(&line(mailboxes, run.number(), &[run], ""));
             continue;
         };
         // Where its newest run is.
         let Some(all) = bursts.remove(burst) else { continue };
-        text.push_str(&line(yards, burst, &all, ""));
+        text.push_str(&line(mailboxes, burst, &all, ""));
         if verbose {
-            all.iter().for_each(|one| text.push_str(&line(yards, one.number(), &[one], "  ")));
+            all.iter().for_each(|one| text.push_str(&line(mailboxes, one.number(), &[one], "  ")));
         }
     }
     if let Some(run) = runs.iter().find(|run| run.counts().back < run.items.len()) {
-        let number = run.burst().unwrap_or(run.number());
-        text.push_str(&format!("Look at one: smd-undo -l {number}    Bring it back: smd-undo {number}\n"));
+        let (command, number) = (place.command(), run.burst().unwrap_or(run.number()));
+        text.push_str(&format!("Look at one: {command} -l {number}    Bring it back: {command} {number}\n"));
     }
     text
 }
 
 /// A line about these runs of one root, newest first.
-fn line(yards: &[Yard], number: &str, runs: &[&Run], indent: &str) -> String {
+fn line(mailboxes: &[Mailbox], number: &str, runs: &[&Run], indent: &str) -> String {
     let (newest, oldest) = (runs[0], runs[runs.len() - 1]);
     let names: BTreeSet<&Folder> = runs.iter().flat_map(|run| run.folders()).collect();
     let folders = folders(&names.into_iter().collect::<Vec<_>>());
     let many = match runs.len() {
         1 => String::new(),
-        number => format!(" ({number} runs within {} s)", newest.until - oldest.time),
+        number => format!(" ({number} runs within {} s)", newest.until.saturating_sub(oldest.time)),
     };
-    format!("{indent}{number}  {}  {}: {} from {folders}{many}\n", when(oldest.time), root(yards, newest), what(runs))
+    let root = &mailboxes[newest.mailbox].shown;
+    format!("{indent}{number}  {}  {root}: {} from {folders}{many}\n", when(oldest.time), what(runs))
 }
 
-fn word(resting: &Resting<Disk>) -> &'static str {
-    match resting.buried.record.as_ref().map(|record| record.why) {
-        Some(Why::Replaced) => "replaced",
-        Some(Why::Rewritten) => "rewritten",
-        Some(Why::Control) => "control file",
-        _ => "deleted",
+fn word(rests: &Rests) -> &'static str {
+    match rests.why {
+        Why::Control => "control file",
+        why => why.word(),
     }
 }
 
 /// The messages of runs, a line each.
-fn messages(yards: &[Yard], runs: &[Run]) -> String {
+fn messages(mailboxes: &[Mailbox], runs: &[Run]) -> String {
     let mut text = String::new();
     for run in runs {
-        text.push_str(&format!("{}  {}  {}: {}\n", run.number(), when(run.time), root(yards, run), what(&[run])));
-        run.items.iter().for_each(|resting| text.push_str(&message(resting, None)));
+        let root = &mailboxes[run.mailbox].shown;
+        text.push_str(&format!("{}  {}  {root}: {}\n", run.number(), when(run.time), what(&[run])));
+        run.items.iter().for_each(|item| text.push_str(&message(item, None)));
     }
     text
 }
 
-fn message(resting: &Resting<Disk>, back: Option<&Option<Back>>) -> String {
-    let Some(record) = &resting.buried.record else { return String::new() };
-    let size = resting.stat().map_or_else(|_| String::new(), |stat| format!(", {} B", stat.size));
-    let (uniq, flags) = parts(&record.file);
+fn message(item: &Item, back: Option<&Undone>) -> String {
+    let rests = &item.rests;
+    let size = rests.size.map_or_else(String::new, |size| format!(", {size} B"));
+    let (uniq, flags) = parts(&rests.file);
     let note = match back {
-        None if resting.back => "  (brought back)".to_owned(),
-        None | Some(Some(Back::Returned)) => String::new(),
-        Some(None) => "  (brought back before)".to_owned(),
-        Some(Some(Back::IsThere)) => "  (there already)".to_owned(),
-        Some(Some(Back::Fresh(uniq))) => format!("  (as {uniq})"),
-        Some(Some(Back::Failed(_))) => "  (failed)".to_owned(),
+        None if rests.back => "  (brought back)".to_owned(),
+        None | Some(Undone::Returned) => String::new(),
+        Some(Undone::Before) => "  (brought back before)".to_owned(),
+        Some(Undone::IsThere) => "  (there already)".to_owned(),
+        Some(Undone::Fresh(uniq) | Undone::Anew(uniq)) => format!("  (as {uniq})"),
+        Some(Undone::Failed(_)) => "  (failed)".to_owned(),
     };
-    let name = format!("{}  {uniq} [{flags}]", folder(&record.folder));
+    let now = match (&rests.renamed, back) {
+        (Some(uniq), None) if !rests.back => format!("  (now {uniq})"),
+        _ => String::new(),
+    };
+    let name = format!("{}  {uniq} [{flags}]", folder(&rests.folder));
     // What is there to be looked at can be read; after it came back it is elsewhere.
-    if back.is_some() || record.place.is_none() {
-        return format!("  {:<8}  {name}{note}\n", word(resting));
+    if back.is_some() || !rests.is_message() {
+        return format!("  {:<8}  {name}{note}\n", word(rests));
     }
-    let head = Head::of(resting);
-    let fields = [head.date, head.from, head.subject].map(|field| printable(field.as_bytes()));
+    let head = &item.head;
+    let fields = [&head.date, &head.from, &head.subject].map(|field| printable(field.as_bytes()));
     let fields: Vec<String> = fields.into_iter().filter(|field| !field.is_empty()).collect();
     match fields.is_empty() {
-        true => format!("  {:<8}  {name}{size}{note}\n", word(resting)),
-        false => format!("  {:<8}  {}\n            {name}{size}{note}\n", word(resting), fields.join("  ")),
+        true => format!("  {:<8}  {name}{size}{now}{note}\n", word(rests)),
+        false => format!("  {:<8}  {}\n            {name}{size}{now}{note}\n", word(rests), fields.join("  ")),
     }
 }
 
@@ -279,23 +306,22 @@ struct Tally {
     there: usize,
     before: usize,
     failed: usize,
+    renamed: usize,
     control: usize,
 }
 
 impl Tally {
-    fn count(&mut self, resting: &Resting<Disk>, back: &Option<Back>) {
-        // A control file goes along with its folder and is no message.
-        if resting.buried.record.as_ref().is_some_and(|record| record.place.is_none()) {
-            self.control += usize::from(matches!(back, Some(Back::Returned)));
-            return;
-        }
+    fn count(&mut self, rests: &Rests, back: &Undone) {
         match back {
-            None => self.before += 1,
-            Some(Back::Returned) => self.returned += 1,
-            Some(Back::Fresh(_)) if resting.anew => self.anew += 1,
-            Some(Back::Fresh(_)) => self.fresh += 1,
-            Some(Back::IsThere) => self.there += 1,
-            Some(Back::Failed(_)) => self.failed += 1,
+            // A control file goes along with its folder and is no message.
+            _ if !rests.is_message() => self.control += usize::from(*back == Undone::Returned),
+            Undone::Returned if rests.renamed.is_some() => self.renamed += 1,
+            Undone::Before => self.before += 1,
+            Undone::Returned => self.returned += 1,
+            Undone::Anew(_) => self.anew += 1,
+            Undone::Fresh(_) => self.fresh += 1,
+            Undone::IsThere => self.there += 1,
+            Undone::Failed(_) => self.failed += 1,
         }
     }
 
@@ -303,13 +329,18 @@ impl Tally {
         let messages = self.returned + self.fresh + self.anew;
         let others = self.there + self.before + self.failed;
         let mut did = Vec::new();
-        if messages + others > 0 || self.control == 0 {
+        if messages + others > 0 || self.control + self.renamed == 0 {
             did.push(format!("brought back {}", count(messages, "message")));
         }
         if self.control > 0 {
             did.push(format!("restored {}", count(self.control, "control file")));
         }
-        let mut line = format!("{} to {root}", did.join(" and "));
+        let did = did.join(" and ");
+        let mut line = match self.renamed {
+            0 => format!("{did} to {root}"),
+            some if did.is_empty() => format!("gave {} the old name back in {root}", count(some, "message")),
+            some => format!("{did} to {root}; gave {} the old name back", count(some, "message")),
+        };
         if self.fresh > 0 {
             line.push_str(&format!(", {} of them under a new name, since the old one is taken", self.fresh));
         }
@@ -333,38 +364,41 @@ impl Tally {
 }
 
 /// What was done, a line for each Maildir.
-fn brought_back(yards: &[Yard], runs: &[Run], done: &[Done], verbose: bool) -> String {
-    if runs.is_empty() {
-        return "nothing to bring back matches\n".to_owned();
-    }
+fn brought_back(place: &Place, mailboxes: &[Mailbox], runs: &[Run], done: &[Done], verbose: bool) -> String {
     let mut text = String::new();
     let mut tallies: BTreeMap<usize, Tally> = BTreeMap::new();
     for (run, done) in runs.iter().zip(done) {
-        let tally = tallies.entry(run.yard).or_default();
-        for (resting, back) in run.items.iter().zip(done) {
-            tally.count(resting, back);
+        let tally = tallies.entry(run.mailbox).or_default();
+        for (item, back) in run.items.iter().zip(done) {
+            tally.count(&item.rests, back);
             if verbose {
-                text.push_str(&message(resting, Some(back)));
+                text.push_str(&message(item, Some(back)));
             }
         }
     }
-    for (yard, tally) in &tallies {
-        text.push_str(&tally.line(&shown(&yards[*yard])));
+    for (mailbox, tally) in &tallies {
+        text.push_str(&tally.line(&mailboxes[*mailbox].shown));
     }
     if tallies.values().any(|tally| tally.returned + tally.fresh + tally.anew > 0) {
-        text.push_str("the next smd-sync copies them to the other host\n");
+        text.push_str(match place {
+            Place::Here => "the next smd-sync copies them to the other host\n",
+            Place::There { .. } => "the next smd-sync copies them to this host\n",
+        });
+    }
+    if tallies.values().any(|tally| tally.renamed > 0) {
+        text.push_str("the next smd-sync renames such a message again while the other one of its name is there\n");
     }
     text
 }
 
-fn object_of(seen: &Seen<'_>, detailed: bool, warnings: &[String], exit: Exit) -> Value {
-    let &Seen { yards, runs, done, gone } = seen;
+fn object_of(place: &Place, seen: &Seen, unseen: &[Unseen], detailed: bool, warnings: &[String], exit: Exit) -> Value {
+    let Seen { mailboxes, runs, done } = seen;
     let run = |(at, run): (usize, &Run)| {
         let counts = run.counts();
         let folders: Vec<Value> =
             run.folders().iter().map(|folder| object(json!({}), [("folder", folder.as_bytes())])).collect();
         let items = run.items.iter().enumerate();
-        let items = items.map(|(n, resting)| message_object(resting, done.map(|done| &done[at][n])));
+        let items = items.map(|(n, item)| message_object(item, done.as_ref().map(|done| &done[at][n])));
         let messages: Vec<Value> = if detailed { items.collect() } else { Vec::new() };
         let value = json!({
             "run": run.number(),
@@ -373,51 +407,63 @@ fn object_of(seen: &Seen<'_>, detailed: bool, warnings: &[String], exit: Exit) -
             "deleted": counts.deleted,
             "replaced": counts.replaced,
             "rewritten": counts.rewritten,
+            "renamed": counts.renamed,
             "control_files": counts.control,
             "brought_back": counts.back,
             "folders": folders,
             "messages": messages,
         });
-        let root = yards[run.yard].root.path.as_os_str();
-        object(value, [("root", std::os::unix::ffi::OsStrExt::as_bytes(root))])
+        object(value, [("root", mailboxes[run.mailbox].path.as_slice())])
     };
     json!({
         "version": VERSION,
         "exit": exit.code(),
+        "host": match place {
+            Place::Here => None,
+            Place::There { host, .. } => Some(host),
+        },
         "runs": runs.iter().enumerate().map(run).collect::<Vec<_>>(),
-        "gone": gone.iter().map(|path| printable(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()))).collect::<Vec<_>>(),
+        "gone": unseen.iter().filter(|one| one.may_have_mail()).map(|one| printable(&one.path)).collect::<Vec<_>>(),
         "warnings": warnings,
     })
 }
 
-fn message_object(resting: &Resting<Disk>, back: Option<&Option<Back>>) -> Value {
-    let Some(record) = &resting.buried.record else { return Value::Null };
+fn message_object(item: &Item, back: Option<&Undone>) -> Value {
+    let (rests, head) = (&item.rests, &item.head);
     let (outcome, fresh, text) = match back {
-        None => (if resting.back { "back" } else { "rests" }, None, None),
-        Some(None) => ("back", None, None),
-        Some(Some(Back::IsThere)) => ("there", None, None),
-        Some(Some(Back::Returned)) => ("returned", None, None),
-        Some(Some(Back::Fresh(uniq))) => ("fresh", Some(uniq.to_string()), None),
-        Some(Some(Back::Failed(text))) => ("failed", None, Some(text.clone())),
+        None => (if rests.back { "back" } else { "rests" }, None, None),
+        Some(Undone::Before) => ("back", None, None),
+        Some(Undone::IsThere) => ("there", None, None),
+        Some(Undone::Returned) => ("returned", None, None),
+        Some(Undone::Fresh(uniq) | Undone::Anew(uniq)) => ("fresh", Some(uniq.to_string()), None),
+        Some(Undone::Failed(text)) => ("failed", None, Some(text.escaped())),
     };
-    let head = if record.place.is_some() && back.is_none() { Head::of(resting) } else { Head::default() };
     let value = json!({
         "from": head.from,
         "subject": head.subject,
         "date": head.date,
-        "why": word(resting).split(' ').next(),
-        "place": record.place.map(|place| printable(place.dir())),
-        "size": resting.stat().ok().map(|stat| stat.size),
+        "why": rests.why.word(),
+        "place": rests.place.map(|place| printable(place.dir())),
+        "size": rests.size,
+        "renamed": rests.renamed.as_ref().map(ToString::to_string),
         "outcome": outcome,
         "fresh": fresh,
         "text": text,
     });
-    object(value, [("folder", record.folder.as_bytes()), ("file", &record.file)])
+    object(value, [("folder", rests.folder.as_bytes()), ("file", &rests.file)])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_for_another_host_can_be_typed_as_it_is_shown() {
+        let there = |word: &str| Place::There { host: "office".to_owned(), word: word.into() }.command();
+        assert_eq!(Place::Here.command(), "smd-undo");
+        assert_eq!(there("work"), "smd-undo --remote work");
+        assert_eq!(there("me@office:My Mail"), "smd-undo --remote 'me@office:My Mail'");
+    }
 
     #[test]
     fn folders_are_named_as_a_person_says_it() {
@@ -441,6 +487,11 @@ mod tests {
         assert_eq!(
             line(Tally { there: 1, failed: 2, ..Tally::default() }),
             "brought back 0 messages to /mail; 1 there already; 2 could not be brought back\n"
+        );
+        assert_eq!(line(Tally { renamed: 1, ..Tally::default() }), "gave 1 message the old name back in /mail\n");
+        assert_eq!(
+            line(Tally { renamed: 1, returned: 2, ..Tally::default() }),
+            "brought back 2 messages to /mail; gave 1 message the old name back\n"
         );
     }
 }

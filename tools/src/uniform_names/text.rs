@@ -52,7 +52,7 @@ pub fn table(root: &RootPlan, server: &str, all: bool) -> String {
         };
         telling[..shown].iter().for_each(|(folder, one)| text.push_str(&counts(&folder.to_string(), one)));
         if shown < telling.len() {
-            text.push_str(&format!("and {} more folders; -v names all\n", telling.len() - shown));
+            text.push_str(&format!("and {} more folders; -v lists them all\n", telling.len() - shown));
         }
         if plan.folders.len() > 1 {
             text.push_str(&counts("all folders", &total));
@@ -62,7 +62,7 @@ pub fn table(root: &RootPlan, server: &str, all: bool) -> String {
     if named > 0 {
         text.push_str(&match named == plan.renames.len() {
             true => "Renames:\n".to_owned(),
-            false => format!("Renames (the first {named} of {}; -v names all):\n", plan.renames.len()),
+            false => format!("Renames (the first {named} of {}; -v lists them all):\n", plan.renames.len()),
         });
         for one in &plan.renames[..named] {
             text.push_str(&format!("  {}\n", middle(&one.from_name().to_string(), WIDTH - 2)));

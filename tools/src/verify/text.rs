@@ -42,7 +42,7 @@ fn one_root(names: Names<'_>, root: &RootComparison, all: bool) -> String {
     let shown = if all { root.differences.len() } else { root.differences.len().min(NAMED) };
     root.differences[..shown].iter().for_each(|difference| text.push_str(&line(difference)));
     if shown < root.differences.len() {
-        text.push_str(&format!("  and {} more; -v names all\n", root.differences.len() - shown));
+        text.push_str(&format!("  and {} more; -v lists them all\n", root.differences.len() - shown));
     }
     let counts = Kind::ALL.map(|kind| (root.count(kind), words(kind)));
     let counts: Vec<String> =
@@ -191,7 +191,7 @@ mod tests {
         Maildir: different: 1 only there, 1 other flags, 1 other place
         ");
         let many = root(vec![differences[1].clone(); 30]);
-        assert!(listing(names, std::slice::from_ref(&many), false).contains("and 10 more; -v names all"));
+        assert!(listing(names, std::slice::from_ref(&many), false).contains("and 10 more; -v lists them all"));
         assert!(!listing(names, &[many], true).contains("more"));
         assert_eq!(listing(names, &[root(Vec::new())], false), "Maildir: equal, 2 messages in 1 folder\n");
         let link = Trouble::new(Host::Server, b"Maildir/old".to_vec(), "is a symlink, which is not followed");

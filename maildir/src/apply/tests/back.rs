@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::io;
 
+use smd_protocol::step::Twin;
+
 use super::*;
 use crate::apply::Back;
 use crate::grave::Resting;
@@ -155,4 +157,71 @@ fn nothing_is_noted_as_back_before_its_name_is_durable() {
     world.never_syncs("cur");
     assert!(matches!(bring_back(&world)[..], [Back::Failed(_)]));
     assert_eq!((index(), world.read("cur/a:2,S").as_str()), (before, MAIL[0].1));
+}
+
+/// A root with two messages of one name, of which a run renamed the second.
+fn parted() -> World {
+    let world = World::with(&[("cur/a:2,S", "one"), ("new/a", "two")]);
+    let to = Uniq::parse(b"fresh").expect("uniq");
+    let step = Step::Part(Twin { from: name("a"), content: Content::of(b"two"), to });
+    assert_eq!(world.run(&mut world.applier(), vec![step], &[]), [Outcome::Done]);
+    assert_eq!((world.read("new/fresh"), world.tree().len()), ("two".to_owned(), 2));
+    world
+}
+
+#[test]
+fn the_second_of_two_messages_of_one_name_is_renamed_back_once() {
+    let world = parted();
+    let index = std::fs::read(world.root().join("..smd-grave/index")).expect("an index");
+    assert_eq!(bring_back(&world), [Back::Returned]);
+    assert_eq!((world.read("new/a"), world.read("cur/a:2,S"), world.tree().len()), ("two".into(), "one".into(), 2));
+    assert!(bring_back(&world).is_empty());
+    // The note of it was lost in a crash: it is there.
+    std::fs::write(world.root().join("..smd-grave/index"), index).expect("the old index");
+    assert_eq!(bring_back(&world), [Back::IsThere]);
+    assert_eq!(world.tree().len(), 2);
+}
+
+#[test]
+fn a_renamed_message_keeps_its_flags_when_it_gets_its_name_back_and_replaces_nothing() {
+    let world = parted();
+    std::fs::rename(world.root().join("new/fresh"), world.root().join("cur/fresh:2,F")).expect("flags");
+    assert_eq!(bring_back(&world), [Back::Returned]);
+    assert_eq!((world.read("cur/a:2,F"), world.tree().len()), ("two".to_owned(), 2));
+    let world = parted();
+    std::fs::rename(world.root().join("new/fresh"), world.root().join("cur/fresh:2,S")).expect("flags");
+    let before = world.tree();
+    assert!(matches!(bring_back(&world)[..], [Back::Failed(_)]), "the first has that name");
+    assert_eq!(world.tree(), before);
+}
+
+#[test]
+fn a_renamed_message_that_was_edited_or_is_gone_is_left_as_it_is() {
+    let world = parted();
+    world.write("new/fresh", "edited");
+    assert!(matches!(bring_back(&world)[..], [Back::Failed(_)]));
+    assert_eq!((world.read("new/fresh"), world.tree().len()), ("edited".to_owned(), 2));
+    std::fs::remove_file(world.root().join("new/fresh")).expect("removed");
+    assert!(matches!(bring_back(&world)[..], [Back::Failed(_)]));
+    assert_eq!(world.tree().len(), 1);
+}
+
+#[test]
+fn a_message_is_not_renamed_where_no_grave_can_note_it() {
+    let world = World::with(&[("cur/a:2,S", "one"), ("new/a", "two"), ("..smd-grave", "no directory")]);
+    let to = Uniq::parse(b"fresh").expect("uniq");
+    let step = Step::Part(Twin { from: name("a"), content: Content::of(b"two"), to });
+    assert!(matches!(world.run(&mut world.applier(), vec![step], &[])[..], [Outcome::Failed(_)]));
+    assert_eq!(world.read("new/a"), "two");
+}
+
+#[test]
+fn the_note_of_a_rename_outlives_a_sweep_of_what_is_older() {
+    let world = parted();
+    let old = format!("{}.run.0-1-2-3-4.k", 1);
+    std::fs::write(world.root().join("..smd-grave").join(&old), "old").expect("an old one");
+    let grave = world.grave();
+    let age = grave.age().expect("a clock");
+    assert_eq!(grave.sweep(7, age).expect("sweeps").removed, 1);
+    assert_eq!(bring_back(&world), [Back::Returned]);
 }

@@ -214,6 +214,32 @@ fn messages_that_another_program_fetched_again_stop_an_ordinary_run() {
 }
 
 #[test]
+fn what_another_program_fetches_again_in_portions_counts_for_a_day() {
+    // What runs of the day brought a second time is in the base, beside what was there.
+    let brought = |from: usize, to: usize| -> String {
+        (from..to).map(|i| format!("bot F/e{i} cur S e b{i}\n! doubled F/e{i} b{i}\n")).collect()
+    };
+    let scene = |again: usize, earlier: String| fetched_again(100, again, "", "g") + &earlier;
+    stops(&scene(1, brought(50, 70)), "stop: 21 of 100 twice in F/ at Theirs, 20 earlier");
+    stops(&scene(1, brought(50, 69)), "");
+    stops(&(fetched_again(210, 11, "", "g") + &brought(50, 60)), "");
+    // It is each body once, and what is planned again after a cut run is no second one.
+    stops(&scene(15, brought(5, 20)), "");
+    stops(&(scene(11, String::new()) + &(0..11).map(|i| format!("! doubled F/n{i} b{i}\n")).collect::<String>()), "");
+    // Another name makes no difference; what was buried since, either of the two, is not there twice.
+    stops(
+        &scene(1, brought(50, 70).replace("bot F/e69", "bot F/x69")),
+        "stop: 21 of 100 twice in F/ at Theirs, 20 earlier",
+    );
+    stops(&scene(1, brought(50, 69) + "! doubled F/e69 b69\n"), "");
+    stops(&(scene(1, brought(50, 70)).replace("bot F/m69 ", "bo F/m69 ")), "");
+    // Without anything new it is nobody's matter now; in another folder it is another one's.
+    stops(&scene(0, brought(50, 80)), "");
+    stops(&(scene(1, String::new()) + &brought(50, 80).replace("F/", "G/")), "");
+    stops(&(scene(1, brought(50, 80)) + "! adopt-other-headers"), "");
+}
+
+#[test]
 fn a_base_made_by_a_cut_adopt_goes_on_matching_as_an_adopt() {
     // p and x are one message; without the mark each would be given to the other host.
     check("! adopting a\n o a/p cur S h b\n t a/x cur S h b\n b a/", "ours: move a/p to a/x cur S");

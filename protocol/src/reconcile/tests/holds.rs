@@ -1,6 +1,7 @@
 //! What waits, and why.
 
 use super::text::{Scene, planned, same};
+use crate::reconcile::{Side, Turn};
 
 #[test]
 fn a_direction_changes_one_host_only() {
@@ -217,4 +218,37 @@ fn a_folder_stays_while_a_delete_in_it_waits() {
     let plan = scene.show_plan(&scene.plan());
     let folder: Vec<_> = plan.lines().filter(|line| line.contains("remove")).collect();
     assert_eq!(folder, ["ours: remove F/ (Guard)"], "{plan}");
+}
+
+#[test]
+fn what_another_root_lacks_keeps_the_copy_that_it_may_come_from() {
+    let waits = |scene: &str, side, header, body, expect| {
+        let scene = Scene::parse(scene);
+        same(&scene.plan_while_lacking(side, header, body), expect);
+    };
+    let moved = "bo x cur S h b\n bot y cur S h c";
+    waits(moved, Side::Ours, "h", "b", "ours: delete x (OtherRoot)");
+    // Under another header too; a message without a body is known by its header.
+    waits(moved, Side::Ours, "g", "b", "ours: delete x (OtherRoot)");
+    waits("bo x cur S h 0\n bo y cur S g 0", Side::Ours, "h", "0", "ours: delete x (OtherRoot)\n ours: delete y");
+    // Not what is lacking at the other host, or is another one.
+    waits(moved, Side::Theirs, "h", "b", "ours: delete x");
+    waits(moved, Side::Ours, "h", "c", "ours: delete x");
+    // A replacement buries as well; a folder waits for what is in it.
+    waits("bo x cur S h b\n t x cur S h c", Side::Ours, "h", "b", "ours: replace x cur S h c from wire (OtherRoot)");
+    waits(
+        "bo F/x cur S h b\n bo F/",
+        Side::Ours,
+        "h",
+        "b",
+        "ours: delete F/x (OtherRoot)\n ours: remove F/ (OtherRoot)",
+    );
+}
+
+#[test]
+fn a_plan_has_what_adds_before_what_replaces_and_that_before_what_removes() {
+    let scene = Scene::parse("bo a cur S h b\n bo b cur S h c\n t b cur S h d\n t z cur S h e\n bot y cur S h f");
+    let plan = scene.plan();
+    let turns: Vec<Turn> = plan.components.iter().map(|component| component.turn()).collect();
+    assert_eq!(turns, [Turn::Adds, Turn::Replaces, Turn::Removes], "{}", scene.show_plan(&plan));
 }

@@ -13,7 +13,10 @@ use super::world::{Tree, plan, plan_after, run_well, whole_digest};
 use crate::digest::{Content, Digest};
 use crate::flags::Flags;
 use crate::names::{Folder, Name, Uniq};
-use crate::reconcile::{Begun, Direction, Exempt, Input, Note, Past, Plan, Policy, Removal, Side, Stop};
+use crate::reconcile::{
+    Begun, Component, Direction, Exempt, Input, Lacking, Note, Past, Plan, Policy, Removal, Side, Stop,
+    wait_for_other_roots,
+};
 use crate::snapshot::{Entry, Place, Snapshot};
 use crate::step::{Bytes, Dress, Source, Step};
 
@@ -117,6 +120,10 @@ impl Scene {
                 let removal = Removal { name, body, section: number(section), base: number(base) };
                 self.past.removed[side(who)].push(removal);
             }
+            ["doubled", path, body] => {
+                let (name, body) = (self.name(path), digest(body));
+                self.past.doubled.push(Removal { name, body, section: 1, base: 1 });
+            }
             ["incomplete", who] => self.incomplete[side(who)] = true,
             ["suspicious", who] => self.suspicious[side(who)] = true,
             ["put-back", who, name] => drop(self.put_back[side(who)].insert(folder(name))),
@@ -146,6 +153,27 @@ impl Scene {
             None => uniq.as_bytes().to_vec(),
         };
         Name::new(&folder(dir), &Uniq::parse(&uniq).expect("a uniq"))
+    }
+
+    /// The plan when another root of the endpoint lacks this content at a host.
+    #[track_caller]
+    pub(super) fn plan_while_lacking(&self, side: Side, header: &str, body: &str) -> String {
+        let mut elsewhere = Plan::default();
+        let (dress, bytes) = (Dress { place: Place::Cur, flags: Flags::default() }, content(header, body));
+        let bytes = Bytes { content: bytes, source: Source::Wire, mtime: None };
+        let mut component = Component::default();
+        let part = if side == Side::Ours { &mut component.ours } else { &mut component.theirs };
+        part.steps.push(Step::Put { to: self.name("elsewhere"), dress, bytes });
+        part.supply.push(None);
+        elsewhere.components.push(component.clone());
+        let mut lacking = Lacking::default();
+        lacking.add_plan(&elsewhere);
+        assert!(lacking.is_empty(), "what is yet to be tried is not lacking");
+        let done = |side_of: Side| if side_of == side { &[false][..] } else { &[][..] };
+        lacking.add_failed(&component, [done(Side::Ours), done(Side::Theirs)]);
+        let mut plan = self.plan();
+        self.with_input(|input| wait_for_other_roots(input, &lacking, &mut plan, 0));
+        self.show_plan(&plan)
     }
 
     #[track_caller]
@@ -311,8 +339,9 @@ impl Scene {
         out.extend(plan.stop.iter().map(|stop| match stop {
             Stop::Suspicious { side, why } => format!("stop: {side:?} {why}"),
             Stop::OtherHeaders { messages, of, .. } => format!("stop: {messages} of {of} with another header"),
-            Stop::Doubles { at, folder, messages, of, .. } => {
-                format!("stop: {messages} of {of} twice in {folder}/ at {at:?}")
+            Stop::Doubles { at, folder, messages, earlier, of, .. } => {
+                let earlier = if *earlier > 0 { format!(", {earlier} earlier") } else { String::new() };
+                format!("stop: {messages} of {of} twice in {folder}/ at {at:?}{earlier}")
             }
         }));
         out.extend(plan.notes.iter().map(|note| format!("note: {}", self.show_note(note))));

@@ -56,6 +56,19 @@ fn once(text: &str, from: &str, to: &str) -> String {
     text.replacen(from, to, 1)
 }
 
+/// Endpoints as the value of `--remote`, where a command has it.
+fn bash_remote(text: &str, script: &str) -> String {
+    let mut text = text.to_owned();
+    for option in ["--remote", "-r"] {
+        let case = format!("                {option})\n                    COMPREPLY=(");
+        if text.contains(&case) {
+            let files = format!("{case}$(compgen -f \"${{cur}}\"))");
+            text = once(&text, &files, &format!("{case}$(compgen -W \"$(sh -c '{script}')\" -- \"${{cur}}\"))"));
+        }
+    }
+    text
+}
+
 /// Options only where one is begun: otherwise bash would insert the dash that all of them have in common.
 fn bash(text: &str, name: &str, words: Words) -> String {
     let text = once(text, "if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then", "if [[ ${cur} == -* ]] ; then");
@@ -67,6 +80,7 @@ fn bash(text: &str, name: &str, words: Words) -> String {
     let function = format!("_{}_words", name.replace('-', "__"));
     let text =
         once(&text, options, &format!("{function} \"${{cur}}\"\n            return 0\n            ;;\n    esac\n}}\n"));
+    let text = bash_remote(&text, ENDPOINTS);
     let script = words.scripts().join("; ");
     format!(
         "{function}() {{\n\
@@ -106,6 +120,8 @@ fn zsh(text: &str, name: &str, words: Words) -> String {
         )
     });
     let body: String = arrays.collect();
+    // The value of `--remote` is one of the same words.
+    let text = text.replace(":ENDPOINT:_default' \\\n", &format!(":ENDPOINT:{function}' \\\n"));
     let files = if words == Words::Endpoints { "" } else { "    _files -/ && ret=0\n" };
     let begins = "if [ \"$funcstack[1]\"";
     once(
@@ -124,5 +140,10 @@ fn fish(text: &str, name: &str, words: Words) -> String {
     let function = format!("__{}_words", name.replace('-', "_"));
     let script = words.scripts().join("; ");
     let only = if words == Words::Endpoints { " -f" } else { "" };
+    let remote = match text.contains(" -l remote ") {
+        true => format!("complete -c {name} -s r -l remote -x -a '(sh -c \\'{ENDPOINTS}\\')'\n"),
+        false => String::new(),
+    };
+    let text = format!("{text}{remote}");
     format!("{text}function {function}\n    sh -c '{script}'\nend\ncomplete -c {name}{only} -a '({function})'\n")
 }

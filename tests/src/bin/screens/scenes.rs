@@ -195,7 +195,7 @@ fn tools(show: &mut Show) {
     show.page.chapter("Is the config right?");
     show.furnished();
     show.stage.endpoint("default", "EXCLUDE=.Trash .Spam\n");
-    show.screen("A line of it makes no sense.", &["smd-check-conf", "echo $?"]);
+    show.screen("A line of it has an error.", &["smd-check-conf", "echo $?"]);
     show.stage.message(&there, ".Trash", Some("S"), 900);
     show.stage.message(&here, ".Drafts", Some("DS"), 900);
     show.stage.endpoint("default", "EXCLUDE=\".Trash .Spam\"\n");
@@ -221,7 +221,7 @@ fn the_loop(show: &mut Show) {
     show.shot("A message arrives at the office while the loop watches; then Ctrl-C.");
     let mut child = show.stage.start("smd-loop", &["default"]);
     show.stage.watched();
-    show.screen("How the loop fares, asked from another terminal.", &["smd-loop --status", "smd-sync"]);
+    show.screen("The status of the loop, asked from another terminal.", &["smd-loop --status", "smd-sync"]);
     assert!(runs(child.id()) && signal(child.id(), rustix::process::Signal::TERM), "the loop runs");
     child.wait().expect("the loop ends");
     show.furnished();

@@ -6,46 +6,48 @@
 //!
 //! The bases are read without their locks. A run may commit meanwhile: then a message gets a new name without need.
 //!
-//! Deliberately not here: how a message comes back (`smd_maildir::apply`).
+//! Deliberately not here: how a message comes back (`apply`).
 
-use std::collections::HashSet;
-use std::fs;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
-use std::sync::Arc;
+use std::path::Path;
 
-use smd_client::home::SmdHome;
-use smd_maildir::fs::{Disk, Fs as _};
-use smd_maildir::grave::Why;
-use smd_maildir::home::{Access, Home, Label, Side};
-use smd_maildir::root::Root;
-use smd_maildir::store::Store;
+use smd_protocol::grave::Why;
 use smd_protocol::{Content, FileName, Uniq};
 
 use super::places;
-use super::runs::{Run, Yard};
+use crate::fs::Fs;
+use crate::grave::Resting;
+use crate::home::{Home, Label, Side};
+use crate::root::Root;
+use crate::store::Store;
 
 /// Messages of a base. Folders do not count, since a base has their names at the client.
 type Agreed = HashSet<(Uniq, Content)>;
 
 /// Marks the messages whose delete is in no base yet.
-pub(super) fn mark(home: &SmdHome, yards: &[Yard], runs: &mut [Run]) {
-    for run in runs {
-        let Some(owner) = run.items.first().map(|one| owner(one.run()).to_owned()) else { continue };
-        let agreed = agreed(home, &yards[run.yard].root, &owner);
-        for resting in &mut run.items {
-            let Some(record) = resting.buried.record.as_ref().filter(|record| record.why == Why::Deleted) else {
-                continue;
-            };
-            let (Ok(file), Some(content)) = (FileName::parse(&record.file), record.content) else { continue };
-            // Where a base cannot be read, a new name is never wrong.
-            resting.anew = agreed.as_ref().is_none_or(|agreed| agreed.contains(&(file.uniq, content)));
+pub(super) fn mark<F: Fs>(home: &Home<F>, user: &Path, root: &Root<F>, all: &mut [Resting<F>]) {
+    let mut bases: Option<Vec<(Side, Label, Vec<u8>)>> = None;
+    let mut by_owner: HashMap<String, Option<Agreed>> = HashMap::new();
+    for resting in all {
+        let Some(record) = resting.buried.record.as_ref().filter(|record| record.why == Why::Deleted) else {
+            continue;
+        };
+        let (Ok(file), Some(content)) = (FileName::parse(&record.file), record.content) else { continue };
+        let owner = owner(resting.run());
+        if !by_owner.contains_key(owner) {
+            let bases = bases.get_or_insert_with(|| places::bases(home));
+            by_owner.insert(owner.to_owned(), agreed(&home.reader(), user, root, owner, bases));
         }
+        // Where a base cannot be read, a new name is never wrong.
+        let agreed = by_owner[owner].as_ref();
+        resting.anew = agreed.is_none_or(|agreed| agreed.contains(&(file.uniq, content)));
     }
 }
 
 /// Whose run it was, by its label: `CLIENT+PAIR-TIME.…`, and `CLIENT-TIME.…` of earlier versions.
-pub(super) fn owner(run: &str) -> &str {
+pub fn owner(run: &str) -> &str {
     let label = run.split_once('.').map_or(run, |(label, _)| label);
     label.rsplit_once('-').map_or(label, |(owner, _)| owner)
 }
@@ -62,18 +64,26 @@ fn is_of(owner: &str, side: Side, peer: &str) -> bool {
 }
 
 /// What the bases hold that the next run of this client may start from; none when one of them cannot be read.
-fn agreed(home: &SmdHome, root: &Root<Disk>, owner: &str) -> Option<Agreed> {
+fn agreed<F: Fs>(
+    home: &Home<F>,
+    user: &Path,
+    root: &Root<F>,
+    owner: &str,
+    bases: &[(Side, Label, Vec<u8>)],
+) -> Option<Agreed> {
     let mut agreed = Agreed::new();
-    let held = Home::open(Arc::new(Disk), home.path(), Access::ReadOnly).ok()?;
     let here = root.fs.stat_dir(&root.dir).ok()?;
-    for (side, peer, key) in places::bases(home) {
-        let is_here = |stat: fs::Metadata| (stat.dev(), stat.ino()) == (here.dev, here.ino);
-        let path = home.user().join(std::ffi::OsStr::from_bytes(&key));
-        if !is_of(owner, side, &peer) || !fs::metadata(path).is_ok_and(is_here) {
+    let is_here = |key: &[u8]| {
+        let other = Root::open(root.fs.clone(), &user.join(OsStr::from_bytes(key)));
+        let stat = other.and_then(|other| root.fs.stat_dir(&other.dir));
+        stat.is_ok_and(|stat| (stat.dev, stat.ino) == (here.dev, here.ino))
+    };
+    for (side, peer, key) in bases {
+        if !is_of(owner, *side, peer.as_str()) || !is_here(key) {
             continue;
         }
-        let pair = held.pair(side, &Label::parse(peer.as_bytes()).ok()?).ok()?;
-        let mut store = Store::open(&pair, &key).ok()?;
+        let pair = home.pair(*side, peer).ok()?;
+        let mut store = Store::open(&pair, key).ok()?;
         let sections = store.snapshot().ok()?.folders.values();
         agreed.extend(sections.flat_map(|section| section.entries()).map(|one| (one.uniq.clone(), one.content)));
     }
