@@ -147,13 +147,13 @@ impl<F: Fs> Talk<F> {
         let mut event = first;
         loop {
             match self.session.hear(Some(event))? {
-                ControlFlow::Continue(()) if self.session.runs() => event = self.useful()?,
+                ControlFlow::Continue(()) if !self.session.rests() => event = self.useful()?,
                 flow => return Ok(flow),
             }
         }
     }
 
-    /// Waits within a run, in which locks are held, for something of use.
+    /// Waits for something of use, before a run and within it, when locks are held.
     fn useful(&mut self) -> Result<Event, ServeError> {
         self.session.works(false);
         let began = Instant::now();
@@ -168,6 +168,8 @@ impl<F: Fs> Talk<F> {
                         self.life.hear(Sign::Working);
                     }
                 }
+                // Mail that comes here says nothing of the client.
+                Some(Event::Rung) => drop(self.session.hear(Some(Event::Rung))?),
                 Some(event) => break event,
                 None => {}
             }

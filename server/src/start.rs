@@ -31,6 +31,9 @@ State lies in ~/.smd, or in $SMD_HOME. A key that gets no shell has
 restrict,command=\"smd-server\" before it in ~/.ssh/authorized_keys.
 ";
 
+/// The exit code of a process that cannot be confined as it is to be: it serves nobody.
+const LACKING: u8 = 77;
+
 /// As the client's exit codes have it.
 fn code(failure: &Failure) -> u8 {
     match failure {
@@ -79,7 +82,7 @@ pub fn main_impl() -> ExitCode {
         Ok(sandbox) => sandbox,
         Err(lacking) => {
             eprintln!("smd-server: {lacking}");
-            return ExitCode::from(77);
+            return ExitCode::from(LACKING);
         }
     };
     let disk = Arc::new(Disk);
@@ -90,7 +93,10 @@ pub fn main_impl() -> ExitCode {
         Err(ServeError::Failure(failure)) => ExitCode::from(code(&failure)),
         Err(error) => {
             eprintln!("smd-server: {error}");
-            ExitCode::FAILURE
+            match error {
+                ServeError::Lacking(_) => ExitCode::from(LACKING),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -3,14 +3,10 @@
 use std::process::Stdio;
 use std::sync::Barrier;
 use std::thread;
-use std::time::Duration;
 
-use smd_client::connect;
-use smd_client::session::Line;
-use smd_protocol::reconcile::Direction;
-use smd_protocol::wire::{ClientHello, Depth, Frame, FromClient, FromServer, Ids, RootOffer};
-use smd_protocol::{Folder, Step, codec};
-use smd_server::link::{Event, send};
+use smd_protocol::wire::{FromClient, FromServer};
+use smd_protocol::{Folder, Step};
+use smd_tests::hostile::{Client, hello};
 use smd_tests::outcome::Outcome;
 use smd_tests::populate::{self, Spec};
 use smd_tests::processes::wait_until;
@@ -20,8 +16,6 @@ use smd_tests::user::User;
 use smd_tests::world::{Link, World};
 
 const LOCKED: i32 = 75;
-/// How long anything may take that must come.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Starts one program at each of these clients at the same instant.
 fn at_once(world: &World, clients: &[&str], program: &str) -> Vec<Outcome> {
@@ -105,43 +99,11 @@ fn a_client_that_says_nothing_more_within_a_batch_keeps_nobody_from_the_root() {
     populate::populate(&world.server().maildir(), "first", Spec::plain(20, 3), &mut Rng::from_env_or(1600));
     world.sync(&[]).ok();
 
-    let mut server = world.command("smd-server", world.server());
-    let mut server = server.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
-    let (stdin, stdout) = (server.stdin.take().expect("piped"), server.stdout.take().expect("piped"));
-    let line = Line::over(connect::Link { reader: Box::new(stdout), writer: Box::new(stdin), local: true });
-    let answers = || loop {
-        match line.inbox.next(PATIENCE) {
-            Some(Event::Frame(Frame::Message(bytes))) => match codec::decode(&bytes).expect("it is well said") {
-                FromServer::Ping | FromServer::Working | FromServer::Delta { .. } => {}
-                answer => return answer,
-            },
-            other => panic!("{other:?}"),
-        }
-    };
-    let say = |message: FromClient| send(&*line.outbox, &message).expect("it listens");
-    let hello = |root: Option<String>| {
-        let (path, pair, ids) = (b"Maildir".to_vec(), "x".to_owned(), Ids::default());
-        let roots = vec![RootOffer { path, pair, root, ids, damaged: Vec::new(), excludes: Vec::new() }];
-        let (features, client) = (Vec::new(), "slow".to_owned());
-        let (depth, direction) = (Depth::Quick, Direction::Sync);
-        FromClient::Hello(ClientHello {
-            features,
-            client,
-            direction,
-            dry_run: false,
-            depth,
-            compress: false,
-            grave_days: 7,
-            roots,
-        })
-    };
-    say(hello(None));
-    let FromServer::Hello(named) = answers() else { panic!("it says Hello") };
-    say(hello(Some(named.roots[0].root.clone())));
-    while !matches!(answers(), FromServer::Looked { .. }) {}
+    let slow = Client::at(&world, world.server());
+    slow.open(&hello(b"Maildir")).expect("a root");
     let folder = Folder::from_components([&b"slow"[..]]).expect("it is one");
-    say(FromClient::Batch { root: 0, steps: vec![Step::MakeFolder(folder)], fetch: Vec::new() });
-    say(FromClient::BatchReady { root: 0 });
+    slow.say(&FromClient::Batch { root: 0, steps: vec![Step::MakeFolder(folder)], fetch: Vec::new() });
+    slow.say(&FromClient::BatchReady { root: 0 });
     let made = world.server().maildir().join("slow/cur");
     wait_until("the batch begins", || made.is_dir().then_some(()));
 
@@ -149,9 +111,8 @@ fn a_client_that_says_nothing_more_within_a_batch_keeps_nobody_from_the_root() {
     us.deliver("");
     world.sync(&[]).ok();
     world.assert_equal();
-    assert!(server.try_wait().expect("it is ours").is_none(), "and the other one is waited for");
-    say(FromClient::BatchEnd { root: 0 });
-    assert!(matches!(answers(), FromServer::BatchDone { root: 0 }));
-    say(FromClient::Bye);
-    assert!(server.wait().expect("it ends").success());
+    slow.say(&FromClient::BatchEnd { root: 0 });
+    slow.until(|said| matches!(said, FromServer::BatchDone { root: 0 }).then_some(())).expect("it is waited for");
+    slow.say(&FromClient::Bye);
+    slow.end().ok();
 }

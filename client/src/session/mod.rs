@@ -2,7 +2,7 @@
 //!
 //! The rooms: `peer` (talking to the server), `greet` (which roots and bases these are, and `known`, what they were last),
 //! `pair` (one root at both hosts: looks and plan), `room` (whether the plan fits on the disks), `batch`
-//! (steps and contents, both ways), `course` (batch by batch), `turns` (which root is carried out when), `locks` (in which order their locks are taken), `guard` (what was removed within a day), `headers` (what copies differ by), `agree` (the
+//! (steps and contents, both ways), `course` (batch by batch), `turns` (which root is carried out when), `guard` (what was removed within a day), `headers` (what copies differ by), `agree` (the
 //! new base), `tell` (what the report says of it), `verify` (both looks without a base, for `smd-verify` and `smd-check-conf`),
 //! `graves` (what rests at the other host, for `smd-undo`), `idle` (exclude patterns that match nothing),
 //! `open` (run after run over one connection). `converse` is the order in which they are used.
@@ -33,7 +33,6 @@ mod guard;
 mod headers;
 mod idle;
 mod known;
-mod locks;
 mod open;
 mod pair;
 mod peer;

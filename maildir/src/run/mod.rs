@@ -93,7 +93,7 @@ pub struct Settings<'a> {
     pub changes: bool,
     /// Days that messages rest in the grave.
     pub grave_days: u32,
-    /// The client's id: part of the names of staged files.
+    /// The client's id: at a client part of the names of staged and buried files.
     pub owner: &'a str,
     /// How long a lock is waited for, in milliseconds.
     pub lock_wait_ms: u64,
@@ -122,9 +122,8 @@ pub struct RootRun<F: Fs> {
     disk_excludes: Excludes,
     grave_days: u32,
     grave_max: GraveMax,
-    owner: String,
-    /// Whose runs bury here: part of the names of what they bury.
-    buries_as: String,
+    /// Whose run this is, of those that one state lock keeps apart: part of the names of what it stages and buries.
+    runs_as: String,
     /// The endpoint for which this is, and all that share the base.
     endpoint: Option<(String, Endpoints)>,
     lock_wait_ms: u64,
@@ -168,7 +167,6 @@ pub struct RootRun<F: Fs> {
     /// The hosts came to different bases, so nothing of this run's look is kept.
     distrusted: bool,
     /// Held to the end of the run, so last: fields are dropped in order.
-    root_lock: Option<Guard<F>>,
     _state_lock: Guard<F>,
 }
 
@@ -219,8 +217,7 @@ impl<F: Fs> RootRun<F> {
             naming: settings.naming,
             grave_days: settings.grave_days,
             grave_max: GraveMax::default(),
-            owner: settings.owner.to_owned(),
-            buries_as: match side {
+            runs_as: match side {
                 Side::Client => format!("{}{peer}", settings.owner),
                 Side::Server => peer.to_string(),
             },
@@ -250,7 +247,6 @@ impl<F: Fs> RootRun<F> {
             committed: false,
             begun: Noted::default(),
             distrusted: false,
-            root_lock: None,
             _state_lock: state_lock,
         })
     }
@@ -462,43 +458,48 @@ impl<F: Fs> RootRun<F> {
         hash::whole(&*self.fs, &mut message.file).context("read", root.shown_name(name))
     }
 
-    /// Takes the root's lock. It is held while this host works, and never while it waits for the other one: nobody can keep others
-    /// from a root by what it says, or by saying nothing.
-    fn lock_root(&mut self, stop: &dyn Fn() -> bool) -> Result<(), RunError> {
-        if let (Some(root), None) = (&self.root, &self.root_lock)
-            && !seeded::is("takes-no-root-lock")
-        {
-            self.root_lock = Some(lock::root_lock(root, &self.home, &Wait { ms: self.lock_wait_ms, stop })?);
+    /// Does this under the root's lock, if there is a root. It is held while this host works, and never while it waits for the other
+    /// host or for another lock: nobody can keep others from a root by what it says, or by saying nothing, and no two runs can
+    /// wait for each other.
+    fn locked<T>(
+        &mut self,
+        stop: &dyn Fn() -> bool,
+        work: impl FnOnce(&mut Self) -> Result<T, RunError>,
+    ) -> Result<T, RunError> {
+        let held = match &self.root {
+            Some(root) if !seeded::is("takes-no-root-lock") => {
+                Some(lock::root_lock(root, &self.home, &Wait { ms: self.lock_wait_ms, stop })?)
+            }
+            _ => None,
+        };
+        let done = work(self);
+        if seeded::is("holds-the-root-while-it-waits") {
+            std::mem::forget(held);
         }
-        Ok(())
+        done
     }
 
-    fn unlock_root(&mut self) {
-        if !seeded::is("holds-the-root-while-it-waits") {
-            self.root_lock = None;
+    /// Makes the root if it is not there.
+    fn need_root(&mut self) -> Result<(), RunError> {
+        if self.root.is_some() {
+            return Ok(());
         }
+        if !self.changes {
+            return Err(RunError::Forbidden("messages of a root that is not there"));
+        }
+        self.make_root()?;
+        // An empty look, so that the cache can be told afterwards what was installed.
+        self.look(Depth::Quick, &|_| true).map(drop)
     }
 
-    /// Opens the applier under the root's lock, making the root if it is not there.
-    fn applier(&mut self, stop: &dyn Fn() -> bool) -> Result<&mut Applier<F>, RunError> {
+    /// Opens the applier. To be called under the root's lock.
+    fn applier(&mut self) -> Result<&mut Applier<F>, RunError> {
         if self.applier.is_none() {
-            let root = match self.root.clone() {
-                Some(root) => root,
-                None if !self.changes => {
-                    return Err(RunError::Forbidden("messages of a root that is not there"));
-                }
-                None => {
-                    let root = self.make_root()?;
-                    // An empty look, so that the cache can be told afterwards what was installed.
-                    self.look(Depth::Quick, &|_| true)?;
-                    root
-                }
-            };
-            self.lock_root(stop)?;
+            let root = self.root.clone().ok_or(RunError::Forbidden("messages of a root that is not there"))?;
             let key = stem(std::os::unix::ffi::OsStrExt::as_bytes(self.path.as_os_str()));
             let home = self.home.dir().cloned().map(|dir| (dir, key.as_str()));
             // What this run buries can be told from what others bury, and brought back together.
-            let label = format!("{}-{}", self.buries_as, self.fs.now().sec);
+            let label = format!("{}-{}", self.runs_as, self.fs.now().sec);
             let grave = Grave::open(&root, home, &label);
             let swept = grave.age().and_then(|age| {
                 let swept = grave.sweep(u64::from(self.grave_days), age)?;
@@ -510,7 +511,8 @@ impl<F: Fs> RootRun<F> {
             }
             let (base, delta) = (self.base()?, self.delta.clone());
             let expect = move |name: &Name| Present { base: &base, delta: &delta }.entry(name).cloned();
-            let mut applier = Applier::new(root, grave, &self.owner, Box::new(expect));
+            // Other runs may be under way in this root; those of the same name cannot, by the state lock.
+            let mut applier = Applier::new(root, grave, &self.runs_as, Box::new(expect));
             if self.tells {
                 applier.tell_changes();
             }
@@ -519,9 +521,8 @@ impl<F: Fs> RootRun<F> {
         Ok(self.applier.as_mut().expect("set above"))
     }
 
-    /// Starts a batch of steps, under the root's lock, which is free again until the batch is installed: contents are waited
-    /// for, and what others change meanwhile each step meets as it meets what mail programs change. Gives what was found amiss
-    /// while tidying up.
+    /// Starts a batch of steps. The root's lock is free again until the batch is installed: contents are waited for, and what others
+    /// change meanwhile each step meets as it meets what mail programs change. Gives what was found amiss while tidying up.
     ///
     /// The direction of the run is obeyed here, whoever planned the steps.
     ///
@@ -532,6 +533,10 @@ impl<F: Fs> RootRun<F> {
         if !may && !steps.is_empty() && !seeded::is("direction-is-not-obeyed") {
             return Err(RunError::Forbidden("steps for a host that this run may not change"));
         }
+        self.need_root()?;
+        if steps.is_empty() && self.applier.is_none() {
+            return Ok(Vec::new());
+        }
         let mut folders: BTreeSet<Folder> =
             steps.iter().filter_map(Step::target).map(|name| name.folder.clone()).collect();
         folders.retain(|folder| !self.swept.contains(folder));
@@ -541,18 +546,19 @@ impl<F: Fs> RootRun<F> {
             _ => None,
         });
         self.renamed.extend(renamed);
-        let first = self.applier.is_none();
-        self.applier(stop)?;
-        self.lock_root(stop)?;
-        if first {
-            self.note_restored()?;
-        }
-        let applier = self.applier(stop)?;
-        let troubles = if first || !folders.is_empty() { applier.sweep(&folders) } else { Vec::new() };
-        applier.begin(steps);
-        let lacking = applier.stage_local();
+        let troubles = self.locked(stop, |run| {
+            let first = run.applier.is_none();
+            run.applier()?;
+            if first {
+                run.note_restored()?;
+            }
+            let applier = run.applier()?;
+            let troubles = if first || !folders.is_empty() { applier.sweep(&folders) } else { Vec::new() };
+            applier.begin(steps);
+            Ok(troubles)
+        })?;
+        let lacking = self.applier.as_mut().map(Applier::stage_local).unwrap_or_default();
         tracing::debug!(lacking = lacking.len(), "steps without their local source");
-        self.unlock_root();
         Ok(troubles)
     }
 
@@ -593,11 +599,10 @@ impl<F: Fs> RootRun<F> {
     /// # Errors
     /// When the lock is held too long: then nothing is installed.
     pub fn install(&mut self, stop: &dyn Fn() -> bool) -> Result<Vec<Outcome>, RunError> {
-        let Some(_) = &self.applier else { return Ok(Vec::new()) };
-        self.lock_root(stop)?;
-        let outcomes = self.applier.as_mut().map(Applier::install).unwrap_or_default();
-        self.unlock_root();
-        Ok(outcomes)
+        let Some(applier) = self.applier.as_mut().filter(|applier| applier.has_steps()) else { return Ok(Vec::new()) };
+        // This takes longest, and is in nobody's way.
+        applier.sync_staged();
+        self.locked(stop, |run| Ok(run.applier()?.install()))
     }
 }
 

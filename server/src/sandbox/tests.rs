@@ -1,6 +1,6 @@
 use std::fs;
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -96,6 +96,7 @@ fn calls_of_no_use_are_denied_and_all_others_work() {
                 Command::new("/bin/true").status().expect_err("no program"),
                 TcpListener::bind("127.0.0.1:0").expect_err("no socket"),
                 symlink("x", temp.path().join("link")).expect_err("no link"),
+                fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o777)).expect_err("no mode by a path"),
                 std::os::unix::fs::chown(temp.path(), None, None).err().unwrap_or_else(|| denied_anyway("fchownat")),
                 rustix::process::kill_process(rustix::process::getppid().expect("one"), rustix::process::Signal::USR1)
                     .expect_err("no signal")
@@ -112,6 +113,9 @@ fn calls_of_no_use_are_denied_and_all_others_work() {
             assert!(thread::spawn(|| fs::read("/etc/passwd").is_ok()).join().expect("threads start"));
             fs::write(temp.path().join("x"), "y").expect("writes");
             fs::rename(temp.path().join("x"), temp.path().join("z")).expect("renames");
+            let file = fs::File::options().write(true).open(temp.path().join("z")).expect("opens");
+            file.set_modified(std::time::UNIX_EPOCH).expect("a file that is open gets its time");
+            file.set_permissions(fs::Permissions::from_mode(0o600)).expect("and its mode");
             assert!(thread::available_parallelism().is_ok());
         });
         denied.join().expect("the thread ends");

@@ -53,6 +53,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if hello.depth == Depth::Folders && !hello.dry_run && !has(&hello, wire::GRAVE) {
             return Err(protocol("a run that looks at no message"));
         }
+        self.rests = false;
         self.reconnects = has(&hello, wire::RECONNECT);
         if has(&hello, wire::WORKING) {
             self.outbox.tells_of_work();
@@ -212,16 +213,20 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         }
         let watches = self.rest.iter().map(|_| wire::WATCH);
         let patterns = has(hello, wire::PATTERNS).then_some(wire::PATTERNS);
-        let working = has(hello, wire::WORKING).then_some(wire::WORKING);
-        let sandbox = self.confined.told.iter().map(|told| Told::from(format!("{}{told}", wire::SANDBOX)));
         [VERSION, wire::SPELLING, wire::COUNTS, wire::HEADERS]
             .into_iter()
             .chain(watches)
             .chain(patterns)
-            .chain(working)
             .map(Told::from)
-            .chain(sandbox)
+            .chain(self.of_process(hello))
             .collect()
+    }
+
+    /// The features of every session: signs of work, and how the process is confined.
+    pub(super) fn of_process(&self, hello: &ClientHello) -> impl Iterator<Item = Told> {
+        let working = has(hello, wire::WORKING).then(|| wire::WORKING.into());
+        let sandbox = self.confined.told.as_ref().map(|told| Told::from(format!("{}{told}", wire::SANDBOX)));
+        working.into_iter().chain(sandbox)
     }
 
     /// Looks at a root and tells what changed in it.

@@ -14,7 +14,6 @@ use smd_maildir::home::{Access, Home, Label, server_id};
 use smd_maildir::lock::Wait;
 use smd_maildir::run::RunError;
 use smd_maildir::undo::{Found, Yard, Yards, places};
-use smd_protocol::Told;
 use smd_protocol::grave::{Head, Rest, Rests, Undone};
 use smd_protocol::names::printable;
 use smd_protocol::wire::{
@@ -53,7 +52,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             counter: 0,
             damaged: Vec::new(),
         };
-        let features = [VERSION, wire::GRAVE].map(Told::from).to_vec();
+        let mut features = vec![VERSION.into(), wire::GRAVE.into()];
+        features.extend(self.of_process(&hello));
         let roots = real.iter().map(answer).collect();
         send(&self.outbox, &FromServer::Hello(ServerHello { features, roots }))?;
         if hello.compress && !self.compressed {

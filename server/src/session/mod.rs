@@ -70,6 +70,8 @@ pub struct Session<F: Fs, O: Outbox> {
     reconnects: bool,
     /// How the process is confined, in words, and to what.
     confined: Confined<F>,
+    /// No run is on, and the session stays.
+    rests: bool,
     /// Of the run that is on.
     hello: Option<ClientHello>,
     roots: Vec<Active<F>>,
@@ -93,6 +95,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             tells_room: false,
             reconnects: false,
             confined: Confined::default(),
+            rests: false,
             hello: None,
             roots: Vec::new(),
             graves: Vec::new(),
@@ -115,9 +118,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         self.outbox.works(works);
     }
 
-    /// Whether a run is on: from the client's Hello to its rest.
-    pub(crate) fn runs(&self) -> bool {
-        self.hello.is_some()
+    /// Whether the client may say nothing for as long as it likes: between two runs, when nothing is held.
+    pub(crate) fn rests(&self) -> bool {
+        self.rests
     }
 
     /// Deals with what came in, or with nothing having come for too long. Breaks when the client is done.
@@ -193,6 +196,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             return Err(protocol("a rest that was not agreed on, or not after a run"));
         }
         self.end_run();
+        self.rests = true;
         let mut unwatched = self.rest.as_mut().map(Rest::rest).unwrap_or_default();
         unwatched.truncate(words::TROUBLES_MAX);
         Ok(send(&self.outbox, &FromServer::Resting { unwatched })?)
