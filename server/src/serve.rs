@@ -220,8 +220,17 @@ mod tests {
         Event::Frame(Frame::Message(bytes))
     }
 
-    /// A client in a run, of which nothing is heard but this sign, every so often, until the server closes or for so long.
-    fn only_says(sign: &FromClient, until: Duration) -> Result<(), ServeError> {
+    /// How far a client has come.
+    #[derive(Clone, Copy)]
+    enum Stage {
+        /// It was told the names of its roots, and does not say Hello under these.
+        Named,
+        /// A run is on.
+        Runs,
+    }
+
+    /// A client of which nothing is heard but this sign from there on, every so often, until the server closes or for so long.
+    fn only_says(sign: &FromClient, stage: Stage, until: Duration) -> Result<(), ServeError> {
         let temp = tempfile::tempdir().expect("temp");
         std::fs::create_dir_all(temp.path().join("Maildir/cur")).expect("makes");
         let places = Places { state: temp.path().join(".smd"), user: temp.path().to_path_buf() };
@@ -257,7 +266,10 @@ mod tests {
             }
             let _ = says.write_all(&wire::message(&FromClient::Bye).expect("small"));
         });
-        let result = talk.talk(frame(&FromClient::Hello(second)));
+        let result = talk.talk(match stage {
+            Stage::Named => frame(&FromClient::Ping),
+            Stage::Runs => frame(&FromClient::Hello(second)),
+        });
         drop(done);
         client.join().expect("it ends");
         talk.session.finish();
@@ -267,13 +279,15 @@ mod tests {
 
     #[test]
     fn a_client_that_only_gives_signs_of_life_loses_its_locks() {
-        let ended = only_says(&FromClient::Ping, Duration::from_secs(20));
-        assert!(matches!(ended, Err(ServeError::Idle(_))), "{ended:?}");
+        for stage in [Stage::Named, Stage::Runs] {
+            let ended = only_says(&FromClient::Ping, stage, Duration::from_secs(20));
+            assert!(matches!(ended, Err(ServeError::Idle(_))), "{ended:?}");
+        }
     }
 
     #[test]
     fn a_client_that_is_at_work_is_waited_for() {
-        only_says(&FromClient::Working, 3 * IDLE).expect("it is heard until its goodbye");
+        only_says(&FromClient::Working, Stage::Runs, 3 * IDLE).expect("it is heard until its goodbye");
     }
 
     /// A client that connects and says nothing.
@@ -296,7 +310,8 @@ mod tests {
         let temp = tempfile::tempdir().expect("temp");
         let places = Places { state: temp.path().join(".smd"), user: temp.path().to_path_buf() };
         let bounds = Arc::default();
-        let ended = serve(Arc::new(Disk), &places, Silent(Arc::clone(&bounds)), Box::new(io::sink()), |_| Ok(Confined::default()));
+        let silent = Silent(Arc::clone(&bounds));
+        let ended = serve(Arc::new(Disk), &places, silent, Box::new(io::sink()), |_| Ok(Confined::default()));
         assert!(matches!(ended, Err(ServeError::Silence(wire::HANDSHAKE_SECONDS))), "{ended:?}");
         assert_eq!(*bounds.lock().expect("nobody panics"), [Some(Duration::from_secs(wire::HANDSHAKE_SECONDS))]);
         assert!(!places.state.exists());

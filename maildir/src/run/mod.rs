@@ -153,7 +153,8 @@ pub struct RootRun<F: Fs> {
     renames: bool,
     /// Whether somebody wants to know which files change.
     tells: bool,
-    swept: BTreeSet<Folder>,
+    /// Folders in which leftovers were swept; none before the first batch.
+    swept: Option<BTreeSet<Folder>>,
     /// Messages that steps of this run gave other names, in their order.
     renamed: Vec<(Name, Name)>,
     /// Notes of folders put back: those that this run deals with, if it commits, and those that are dealt with.
@@ -239,7 +240,7 @@ impl<F: Fs> RootRun<F> {
             changes: settings.changes,
             renames: false,
             tells: false,
-            swept: BTreeSet::new(),
+            swept: None,
             renamed: Vec::new(),
             restored: 0,
             dealt: 0,
@@ -534,21 +535,20 @@ impl<F: Fs> RootRun<F> {
             return Err(RunError::Forbidden("steps for a host that this run may not change"));
         }
         self.need_root()?;
-        if steps.is_empty() && self.applier.is_none() {
+        if steps.is_empty() {
             return Ok(Vec::new());
         }
         let mut folders: BTreeSet<Folder> =
             steps.iter().filter_map(Step::target).map(|name| name.folder.clone()).collect();
-        folders.retain(|folder| !self.swept.contains(folder));
-        self.swept.extend(folders.iter().cloned());
+        let first = self.swept.is_none();
+        let swept = self.swept.get_or_insert_default();
+        folders.retain(|folder| swept.insert(folder.clone()));
         let renamed = steps.iter().filter_map(|step| match step {
             Step::Move { from, to, .. } if from != to => Some((from.clone(), to.clone())),
             _ => None,
         });
         self.renamed.extend(renamed);
         let troubles = self.locked(stop, |run| {
-            let first = run.applier.is_none();
-            run.applier()?;
             if first {
                 run.note_restored()?;
             }

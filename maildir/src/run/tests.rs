@@ -121,6 +121,41 @@ fn a_run_without_steps_writes_nothing_below_the_root() {
 }
 
 #[test]
+fn what_a_crash_left_in_the_grave_is_settled_when_removals_are_counted_before_the_first_step() {
+    fn files(dir: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(dir).into_iter().flatten() {
+            let path = entry.expect("an entry").path();
+            found.push(path.clone());
+            files(&path, found);
+        }
+    }
+    let world = World::new();
+    std::fs::write(world.temp.path().join("mail/cur/b:2,"), "b").expect("writes");
+    world.agree();
+    let name = |uniq: &[u8]| Name::new(&Folder::root(), &smd_protocol::Uniq::parse(uniq).expect("a uniq"));
+    let buried = |ending: &str| {
+        let mut found = Vec::new();
+        files(&world.temp.path().join(".smd/grave"), &mut found);
+        found.retain(|path| path.to_string_lossy().ends_with(ending));
+        found
+    };
+    let delete = |run: &mut RootRun<Disk>, uniq: &[u8]| {
+        run.begin(vec![Step::Delete(name(uniq))], &|| false).expect("free");
+        assert_eq!(run.install(&|| false).expect("free"), [Outcome::Done]);
+    };
+    delete(&mut world.run().0, b"a");
+    // As if it had died before it looked at what it took.
+    let [kept] = &buried(".k")[..] else { panic!("one message is buried") };
+    std::fs::rename(kept, kept.with_extension("t")).expect("renames");
+    let (mut run, _) = world.run();
+    let body = smd_protocol::Content::of(b"b").body;
+    let removal = smd_protocol::reconcile::Removal { name: name(b"b"), body, section: 2, base: 2 };
+    run.count_removals(&[removal], &|| false).expect("counts");
+    delete(&mut run, b"b");
+    assert_eq!((buried(".t").len(), buried(".k").len()), (0, 2));
+}
+
+#[test]
 fn runs_of_two_peers_leave_each_other_what_they_staged() {
     let world = World::new();
     let [(mut first, _), (mut second, _)] = ["one", "another"].map(|peer| world.run_with(peer));

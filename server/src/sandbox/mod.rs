@@ -23,7 +23,15 @@ use smd_protocol::wire::ClientHello;
 use crate::roots::Places;
 use crate::session::Confined;
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
 mod calls;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+mod calls {
+    /// There is no list of the numbers of this processor.
+    pub(super) fn deny() -> Result<(), &'static str> {
+        Err("nobody wrote the list for this processor")
+    }
+}
 pub mod grounds;
 mod landlock;
 pub mod prepare;
