@@ -203,7 +203,7 @@ fn steps_for_a_host_that_the_run_may_not_change_are_refused() {
     assert!(!world.temp.path().join("missing").exists());
     let (mut run, _) = world.run_that(true, &world.home, "mail", "peer");
     run.begin(steps(), &|| false).expect("it may");
-    assert_eq!(run.install(), [Outcome::Done]);
+    assert_eq!(run.install(&|| false).expect("free"), [Outcome::Done]);
 }
 
 #[test]
