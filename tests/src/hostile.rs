@@ -220,8 +220,7 @@ pub fn serve(world: &World, options: &[&str], play: impl FnOnce(&mut Server) + S
             OpenOptions::new().read(!write).write(write).open(path).expect("the client opens the other end")
         };
         let (write, read) = (open(&to, true), open(&from, false));
-        let compressed =
-            |first: &[u8]| matches!(codec::decode(first), Ok(FromClient::Hello(hello)) if hello.compress);
+        let compressed = |first: &[u8]| matches!(codec::decode(first), Ok(FromClient::Hello(hello)) if hello.compress);
         let inbox = Reader::start(Box::new(read), Hearing { compressed, sign: every }, Life::default());
         let mut server = Server { inbox, outbox: Writer::start(Box::new(write), ServerWords, Life::default()) };
         play(&mut server);

@@ -232,7 +232,8 @@ fn a_run_that_waits_for_the_lock_of_one_root_keeps_nobody_from_another() {
             give_work(&world);
             let held = lock(taken).expect("nobody has it");
             let _ = fs::remove_file(&trace);
-            let mut run = under(&["strace", "-f", "-qq", "-y", "-e", "trace=flock", "-o", &file], &command(&world, &[]));
+            let mut run =
+                under(&["strace", "-f", "-qq", "-y", "-e", "trace=flock", "-o", &file], &command(&world, &[]));
             let child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program can be started");
             let asked = format!("<{}>, LOCK_EX", host.home.join(taken).display());
             // A look asks once; who asks again waits.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use smd_maildir::fs::Fs;
 use smd_maildir::home::{Access, Home, server_id};
 use smd_protocol::reconcile::Side;
-use smd_protocol::wire::{self, ClientHello};
+use smd_protocol::wire::ClientHello;
 
 use super::grounds::{Grounds, Right};
 use crate::roots::{self, Places};
@@ -39,10 +39,7 @@ pub fn prepare<F: Fs>(fs: &Arc<F>, places: &Places, hello: &ClientHello) -> Prep
     }
     // When the system started is asked by every run.
     fs.boot();
-    // Who is there for the graves alone finds something in a state, or there is none.
-    let for_graves = hello.features.iter().any(|feature| *feature == *wire::GRAVE);
     if !hello.dry_run
-        && !for_graves
         && let Err(error) = make_state(fs, places)
     {
         // The session meets it again.
