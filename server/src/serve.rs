@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use smd_maildir::fs::Fs;
+use smd_protocol::codec;
 use smd_protocol::wire::{self, ClientHello, Failure, Frame, FromClient, FromServer};
-use smd_protocol::{codec, seeded};
 
 use crate::error::ServeError;
 use crate::link::{self, Event, Hearing, Inbox as _, Life, ReadError, Reader, Sign, Writer, left};
@@ -163,11 +163,7 @@ impl<F: Fs> Talk<F> {
             };
             let heard = self.inbox.next(left);
             match heard {
-                Some(Event::Frame(Frame::Message(bytes))) if (HEARING.sign)(&bytes) != Sign::Message => {
-                    if seeded::is("pings-hold-locks") {
-                        self.life.hear(Sign::Working);
-                    }
-                }
+                Some(Event::Frame(Frame::Message(bytes))) if (HEARING.sign)(&bytes) != Sign::Message => {}
                 // Mail that comes here says nothing of the client.
                 Some(Event::Rung) => drop(self.session.hear(Some(Event::Rung))?),
                 Some(event) => break event,

@@ -8,6 +8,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use smd_protocol::seeded;
+
 /// What a message says beyond itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sign {
@@ -32,7 +34,7 @@ impl Default for Life {
 impl Life {
     /// Takes note of what was heard.
     pub(crate) fn hear(&self, sign: Sign) {
-        if sign != Sign::Ping {
+        if sign != Sign::Ping || seeded::is("pings-hold-locks") {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         }
     }

@@ -33,6 +33,7 @@ pub struct Limits {
 
 impl Limits {
     /// Those of this machine: more address space than it has memory is of no use to anybody.
+    #[expect(clippy::useless_conversion, reason = "these numbers have 32 bits on other machines")]
     pub fn of_this_machine() -> Self {
         let system = sysinfo();
         let unit = u64::from(system.mem_unit.max(1));
