@@ -196,6 +196,11 @@ impl Failure {
                 said(Self::new(Exit::Protocol, format!("{server} broke the protocol.")).cause(&error))
                     .hint("run again; if it happens again, compare on both hosts: smd-sync --version")
             }
+            SessionError::Reconnect => said(
+                Self::new(Exit::Network, format!("{server} asks for another connection again and again."))
+                    .cause(&error),
+            )
+            .hint("do its roots change all the time? run again when they rest"),
             SessionError::Refused { .. } => {
                 let failure = said(Self::new(Exit::Refused, format!("{server} refused.")).cause(&error));
                 let line = "the key's line in ~/.ssh/authorized_keys on";

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use jiff::tz::TimeZone;
+use smd_protocol::names::printable;
 
 use smd_protocol::told::json_line;
 
@@ -94,6 +95,9 @@ impl Output {
 
     /// Prints a report and returns its exit code.
     pub fn report(&self, report: &Report) -> Exit {
+        if let (1.., Some(sandbox)) = (self.verbose, &report.sandbox) {
+            self.note(&format!("sandbox of the server at {}: {sandbox}", printable(report.server.as_bytes())));
+        }
         self.say(&wrap::fit(&self.results(report), wrap::width(io::stdout()).filter(|_| !self.machine())));
         for warning in warnings::of(report) {
             if !(warning.weight == Weight::Note && (self.voice.quiet || self.voice.json || self.voice.tags)) {

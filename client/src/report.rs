@@ -56,6 +56,9 @@ pub struct Report {
     /// The files that came, moved or went on this host, in order, as post hooks were told; empty when there are no such hooks.
     #[serde(skip)]
     pub changed_here: Vec<Change>,
+    /// How the server confined itself, as it says; none of a server that does not say.
+    #[serde(default)]
+    pub sandbox: Option<String>,
     /// What went over the wire.
     pub traffic: Traffic,
     /// From the start of the connection to the end of the session.

@@ -6,8 +6,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use smd_protocol::seeded;
 
 use crate::args::{self, Args, Command, Target, Typed};
 use crate::config::template;
-use crate::connect::{Connection, DEFAULT_COMMAND, Told};
+use crate::connect::{Connection, DEFAULT_COMMAND, Note, Told};
 use crate::endpoint::{self, Endpoint, Resolved};
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -251,14 +251,23 @@ fn trouble(failed: &Failed) -> Trouble {
     Trouble { met: Met::Hook, ..Trouble::new(Host::Client, path, text) }
 }
 
-/// Connects, has this conversation, and explains what went wrong.
+/// How often one run connects again, in addition to once for each root, because the server asks for it.
+pub const RECONNECTS: usize = 2;
+
+/// How many connections one run may take.
+pub(crate) fn connections(endpoint: &Endpoint) -> usize {
+    1 + RECONNECTS + endpoint.roots.len()
+}
+
+/// Connects, has this conversation, and explains what went wrong. The conversation begins anew where the server asks for
+/// another connection.
 ///
 /// # Errors
 /// When the connection or the conversation failed, in words.
 pub fn connected<T>(
     resolved: &Resolved,
     output: &Output,
-    converse: impl FnOnce(
+    converse: impl FnMut(
         &Arc<Disk>,
         &Endpoint,
         &RunOptions,
@@ -277,7 +286,7 @@ fn over_connection<T>(
     signals: &Signals,
     progress: &mut Progress,
     told: Told,
-    converse: impl FnOnce(
+    mut converse: impl FnMut(
         &Arc<Disk>,
         &Endpoint,
         &RunOptions,
@@ -287,14 +296,25 @@ fn over_connection<T>(
     ) -> Result<T, SessionError>,
 ) -> Result<T, Box<Failure>> {
     let Resolved { endpoint, options, .. } = resolved;
-    let (connection, link) = Connection::open_telling(endpoint, options.verbose > 0, told)
-        .map_err(|error| Box::new(Failure::start(&error)))?;
-    let killer = connection.killer();
-    signals.cut_after_grace(move || killer.kill());
-    let result = converse(&Arc::new(Disk), endpoint, options, Line::over(link), progress, signals.stop());
+    let mut again = connections(endpoint);
+    let told = Arc::new(Mutex::new(told));
+    let (result, ending) = loop {
+        let told = Arc::clone(&told);
+        let telling = Box::new(move |note: &Note| (told.lock().unwrap_or_else(PoisonError::into_inner))(note));
+        let (connection, link) = Connection::open_telling(endpoint, options.verbose > 0, telling)
+            .map_err(|error| Box::new(Failure::start(&error)))?;
+        let killer = connection.killer();
+        signals.cut_after_grace(move || killer.kill());
+        let result = converse(&Arc::new(Disk), endpoint, options, Line::over(link), progress, signals.stop());
+        let ending = connection.finish();
+        tracing::debug!(?ending, "the connection ended");
+        again -= 1;
+        match result {
+            Err(SessionError::Reconnect) if again > 0 && !signals.stop().load(Ordering::Relaxed) => {}
+            result => break (result, ending),
+        }
+    };
     progress.finish();
-    let ending = connection.finish();
-    tracing::debug!(?ending, "the connection ended");
     result.map_err(|error| Box::new(Failure::session(endpoint, error, &ending, signals.exit(), options.verbose > 0)))
 }
 

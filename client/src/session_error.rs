@@ -56,6 +56,10 @@ pub enum SessionError {
         #[source]
         source: io::Error,
     },
+    /// The server shut itself off from what this run wants of it; another connection reaches a server that can do it. Nothing is
+    /// wrong. Whoever runs a session connects again ([`crate::run::RECONNECTS`]).
+    #[error("the server asked for another connection")]
+    Reconnect,
     /// The server's policy does not permit it.
     #[error("{text}")]
     Refused {

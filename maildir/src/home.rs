@@ -102,14 +102,8 @@ impl<F: Fs> Pair<F> {
     /// # Errors
     /// When a directory on the way cannot be opened or synced.
     pub fn sync_way(&self) -> Result<(), Error> {
+        self.home.sync_above()?;
         let Home { fs, dir, path, .. } = &self.home;
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let shown = || parent.as_os_str().as_bytes();
-        match fs.open_root(parent) {
-            // What we may pass and not read cannot be synced, and is not ours to have changed.
-            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
-            opened => opened.and_then(|dir| fs.sync_dir(&dir)).context("sync", shown())?,
-        }
         let side = self.home.below(&[self.side.dir()])?;
         dir.iter().chain(&side).try_for_each(|dir| fs.sync_dir(dir)).context("sync", path.as_os_str().as_bytes())
     }
@@ -139,6 +133,19 @@ impl<F: Fs> Home<F> {
             found => found,
         };
         Ok(Self { fs, dir, path: path.to_path_buf(), access })
+    }
+
+    /// Makes durable that the state directory is there. A process that shut itself off from the directory above does this before.
+    ///
+    /// # Errors
+    /// When the directory above cannot be opened or synced.
+    pub fn sync_above(&self) -> Result<(), Error> {
+        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        match self.fs.open_root(parent) {
+            // What we may pass and not read cannot be synced, and is not ours to have changed.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            opened => opened.and_then(|dir| self.fs.sync_dir(&dir)).context("sync", parent.as_os_str().as_bytes()),
+        }
     }
 
     /// The file system.

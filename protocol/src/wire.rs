@@ -44,6 +44,18 @@ pub const ROOTS_MAX: usize = 1_000;
 pub const PING_SECONDS: u64 = 15;
 /// Seconds of silence after which the other end counts as lost.
 pub const SILENCE_SECONDS: u64 = 60;
+/// Seconds that an end waits for the other one's Hello, whatever else it hears meanwhile. Longer than [`LOCK_SECONDS`], since
+/// either end may wait for a lock before it says Hello.
+pub const HANDSHAKE_SECONDS: u64 = 120;
+/// Seconds without anything of use after which an end gives up, and its locks with it. A [`FromClient::Ping`] is of no use; who
+/// is at work says so ([`WORKING`]), every [`PING_SECONDS`].
+pub const IDLE_SECONDS: u64 = 60;
+/// Seconds in which not a byte of what was said can be handed to the pipe, and nothing of use is heard, after which an end
+/// gives up.
+pub const STALL_SECONDS: u64 = 60;
+/// Seconds that a server waits for a lock. Longer than [`IDLE_SECONDS`]: a client that comes back after its connection broke
+/// outlives what the server still holds for it.
+pub const LOCK_SECONDS: u64 = 90;
 
 /// The feature by which both ends say that they know how to rest: to watch between the runs of one session.
 pub const WATCH: &str = "watch";
@@ -84,6 +96,15 @@ pub const GRAVE: &str = "grave";
 pub const IDS_IN_WISH: usize = 1_000;
 /// Longest id in such a wish, in bytes.
 pub const ID_MAX: usize = 255;
+
+/// The feature by which both ends say that they know [`FromClient::Working`] and [`FromServer::Working`].
+pub const WORKING: &str = "working";
+
+/// The feature by which a client says that it takes [`Failure::Reconnect`].
+pub const RECONNECT: &str = "reconnect";
+
+/// What a server's feature begins with that says how the process confined itself, for a person: `sandbox=…`.
+pub const SANDBOX: &str = "sandbox=";
 
 /// How closely to look.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
@@ -339,6 +360,8 @@ pub enum FromClient {
         /// What is wanted.
         wish: GraveWish,
     },
+    /// A sign of life of a client that is at work and waits for nothing ([`WORKING`]).
+    Working,
 }
 
 /// What the client wants of the graves of a root. Each is answered by itself, and may be refused.
@@ -543,6 +566,8 @@ pub enum FromServer {
         /// The answer.
         answer: GraveAnswer,
     },
+    /// A sign of life of a server that is at work and waits for nothing ([`WORKING`]).
+    Working,
 }
 
 /// Why the server ends a session.
@@ -571,6 +596,10 @@ pub enum Failure {
     /// The client broke a rule of the wire.
     #[error("{}", .0.escaped())]
     Protocol(Told),
+    /// This process shut itself off from what the client wants of it; another one can do it. Nothing is wrong: the client
+    /// connects again at once ([`RECONNECT`]).
+    #[error("this needs another connection")]
+    Reconnect,
 }
 
 /// A frame taken off the wire.

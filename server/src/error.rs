@@ -8,6 +8,7 @@ use smd_protocol::names::printable;
 use smd_protocol::wire::Failure;
 
 use crate::link::{ReadError, SendError};
+use crate::sandbox::Lacking;
 
 /// Why serving ended early.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,12 @@ pub enum ServeError {
     /// The client was silent for too long.
     #[error("nothing was heard from the client for {0} seconds")]
     Silence(u64),
+    /// The client gave signs of life, and nothing else.
+    #[error("nothing of use was heard from the client for {0} seconds, so its locks are free again")]
+    Idle(u64),
+    /// The process cannot be confined as it is to be.
+    #[error(transparent)]
+    Lacking(#[from] Lacking),
 }
 
 impl From<RunError> for ServeError {
@@ -41,6 +48,7 @@ pub(crate) fn failure(error: &RunError) -> Failure {
             Failure::Io { path: printable(&error.path).into(), text: error.to_string().into() }
         }
         RunError::Naming(text) => Failure::Config(text.clone().into()),
+        RunError::Made => Failure::Reconnect,
         RunError::Forbidden(text) => Failure::Protocol((*text).into()),
         RunError::Store(error) => Failure::Io { path: "the state".into(), text: error.to_string().into() },
     }

@@ -3,6 +3,7 @@
 //!
 //! The rooms: `serve` (the loop over what comes in), [`session`] (message by message), [`link`] (frames, compression, signs of
 //! life; the client uses it too), [`roots`] (where a path from the wire becomes a root on this host, and what may be one), [`policy`] (what a session may do),
+//! [`sandbox`] (what the process takes from itself),
 //! `watch` (between two runs of a session that stays), [`memory`] (what a run took goes back to the system; the client uses
 //! it too), [`start`] and [`shell`] (the two programs), `error` (why serving ends, and how the client hears of it).
 //!
@@ -14,6 +15,7 @@ pub mod link;
 pub mod memory;
 pub mod policy;
 pub mod roots;
+pub mod sandbox;
 mod serve;
 pub mod session;
 pub mod shell;

@@ -9,11 +9,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use smd_maildir::fs::Disk;
-use smd_protocol::wire::Failure;
+use smd_protocol::wire::{ClientHello, Failure};
 
 use crate::error::ServeError;
+use crate::link::{Stdin, Stdout};
 use crate::policy::Authority;
 use crate::roots::Places;
+use crate::sandbox::{Limits, Mode, Sandbox};
 use crate::serve::serve;
 
 const HELP: &str = "\
@@ -30,6 +32,9 @@ State lies in ~/.smd, or in $SMD_HOME. For a key that can do nothing but sync
 there is smd-restricted-shell.
 ";
 
+/// The exit code of a process that cannot be confined as it is to be: it serves nobody.
+const LACKING: u8 = 77;
+
 /// As the client's exit codes have it.
 pub(crate) fn code(failure: &Failure) -> u8 {
     match failure {
@@ -38,6 +43,8 @@ pub(crate) fn code(failure: &Failure) -> u8 {
         Failure::Protocol(_) => 76,
         Failure::Refused(_) => 77,
         Failure::Config(_) => 78,
+        // The client does at once what it was told.
+        Failure::Reconnect => 0,
     }
 }
 
@@ -74,13 +81,25 @@ pub fn main_impl() -> ExitCode {
     let places = Places { state: state.unwrap_or_else(|| user.join(".smd")), user };
     let forced = std::env::var_os("SSH_ORIGINAL_COMMAND").is_some();
     let authority = Authority { forced, ..Authority::owner() };
-    match serve(Arc::new(Disk), &places, authority, Box::new(std::io::stdin()), Box::new(std::io::stdout())) {
+    let sandbox = match Sandbox::first(&Limits::of_this_machine(), Mode::BestEffort) {
+        Ok(sandbox) => sandbox,
+        Err(lacking) => {
+            eprintln!("smd-server: {lacking}");
+            return ExitCode::from(LACKING);
+        }
+    };
+    let disk = Arc::new(Disk);
+    let confine = |hello: Option<&ClientHello>| sandbox.at_hello(&disk, &places, hello);
+    match serve(disk.clone(), &places, authority, Stdin::of_process(), Box::new(Stdout), confine) {
         Ok(()) => ExitCode::SUCCESS,
         // The client was told and tells the person.
         Err(ServeError::Failure(failure)) => ExitCode::from(code(&failure)),
         Err(error) => {
             eprintln!("smd-server: {error}");
-            ExitCode::FAILURE
+            match error {
+                ServeError::Lacking(_) => ExitCode::from(LACKING),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use smd_protocol::wire::{
     RootAnswer, RootOffer, ServerHello,
 };
 use smd_protocol::{Step, codec};
-use smd_server::link::{Event, Inbox as _, Outbox as _, Reader, Writer};
+use smd_server::link::{Event, Hearing, Inbox as _, Life, Outbox as _, Reader, Sign, Writer};
 use smd_server::session::Words as ServerWords;
 
 use crate::outcome::Outcome;
@@ -46,6 +46,11 @@ pub fn hello(path: &[u8]) -> ClientHello {
         grave_days: 7,
         roots: vec![offer],
     }
+}
+
+/// Signs of life are heard like anything else.
+fn every(_: &[u8]) -> Sign {
+    Sign::Message
 }
 
 /// A client of the real server at a host.
@@ -81,8 +86,9 @@ impl Client {
         let mut child = command.spawn().expect("a server can be started");
         let stdout: ChildStdout = child.stdout.take().expect("a pipe");
         let stdin: ChildStdin = child.stdin.take().expect("a pipe");
-        let inbox = Reader::start(Box::new(stdout), move |_| compressed);
-        Self { child, inbox, outbox: Some(Writer::start(Box::new(stdin), ClientWords)) }
+        let compressed = if compressed { |_: &[u8]| true } else { |_: &[u8]| false };
+        let inbox = Reader::start(Box::new(stdout), Hearing { compressed, sign: every }, Life::default());
+        Self { child, inbox, outbox: Some(Writer::start(Box::new(stdin), ClientWords, Life::default())) }
     }
 
     /// Sends bytes as they are.
@@ -219,11 +225,9 @@ pub fn serve(world: &World, options: &[&str], play: impl FnOnce(&mut Server) + S
             OpenOptions::new().read(!write).write(write).open(path).expect("the client opens the other end")
         };
         let (write, read) = (open(&to, true), open(&from, false));
-        let inbox = Reader::start(
-            Box::new(read),
-            |first| matches!(codec::decode(first), Ok(FromClient::Hello(hello)) if hello.compress),
-        );
-        let mut server = Server { inbox, outbox: Writer::start(Box::new(write), ServerWords) };
+        let compressed = |first: &[u8]| matches!(codec::decode(first), Ok(FromClient::Hello(hello)) if hello.compress);
+        let inbox = Reader::start(Box::new(read), Hearing { compressed, sign: every }, Life::default());
+        let mut server = Server { inbox, outbox: Writer::start(Box::new(write), ServerWords, Life::default()) };
         play(&mut server);
         drop(server);
         run.join().expect("the run ends")

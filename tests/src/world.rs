@@ -30,6 +30,9 @@ pub enum Link {
     RestrictedSsh,
 }
 
+/// Of the server's sandbox, by default only what would keep tests that are not root from looking into it.
+pub const LEFT_OUT: (&str, &str) = ("SMD_SANDBOX_WITHOUT", "dumps");
+
 /// A host: a name and a home directory.
 #[derive(Clone, Debug)]
 pub struct Host {
@@ -187,6 +190,7 @@ impl World {
             .env("PATH", self.path())
             .env("LC_ALL", "C")
             .env("TZ", "UTC")
+            .env(LEFT_OUT.0, LEFT_OUT.1)
             .envs(std::env::var_os(seeded::BUG).map(|bug| (seeded::BUG, bug)))
             .stdin(Stdio::null());
         command
@@ -254,7 +258,10 @@ impl World {
 
     fn on_host(&self, host: &Host, command: &str) -> String {
         let (home, path) = (host.home.display(), self.path());
-        format!("#!/bin/sh\ncd '{home}' || exit 99\nexport HOME='{home}' PATH='{path}' LC_ALL=C TZ=UTC\n{command}\n")
+        format!(
+            "#!/bin/sh\ncd '{home}' || exit 99\nexport HOME='{home}' PATH='{path}' LC_ALL=C TZ=UTC {}='{}'\n{command}\n",
+            LEFT_OUT.0, LEFT_OUT.1
+        )
     }
 
     fn start_sshd(&self) -> Sshd {

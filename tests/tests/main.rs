@@ -33,6 +33,7 @@ mod papers;
 mod restricted;
 mod roots;
 mod sample;
+mod sandbox;
 mod ssh;
 mod strip_header;
 mod terminal;

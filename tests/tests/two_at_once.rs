@@ -4,8 +4,12 @@ use std::process::Stdio;
 use std::sync::Barrier;
 use std::thread;
 
+use smd_protocol::wire::{FromClient, FromServer};
+use smd_protocol::{Folder, Step};
+use smd_tests::hostile::{Client, hello};
 use smd_tests::outcome::Outcome;
 use smd_tests::populate::{self, Spec};
+use smd_tests::processes::wait_until;
 use smd_tests::rng::Rng;
 use smd_tests::tree::Tree;
 use smd_tests::user::User;
@@ -87,4 +91,28 @@ fn three_clients_that_reach_one_server_at_the_same_instant_do_no_harm() {
     let tree = Tree::read(&world.server().maildir());
     assert_eq!(tree.len(), 100 + 5 * names.len());
     assert!(tree.contents().values().all(|count| *count == 1), "no content is there twice");
+}
+
+#[test]
+fn a_client_that_says_nothing_more_within_a_batch_keeps_nobody_from_the_root() {
+    let world = World::new(Link::Rsh);
+    populate::populate(&world.server().maildir(), "first", Spec::plain(20, 3), &mut Rng::from_env_or(1600));
+    world.sync(&[]).ok();
+
+    let slow = Client::at(&world, world.server());
+    slow.open(&hello(b"Maildir")).expect("a root");
+    let folder = Folder::from_components([&b"slow"[..]]).expect("it is one");
+    slow.say(&FromClient::Batch { root: 0, steps: vec![Step::MakeFolder(folder)], fetch: Vec::new() });
+    slow.say(&FromClient::BatchReady { root: 0 });
+    let made = world.server().maildir().join("slow/cur");
+    wait_until("the batch begins", || made.is_dir().then_some(()));
+
+    let mut us = User::new(&world.client().maildir(), "us", Rng::from_env_or(1601));
+    us.deliver("");
+    world.sync(&[]).ok();
+    world.assert_equal();
+    slow.say(&FromClient::BatchEnd { root: 0 });
+    slow.until(|said| matches!(said, FromServer::BatchDone { root: 0 }).then_some(())).expect("it is waited for");
+    slow.say(&FromClient::Bye);
+    slow.end().ok();
 }

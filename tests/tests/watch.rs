@@ -18,7 +18,7 @@ use smd_client::progress::Progress;
 use smd_client::report::Report;
 use smd_client::session::{Line, Open, SessionError, Waker, Woken};
 use smd_maildir::fs::Disk;
-use smd_server::link::{Inbox as _, Reader, Writer};
+use smd_server::link::{Hearing, Inbox as _, Life, Reader, Sign, Writer};
 use smd_server::policy::Authority;
 use smd_server::roots::Places;
 use smd_server::session::{self, Session};
@@ -256,11 +256,16 @@ fn old_server(world_home: PathBuf) -> connect::Link {
     let (reads, writer) = io::pipe().expect("a pipe");
     let (reader, writes) = io::pipe().expect("a pipe");
     thread::spawn(move || {
-        let inbox = Reader::start(Box::new(reads), |_| false);
+        let hearing = Hearing { compressed: |_| false, sign: |_| Sign::Message };
+        let inbox = Reader::start(Box::new(reads), hearing, Life::default());
         let places = Places { state: world_home.join(".smd"), user: world_home };
         // It is given nothing that could end its waits, so it offers no rest.
-        let mut session =
-            Session::new(Arc::new(Disk), &places, Authority::owner(), Writer::start(Box::new(writes), session::Words));
+        let mut session = Session::new(
+            Arc::new(Disk),
+            &places,
+            Authority::owner(),
+            Writer::start(Box::new(writes), session::Words, Life::default()),
+        );
         while session.hear(inbox.next(PATIENCE)).is_ok_and(|flow| flow.is_continue()) {}
         session.finish();
     });

@@ -30,7 +30,7 @@ use crate::options::{Direction, RunOptions};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::report::{Host, Report};
-use crate::run::perform;
+use crate::run::{connections, perform};
 use crate::session::{Line, Open, SessionError, Woken};
 
 /// What a worker is given.
@@ -223,20 +223,27 @@ impl Worker {
         if self.session.as_ref().is_some_and(|session| session.open.is_over()) {
             self.close();
         }
-        let mut session = match self.session.take() {
-            Some(session) => session,
-            None => self.connect(resolved)?,
-        };
-        let result = session.open.run(&resolved.options, progress);
-        self.place.board.note(&self.place.name, |one| one.waits = None);
-        match result {
-            Ok(report) => {
-                self.session = Some(session);
-                self.rested = false;
-                Ok(report)
+        for left in (0..connections(&resolved.endpoint)).rev() {
+            let mut session = match self.session.take() {
+                Some(session) => session,
+                None => self.connect(resolved)?,
+            };
+            let result = session.open.run(&resolved.options, progress);
+            self.place.board.note(&self.place.name, |one| one.waits = None);
+            match result {
+                Ok(report) => {
+                    self.session = Some(session);
+                    self.rested = false;
+                    return Ok(report);
+                }
+                // Nothing is wrong: another server can do what this one cannot.
+                Err(error @ SessionError::Reconnect) if left > 0 && !self.place.desk.stopped() => {
+                    self.broken(resolved, session, error);
+                }
+                Err(error) => return Err(self.broken(resolved, session, error)),
             }
-            Err(error) => Err(self.broken(resolved, session, error)),
         }
+        unreachable!("the last connection succeeds or fails")
     }
 
     fn connect(&self, resolved: &Resolved) -> Result<Session, Box<Failure>> {

@@ -138,7 +138,8 @@ impl<F: Fs> Pair<F> {
             let received = fetch.len() as u64;
             peer.drain(&mut || gauge.show(received + sent.load(Ordering::Relaxed), peer))?;
         }
-        let here = self.local.install();
+        let stop = peer.stop_flag();
+        let here = self.local.install(&|| stop.load(Ordering::Relaxed))?;
         gauge.progress.journal().changed(self.local.take_changes());
         let mut there = vec![Outcome::Done; theirs.len()];
         let mut waiting = asks;

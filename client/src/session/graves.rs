@@ -53,7 +53,7 @@ impl FarGraves {
         // A server that does not know the feature begins a dry run that reads nothing, and is said goodbye to. It refuses a run
         // that looks at no message and is no dry run.
         peer.say(&FromClient::Hello(ClientHello {
-            features: vec![wire::GRAVE.into()],
+            features: [wire::GRAVE, wire::WORKING, wire::RECONNECT].map(Into::into).to_vec(),
             client: id.id.as_str().to_owned(),
             direction: Direction::Sync,
             dry_run: access == Access::ReadOnly,
@@ -74,6 +74,7 @@ impl FarGraves {
             let text = format!("smd-server{version} there cannot be asked for what rests in its grave");
             return Err(SessionError::Version { text });
         }
+        peer.meets(&hello);
         Ok(Self { peer })
     }
 

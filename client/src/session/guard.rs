@@ -89,12 +89,6 @@ impl<F: Fs> Pair<F> {
         self.plan = plan;
     }
 
-    /// On which hosts [`Pair::keep_guard`] changes a ledger, under the root's lock.
-    pub(super) fn keeps_ledgers(&self) -> [bool; 2] {
-        let doubled = self.forgets_doubled || !self.plan.doubled.is_empty();
-        [self.forgets_removals || doubled, self.forgets_removals && self.counts_there]
-    }
-
     /// Notes before the first step whether the guard stands and what is brought although it is there, and forgets what a person
     /// said was meant.
     pub(super) fn keep_guard(&mut self, peer: &Peer) -> Result<(), SessionError> {

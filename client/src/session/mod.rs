@@ -2,7 +2,7 @@
 //!
 //! The rooms: `peer` (talking to the server), `greet` (which roots and bases these are, and `known`, what they were last),
 //! `pair` (one root at both hosts: looks and plan), `room` (whether the plan fits on the disks), `batch`
-//! (steps and contents, both ways), `course` (batch by batch), `turns` (which root is carried out when), `locks` (in which order their locks are taken), `guard` (what was removed within a day), `headers` (what copies differ by), `agree` (the
+//! (steps and contents, both ways), `course` (batch by batch), `turns` (which root is carried out when), `guard` (what was removed within a day), `headers` (what copies differ by), `agree` (the
 //! new base), `tell` (what the report says of it), `verify` (both looks without a base, for `smd-verify` and `smd-check-conf`),
 //! `graves` (what rests at the other host, for `smd-undo`), `idle` (exclude patterns that match nothing),
 //! `open` (run after run over one connection). `converse` is the order in which they are used.
@@ -23,7 +23,7 @@ use smd_protocol::names::printable;
 use smd_protocol::reconcile::Past;
 use smd_protocol::wire::{self, ClientHello, Depth, FromClient, FromServer, RootOffer, ServerHello};
 use smd_protocol::{Told, rights, seeded};
-use smd_server::link::{Inbox, Outbox, Reader, Writer};
+use smd_server::link::{Hearing, Inbox, Life, Outbox, Reader, Writer};
 
 mod agree;
 mod batch;
@@ -34,7 +34,6 @@ mod guard;
 mod headers;
 mod idle;
 mod known;
-mod locks;
 mod open;
 mod pair;
 mod peer;
@@ -74,9 +73,10 @@ pub struct Line {
 impl Line {
     /// Starts to read from and write to a connection.
     pub fn over(link: Link) -> Self {
-        let compressed = !link.local;
-        let inbox = Box::new(Reader::start(link.reader, move |_| compressed));
-        Self { inbox, outbox: Box::new(Writer::start(link.writer, Words)), local: link.local }
+        let compressed = if link.local { |_: &[u8]| false } else { |_: &[u8]| true };
+        let life = Life::default();
+        let inbox = Box::new(Reader::start(link.reader, Hearing { compressed, sign: peer::sign }, life.clone()));
+        Self { inbox, outbox: Box::new(Writer::start(link.writer, Words, life)), local: link.local }
     }
 }
 
@@ -113,6 +113,8 @@ impl<F: Fs> Open<F> {
             (true, wire::SPELLING),
             (true, wire::TWINS),
             (true, wire::ROOM),
+            (true, wire::WORKING),
+            (true, wire::RECONNECT),
         ];
         let features = features
             .into_iter()
@@ -141,6 +143,7 @@ impl<F: Fs> Open<F> {
         let FromServer::Hello(hello) = self.peer.hear_message()? else {
             return Err(unexpected("something before its Hello"));
         };
+        self.peer.meets(&hello);
         self.peer.round_trips += 1;
         Ok(hello)
     }
@@ -174,6 +177,8 @@ fn converse<F: Fs>(
     if let (Some(why), Some(pair)) = (changed, pairs.first_mut()) {
         pair.report.notes.push(format!("{why}; this run merges both hosts by content"));
     }
+    let sandbox =
+        hello.features.iter().find_map(|feature| feature.escaped().strip_prefix(wire::SANDBOX).map(str::to_owned));
     let Open { peer, endpoint, rests, .. } = open;
     idle::hear(pairs, &hello.features);
     *rests = hello.features.iter().any(|feature| *feature == *wire::WATCH);
@@ -264,6 +269,7 @@ fn converse<F: Fs>(
         dry_run: options.dry_run,
         traffic,
         idle_patterns,
+        sandbox,
         ..Report::default()
     };
     for pair in pairs.iter_mut() {
@@ -301,6 +307,8 @@ impl From<RunError> for SessionError {
             RunError::Naming(text) => SessionError::Config { text },
             // The plan is our own.
             RunError::Forbidden(text) => SessionError::Bug { text: text.to_owned() },
+            // Nothing here shut itself off.
+            RunError::Made => SessionError::Bug { text: error.to_string() },
             RunError::Store(error) => {
                 let text = error.to_string();
                 SessionError::Io { host: Host::Client, path: "the state".into(), source: std::io::Error::other(text) }

@@ -258,7 +258,7 @@ impl<F: Fs> Open<F> {
                     heard = Instant::now();
                     match message {
                         FromServer::Changed => self.there = true,
-                        FromServer::Ping => self.memory.rests(),
+                        FromServer::Ping | FromServer::Working => self.memory.rests(),
                         _ => return Err(unexpected("something at rest")),
                     }
                 }

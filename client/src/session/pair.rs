@@ -69,8 +69,6 @@ pub(super) struct Pair<F: Fs> {
     pub(super) depth: Option<Depth>,
     pub(super) local: RootRun<F>,
     remote: Vec<u8>,
-    /// What the server calls this root, to all its clients.
-    pub(super) name_there: String,
     /// What the server is told to tell this base apart by.
     pair: String,
     pub(super) label: Vec<u8>,
@@ -180,7 +178,6 @@ impl<F: Fs> Pair<F> {
             depth: None,
             local,
             remote: root.remote.clone(),
-            name_there: String::new(),
             pair: pair_label(root),
             label: root.label.clone(),
             exclude_pairs,
@@ -250,7 +247,6 @@ impl<F: Fs> Pair<F> {
         let theirs = answer.ids.highest_counter().max(answer.counter);
         self.next_counter = counter::next(ours, theirs);
         self.met_before = ours.max(theirs) > 0;
-        self.name_there = answer.root;
         let common = ids.common(answer.ids);
         self.local.agree(common, &answer.damaged)?;
         let parted = common.is_none() && ids.current.is_some() && answer.ids.current.is_some();

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use smd_protocol::codec;
-use smd_protocol::wire::{self, ContentEnd, ContentStart, Failure, Frame, FromClient, FromServer, Spelled, WireError};
-use smd_server::link::{Event, Inbox, Job, Outbox, ReadError, Ringer, SendError, Wording, send};
+use smd_protocol::wire::{
+    self, ContentEnd, ContentStart, Failure, Frame, FromClient, FromServer, ServerHello, Spelled, WireError,
+};
+use smd_server::link::{Event, Inbox, Job, Outbox, ReadError, Ringer, SendError, Sign, Wording, send};
 
 use super::{Line, SessionError};
 use crate::log::frames::Brief;
@@ -35,10 +37,27 @@ impl Wording for Words {
     fn ping(&self) -> Vec<u8> {
         framed(&FromClient::Ping)
     }
+
+    fn working(&self) -> Vec<u8> {
+        framed(&FromClient::Working)
+    }
 }
 
 fn framed(message: &FromClient) -> Vec<u8> {
     wire::message(message).expect("such a message is small")
+}
+
+/// What a frame says beyond itself.
+pub(super) fn sign(bytes: &[u8]) -> Sign {
+    // No sign has anything beside its kind.
+    match bytes.len() <= 2 {
+        true => match codec::decode(bytes) {
+            Ok(FromServer::Ping) => Sign::Ping,
+            Ok(FromServer::Working) => Sign::Working,
+            _ => Sign::Message,
+        },
+        false => Sign::Message,
+    }
 }
 
 /// What was heard.
@@ -49,13 +68,37 @@ pub(super) enum Heard {
     Piece(Vec<u8>),
 }
 
+/// How long the server is waited for.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// For its first Hello.
+    handshake: Duration,
+    /// For anything of use.
+    idle: Duration,
+    /// For a sign of life.
+    silence: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        let [handshake, idle, silence] =
+            [wire::HANDSHAKE_SECONDS, wire::IDLE_SECONDS, wire::SILENCE_SECONDS].map(Duration::from_secs);
+        Self { handshake, idle, silence }
+    }
+}
+
 /// The server, as the session sees it.
 pub(super) struct Peer {
     inbox: Box<dyn Inbox + Send>,
     outbox: Box<dyn Outbox + Send>,
     stop: Arc<AtomicBool>,
-    /// The server's Hello has come.
+    bounds: Bounds,
+    /// The server has said something.
     met: bool,
+    /// The server's first Hello has come.
+    greeted: bool,
+    /// The server says when it is at work, so that its other signs of life are of no use.
+    tells_of_work: bool,
     /// Bytes sent and received before this run.
     before: (u64, u64),
     /// Bytes up to the end of the server's Hello.
@@ -72,7 +115,10 @@ impl Peer {
             inbox: line.inbox,
             outbox: line.outbox,
             stop,
+            bounds: Bounds::default(),
             met: false,
+            greeted: false,
+            tells_of_work: false,
             before: (0, 0),
             hello_bytes: 0,
             round_trips: 0,
@@ -85,8 +131,18 @@ impl Peer {
         if self.met {
             self.before = self.bytes();
         }
+        self.outbox.works(true);
         self.round_trips = 0;
         self.troubles.clear();
+    }
+
+    /// The server's Hello has come.
+    pub(super) fn meets(&mut self, hello: &ServerHello) {
+        self.greeted = true;
+        self.tells_of_work = hello.features.iter().any(|feature| *feature == *wire::WORKING);
+        if self.tells_of_work {
+            self.outbox.tells_of_work();
+        }
     }
 
     /// What ends a wait from another thread.
@@ -127,6 +183,7 @@ impl Peer {
     fn send_error(&self, error: &SendError) -> SessionError {
         match error {
             SendError::Codec(error) => SessionError::Bug { text: error.to_string() },
+            SendError::Stalled(_) => self.silent(),
             SendError::Lost => loop {
                 match self.inbox.next(TICK) {
                     Some(Event::Frame(Frame::Message(bytes))) => {
@@ -153,8 +210,17 @@ impl Peer {
 
     /// Waits for what the server says next. Signs of life, troubles and the end are dealt with here.
     pub(super) fn hear(&mut self) -> Result<Heard, SessionError> {
-        let mut since = Instant::now();
-        let mut begun = self.met || self.inbox.bytes() > 0;
+        self.outbox.works(false);
+        let heard = self.wait();
+        self.outbox.works(true);
+        heard
+    }
+
+    fn wait(&mut self) -> Result<Heard, SessionError> {
+        let start = Instant::now();
+        // Since when it is waited for the server's first Hello, for anything of use, and for anything.
+        let (mut begun, mut useful, mut heard) = (start, start, start);
+        let mut began = self.met || self.inbox.bytes() > 0;
         loop {
             if self.stopped() {
                 return Err(SessionError::Interrupted);
@@ -162,19 +228,19 @@ impl Peer {
             match self.inbox.next(TICK) {
                 Some(Event::Frame(Frame::Piece(bytes))) => return Ok(Heard::Piece(bytes)),
                 Some(Event::Frame(Frame::Message(bytes))) => {
-                    let message =
-                        codec::decode(&bytes).map_err(|error| SessionError::Protocol { text: error.to_string() })?;
-                    let preamble = if self.met { 0 } else { wire::PREAMBLE_SIZE };
-                    self.met = true;
-                    if matches!(message, FromServer::Hello(_)) {
-                        self.hello_bytes = self.before.1 + (preamble + wire::FRAME_HEAD + bytes.len()) as u64;
+                    heard = Instant::now();
+                    if !std::mem::replace(&mut began, true) {
+                        (begun, useful) = (heard, heard);
                     }
-                    tracing::debug!(bytes = bytes.len(), "<- {}", Brief(&message));
-                    match message {
+                    match self.take(&bytes)? {
                         // The server tells of a change, and the client has begun the next run already.
-                        FromServer::Ping | FromServer::Changed => since = Instant::now(),
+                        FromServer::Working | FromServer::Changed => useful = heard,
+                        FromServer::Ping => {}
                         FromServer::Fail(failure) => return Err(told(failure)),
-                        FromServer::Troubles(troubles) => self.troubles.extend(troubles.into_iter().map(trouble)),
+                        FromServer::Troubles(troubles) => {
+                            useful = heard;
+                            self.troubles.extend(troubles.into_iter().map(trouble));
+                        }
                         message => return Ok(Heard::Message(message)),
                     }
                 }
@@ -182,16 +248,32 @@ impl Peer {
                 Some(Event::Broken(error)) => return Err(self.broken(error)),
                 // Before its first word ssh may be asking for a passphrase, and the connection has bounds of its own for it
                 // (`connect`); afterwards there are signs of life.
-                None if !begun => {
-                    begun = self.inbox.bytes() > 0;
-                    since = Instant::now();
-                }
-                None if since.elapsed() > Duration::from_secs(wire::SILENCE_SECONDS) => {
-                    return Err(self.silent());
+                None if !began => {
+                    began = self.inbox.bytes() > 0;
+                    (begun, useful, heard) = (Instant::now(), Instant::now(), Instant::now());
                 }
                 Some(Event::Rung) | None => {}
             }
+            let Bounds { handshake, idle, silence } = self.bounds;
+            let silent = heard.elapsed() > silence
+                || self.tells_of_work && useful.elapsed() > idle
+                || !self.greeted && begun.elapsed() > handshake;
+            if began && silent {
+                return Err(self.silent());
+            }
         }
+    }
+
+    /// Decodes what the server said, and takes note of it.
+    fn take(&mut self, bytes: &[u8]) -> Result<FromServer, SessionError> {
+        let message = codec::decode(bytes).map_err(|error| SessionError::Protocol { text: error.to_string() })?;
+        let preamble = if self.met { 0 } else { wire::PREAMBLE_SIZE };
+        self.met = true;
+        if matches!(message, FromServer::Hello(_)) {
+            self.hello_bytes = self.before.1 + (preamble + wire::FRAME_HEAD + bytes.len()) as u64;
+        }
+        tracing::debug!(bytes = bytes.len(), "<- {}", Brief(&message));
+        Ok(message)
     }
 
     /// The error of a server that is silent for too long.
@@ -201,6 +283,7 @@ impl Peer {
 
     /// Waits at most so long for what the server says between two runs; none when nothing came, or someone rang.
     pub(super) fn hear_at_rest(&mut self, wait: Duration) -> Result<Option<FromServer>, SessionError> {
+        self.outbox.works(false);
         match self.inbox.next(wait) {
             None | Some(Event::Rung) => Ok(None),
             Some(Event::Frame(Frame::Piece(_))) => Err(unexpected("bytes of no message")),
@@ -260,6 +343,7 @@ fn told(failure: Failure) -> SessionError {
         Failure::Refused(text) => SessionError::Refused { text: text.escaped() },
         Failure::Config(text) => SessionError::Config { text: text.escaped() },
         Failure::Protocol(text) => SessionError::Protocol { text: text.escaped() },
+        Failure::Reconnect => SessionError::Reconnect,
     }
 }
 
@@ -278,5 +362,52 @@ mod tests {
             Link { reader: Box::new(std::io::Cursor::new(bytes)), writer: Box::new(std::io::sink()), local: true };
         let mut peer = Peer::new(Line::over(link), Arc::default());
         assert!(matches!(peer.hear_message(), Ok(FromServer::Committed { root: 7 })));
+    }
+
+    /// A server that says nothing but this.
+    struct Says(FromServer);
+
+    impl Inbox for Says {
+        fn next(&self, _: Duration) -> Option<Event> {
+            std::thread::sleep(Duration::from_millis(1));
+            Some(Event::Frame(Frame::Message(codec::encode(&self.0).expect("small"))))
+        }
+
+        fn bytes(&self) -> u64 {
+            1
+        }
+    }
+
+    #[test]
+    fn a_server_that_only_gives_signs_of_life_is_not_waited_for_without_end() {
+        const SHORT: Duration = Duration::from_millis(30);
+        const LONG: Duration = Duration::from_secs(600);
+        let link = || Link { reader: Box::new(std::io::empty()), writer: Box::new(std::io::sink()), local: true };
+        let features = |features: &[&str]| ServerHello {
+            features: features.iter().map(|feature| (*feature).into()).collect(),
+            roots: Vec::new(),
+        };
+        let ended = |says: FromServer, meets: Option<&[&str]>, bounds: Bounds| {
+            let mut peer = Peer::new(Line { inbox: Box::new(Says(says)), ..Line::over(link()) }, Arc::default());
+            peer.bounds = bounds;
+            if let Some(named) = meets {
+                peer.meets(&features(named));
+            }
+            let stop = peer.stop_flag();
+            let stopping = std::thread::spawn(move || {
+                std::thread::sleep(4 * SHORT);
+                stop.store(true, Ordering::Relaxed);
+            });
+            let ended = peer.hear_message();
+            stopping.join().expect("it sleeps");
+            matches!(ended, Err(SessionError::Lost { source: Some(_), .. }))
+        };
+        let idle = Bounds { handshake: LONG, idle: SHORT, silence: LONG };
+        let handshake = Bounds { handshake: SHORT, idle: LONG, silence: LONG };
+        assert!(ended(FromServer::Ping, None, handshake) && ended(FromServer::Working, None, handshake));
+        assert!(!ended(FromServer::Ping, Some(&[]), handshake));
+        assert!(ended(FromServer::Ping, Some(&[wire::WORKING]), idle));
+        assert!(!ended(FromServer::Working, Some(&[wire::WORKING]), idle), "it is at work");
+        assert!(!ended(FromServer::Ping, Some(&[]), idle), "it knows no other sign");
     }
 }

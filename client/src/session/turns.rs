@@ -8,8 +8,10 @@
 //! An endpoint with one root pays nothing for it; one with several pays a batch and a commit more for each root that both brings
 //! and buries something, but for the last.
 //!
-//! Deliberately not here: what may be a copy of what (`smd_protocol::reconcile`), and in which order locks are taken (`locks`): all
-//! of them before the first turn, so that turns need not follow it.
+//! A root that is not there at the server is carried out before the others, since making it may take another connection, in
+//! which the run begins anew.
+//!
+//! Deliberately not here: what may be a copy of what (`smd_protocol::reconcile`).
 
 use smd_maildir::fs::Fs;
 use smd_protocol::names::printable;
@@ -17,7 +19,6 @@ use smd_protocol::reconcile::{Lacking, Side, Turn, backs, brought, wait_for_othe
 use smd_protocol::seeded;
 
 use super::SessionError;
-use super::locks;
 use super::pair::Pair;
 use super::peer::Peer;
 use crate::progress::Progress;
@@ -29,14 +30,15 @@ pub(super) fn carry_out<F: Fs>(
     progress: &Progress,
 ) -> Result<(), SessionError> {
     let mut steps_done = 0;
-    locks::take(pairs, peer)?;
+    let mut order: Vec<usize> = (0..pairs.len()).collect();
+    order.sort_by_key(|&at| !pairs[at].theirs_absent);
     for pair in pairs.iter_mut() {
         pair.set_out(peer)?;
     }
     let mut turns: Vec<Option<Turn>> = pairs.iter().map(Pair::next_turn).collect();
     // Each time round the root whose turn is the first of all goes on.
     while pairs.iter().any(Pair::is_under_way) {
-        for at in 0..pairs.len() {
+        for &at in &order {
             let until = may_go_on(&turns, at);
             hold_in(pairs, at);
             pairs[at].carry_out(until, peer, progress, &mut steps_done)?;

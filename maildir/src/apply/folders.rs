@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 
-use smd_protocol::{Folder, Name, Place};
+use smd_protocol::{Folder, Name, Place, seeded};
 
 use super::listing::{self, Spot, Spots};
 use super::stop::Stop;
@@ -64,6 +64,13 @@ impl<F: Fs> Folders<F> {
         self.tmps.clear();
         self.lists.clear();
         self.wanted.clear();
+    }
+
+    /// Lists anew what is asked from now on.
+    pub(super) fn relist(&mut self) {
+        if !seeded::is("believes-old-listings") {
+            self.lists.clear();
+        }
     }
 
     /// Takes note that a part of a folder changed.

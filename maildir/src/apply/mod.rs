@@ -73,7 +73,7 @@ pub struct Installed {
 /// What a host's scan saw under a name.
 pub type Expect = Box<dyn Fn(&Name) -> Option<Entry> + Send>;
 
-/// Executes steps on one root. Use it under the root's lock, for one run.
+/// Executes steps on one root, for one run. Sweep, begin and install under the root's lock; it may be free between them.
 pub struct Applier<F: Fs> {
     work: Work<F>,
     batch: Batch,
@@ -93,6 +93,8 @@ struct Batch {
     spelled: HashMap<usize, Vec<u8>>,
     /// Whether each staged file is synced by itself.
     sync_each: bool,
+    /// Whether that, or the sync of all of them, is done.
+    synced: bool,
     /// Why nothing of this batch may be installed: a sync failed.
     broken: Option<String>,
 }
@@ -110,7 +112,7 @@ enum State {
 }
 
 impl<F: Fs> Applier<F> {
-    /// `owner` is the client's id: only leftovers of the same owner are swept. `expect` tells what this host's scan saw.
+    /// Only leftovers of the same `owner` are swept, of which no two may be under way at once. `expect` tells what this host's scan saw.
     pub fn new(root: Root<F>, grave: Grave<F>, owner: &str, expect: Expect) -> Self {
         Self { work: Work::new(root, grave, owner, expect), batch: Batch::default(), settled: false }
     }
@@ -197,18 +199,30 @@ impl<F: Fs> Applier<F> {
         }
     }
 
+    /// Whether there is a batch.
+    pub fn has_steps(&self) -> bool {
+        !self.batch.steps.is_empty()
+    }
+
+    /// Makes the staged bytes durable, once all have come, so that [`Applier::install`] need not: this needs no lock.
+    pub fn sync_staged(&mut self) {
+        if self.batch.broken.is_none() && !std::mem::replace(&mut self.batch.synced, true) {
+            self.batch.broken = self.sync_batch().err();
+        }
+    }
+
     /// Makes the staged bytes durable, installs everything, and makes that durable. Gives the outcomes in the order of the
     /// steps. After a failed sync of staged bytes nothing is installed.
     pub fn install(&mut self) -> Vec<Outcome> {
-        if self.batch.broken.is_none() {
-            self.batch.broken = self.sync_staged().err();
-        }
+        self.sync_staged();
         if let Some(text) = self.batch.broken.take().filter(|_| !seeded::is("failed-sync-is-no-failure")) {
             self.discard_staged();
             // Nothing of it is left, so that whoever installs again without a new batch installs nothing.
             let Batch { states, .. } = std::mem::take(&mut self.batch);
             return states.into_iter().map(|state| not_durable(state, &text)).collect();
         }
+        // Others may have taken names since the batch began.
+        self.work.folders.relist();
         let mut tickets = self.announce();
         let (mut deletes, mut removals) = (Vec::new(), Vec::new());
         let needed = self.needed_names();
@@ -338,7 +352,7 @@ impl<F: Fs> Applier<F> {
     }
 
     /// Makes staged bytes durable that were not synced one by one.
-    fn sync_staged(&mut self) -> Result<(), String> {
+    fn sync_batch(&mut self) -> Result<(), String> {
         if self.batch.sync_each || seeded::is("skips-sync-of-batch") {
             return Ok(());
         }

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -39,6 +40,14 @@ impl Held {
     /// Holds a directory that is open.
     pub fn hold_as(&self, path: &Path, dir: Dir) {
         self.dirs.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), dir);
+    }
+}
+
+impl Held {
+    /// All that is held, by its paths, each with a descriptor of its own.
+    pub fn all(&self) -> Vec<(PathBuf, io::Result<OwnedFd>)> {
+        let dirs = self.dirs.lock().unwrap_or_else(PoisonError::into_inner);
+        dirs.iter().map(|(path, dir)| (path.clone(), dir.try_clone())).collect()
     }
 }
 

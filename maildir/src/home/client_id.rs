@@ -1,9 +1,10 @@
 //! `client-id`: who this machine is to every server.
 
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use rustix::rand::{GetRandomFlags, getrandom};
 use smd_protocol::Digest;
 
 use super::{Access, Home, Label, read_file, replace_file, shown};
@@ -113,11 +114,11 @@ fn machine(path: &Path) -> Option<Digest> {
     (!text.is_empty() && text != b"uninitialized").then(|| Digest::of(&[b"smd machine\0", text].concat()))
 }
 
-/// 128 bits of the kernel's, read from its device: it never blocks and never gives fewer.
+/// 128 bits of the kernel's, asked for by a call: a process that shut itself off from all devices may do so too. So few are never
+/// given in part.
 pub(super) fn random_id() -> Result<Label, Error> {
     let mut bytes = [0; 16];
-    let device = "/dev/urandom";
-    std::fs::File::open(device).and_then(|mut file| file.read_exact(&mut bytes)).context("read", device)?;
+    getrandom(&mut bytes, GetRandomFlags::empty()).map_err(io::Error::from).context("get", "random bytes")?;
     Ok(Label::of_bits(u128::from_be_bytes(bytes)))
 }
 

@@ -291,7 +291,6 @@ impl<F: Fs> RootRun<F> {
             Ok(()) => {}
             Err(error) => tracing::warn!(%error, "the cache was not written"),
         }
-        self.root_lock = None;
     }
 }
 

@@ -27,8 +27,7 @@ impl<F: Fs> RootRun<F> {
         if removals.is_empty() {
             return Ok(());
         }
-        self.applier(stop)?;
-        Ok(ledger::add(&self.home, Kept::Removed, &self.stem, removals)?)
+        self.in_ledger(stop, |run| ledger::add(&run.home, Kept::Removed, &run.stem, removals))
     }
 
     /// Forgets what was removed, under the root's lock: a person said that it was meant.
@@ -36,8 +35,7 @@ impl<F: Fs> RootRun<F> {
     /// # Errors
     /// When the lock is held too long, or the ledger cannot be removed.
     pub fn forget_removals(&mut self, stop: &dyn Fn() -> bool) -> Result<(), RunError> {
-        self.applier(stop)?;
-        Ok(ledger::clear(&self.home, Kept::Removed, &self.stem)?)
+        self.in_ledger(stop, |run| ledger::clear(&run.home, Kept::Removed, &run.stem))
     }
 
     /// What runs brought within a day, to here or from here, although it was there.
@@ -56,8 +54,7 @@ impl<F: Fs> RootRun<F> {
         if doubled.is_empty() {
             return Ok(());
         }
-        self.applier(stop)?;
-        Ok(ledger::add(&self.home, Kept::Doubled, &self.stem, doubled)?)
+        self.in_ledger(stop, |run| ledger::add(&run.home, Kept::Doubled, &run.stem, doubled))
     }
 
     /// Forgets what runs brought although it was there, under the root's lock: a person said that it was meant.
@@ -65,8 +62,22 @@ impl<F: Fs> RootRun<F> {
     /// # Errors
     /// When the lock is held too long, or the ledger cannot be removed.
     pub fn forget_doubled(&mut self, stop: &dyn Fn() -> bool) -> Result<(), RunError> {
-        self.applier(stop)?;
-        Ok(ledger::clear(&self.home, Kept::Doubled, &self.stem)?)
+        self.in_ledger(stop, |run| ledger::clear(&run.home, Kept::Doubled, &run.stem))
+    }
+
+    /// Changes a ledger under the root's lock, which those of all peers take; and once the applier knows how old its grave is, by
+    /// which ages of the ledger count.
+    fn in_ledger(
+        &mut self,
+        stop: &dyn Fn() -> bool,
+        change: impl FnOnce(&Self) -> Result<(), Error>,
+    ) -> Result<(), RunError> {
+        self.locked(stop, |run| {
+            if run.root.is_some() {
+                run.applier()?;
+            }
+            Ok(change(run)?)
+        })
     }
 
     /// Whether the bulk guard tripped for this pair, and stands.

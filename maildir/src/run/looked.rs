@@ -48,7 +48,7 @@ impl<F: Fs> RootRun<F> {
             // `suspicious` keeps that from being believed unless the person says so.
             if self.chosen.is_none() {
                 // It would lie where the directory above lies; whether that is there is another question.
-                if let Ok(above) = self.fs.open_root(self.place().0) {
+                if let Ok(above) = self.open_above() {
                     self.refuse_lacking(&above, depth)?;
                 }
                 let troubles = self.cannot_be_made().into_iter().collect();

@@ -22,6 +22,20 @@ fn above(error: std::io::Error) -> std::io::Error {
 }
 
 impl<F: Fs> RootRun<F> {
+    /// Gives it the directory above a root that is not there, for a process that shut itself off from that: it may make the root
+    /// in there, and not enter it ([`RunError::Made`]).
+    pub fn holds_above(&mut self, above: F::Dir) {
+        self.above = Some(above);
+    }
+
+    /// Opens the directory above the root.
+    pub(super) fn open_above(&self) -> std::io::Result<F::Dir> {
+        match &self.above {
+            Some(above) => Ok(above.clone()),
+            None => self.fs.open_root(self.place().0),
+        }
+    }
+
     /// The directory above the root, and its name in there.
     pub(super) fn place(&self) -> (&Path, &OsStr) {
         match (self.path.parent(), self.path.file_name()) {
@@ -34,8 +48,8 @@ impl<F: Fs> RootRun<F> {
     /// Why a root that is not there could not be made either. Only what is sure to stand in the way; the run itself says the
     /// rest.
     pub(super) fn cannot_be_made(&self) -> Option<Trouble> {
-        let (parent, name) = self.place();
-        let text = match self.fs.open_root(parent) {
+        let (_, name) = self.place();
+        let text = match self.open_above() {
             Ok(at) => match self.fs.stat(&at, name.as_bytes()) {
                 Ok(_) => "is a symlink that leads nowhere, and cannot be made".to_owned(),
                 Err(_) => return None,
@@ -49,10 +63,13 @@ impl<F: Fs> RootRun<F> {
     pub(super) fn make_root(&mut self) -> Result<Root<F>, RunError> {
         let shown = self.path.as_os_str().as_bytes();
         let (parent, name) = self.place();
-        let at = self.fs.open_root(parent).map_err(above).context("make", shown)?;
+        let at = self.open_above().map_err(above).context("make", shown)?;
         match self.fs.make_dir(&at, name.as_bytes()) {
             Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(e).context("make", shown)?,
             _ => self.fs.sync_dir(&at).context("sync", parent.as_os_str().as_bytes())?,
+        }
+        if self.above.is_some() {
+            return Err(RunError::Made);
         }
         let root = Root::open(self.fs.clone(), &self.path).context("open", shown)?.named(self.naming.clone());
         self.root = Some(root.clone());

@@ -66,6 +66,9 @@ pub enum RunError {
     /// Something was asked for that the direction of the run, or its being dry, forbids. Nothing was changed.
     #[error("{0}")]
     Forbidden(&'static str),
+    /// The root was made, and only another process can enter it. Nothing else was changed.
+    #[error("the root was made")]
+    Made,
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] Error),
@@ -90,7 +93,7 @@ pub struct Settings<'a> {
     pub changes: bool,
     /// Days that messages rest in the grave.
     pub grave_days: u32,
-    /// The client's id: part of the names of staged files.
+    /// The client's id: at a client part of the names of staged and buried files.
     pub owner: &'a str,
     /// How long a lock is waited for, in milliseconds.
     pub lock_wait_ms: u64,
@@ -119,9 +122,8 @@ pub struct RootRun<F: Fs> {
     disk_excludes: Excludes,
     grave_days: u32,
     grave_max: GraveMax,
-    owner: String,
-    /// Whose runs bury here: part of the names of what they bury.
-    buries_as: String,
+    /// Whose run this is, of those that one state lock keeps apart: part of the names of what it stages and buries.
+    runs_as: String,
     /// The endpoint for which this is, and all that share the base.
     endpoint: Option<(String, Endpoints)>,
     lock_wait_ms: u64,
@@ -143,13 +145,16 @@ pub struct RootRun<F: Fs> {
     siblings: Arc<[DirStamp]>,
     /// Whether every directory is to be listed.
     walks_all: bool,
+    /// The directory above a root that is not there, where this process cannot open it.
+    above: Option<F::Dir>,
     /// Whether the direction lets mail on this host be changed.
     changes: bool,
     /// Whether second messages of one uniq are to get names of their own.
     renames: bool,
     /// Whether somebody wants to know which files change.
     tells: bool,
-    swept: BTreeSet<Folder>,
+    /// Folders in which leftovers were swept; none before the first batch.
+    swept: Option<BTreeSet<Folder>>,
     /// Messages that steps of this run gave other names, in their order.
     renamed: Vec<(Name, Name)>,
     /// Notes of folders put back: those that this run deals with, if it commits, and those that are dealt with.
@@ -163,7 +168,6 @@ pub struct RootRun<F: Fs> {
     /// The hosts came to different bases, so nothing of this run's look is kept.
     distrusted: bool,
     /// Held to the end of the run, so last: fields are dropped in order.
-    root_lock: Option<Guard<F>>,
     _state_lock: Guard<F>,
 }
 
@@ -214,8 +218,7 @@ impl<F: Fs> RootRun<F> {
             naming: settings.naming,
             grave_days: settings.grave_days,
             grave_max: GraveMax::default(),
-            owner: settings.owner.to_owned(),
-            buries_as: match side {
+            runs_as: match side {
                 Side::Client => format!("{}{peer}", settings.owner),
                 Side::Server => peer.to_string(),
             },
@@ -233,10 +236,11 @@ impl<F: Fs> RootRun<F> {
             after_cut: false,
             siblings: Arc::default(),
             walks_all: false,
+            above: None,
             changes: settings.changes,
             renames: false,
             tells: false,
-            swept: BTreeSet::new(),
+            swept: None,
             renamed: Vec::new(),
             restored: 0,
             dealt: 0,
@@ -244,7 +248,6 @@ impl<F: Fs> RootRun<F> {
             committed: false,
             begun: Noted::default(),
             distrusted: false,
-            root_lock: None,
             _state_lock: state_lock,
         })
     }
@@ -456,28 +459,48 @@ impl<F: Fs> RootRun<F> {
         hash::whole(&*self.fs, &mut message.file).context("read", root.shown_name(name))
     }
 
-    /// Opens the applier under the root's lock, making the root if it is not there.
-    fn applier(&mut self, stop: &dyn Fn() -> bool) -> Result<&mut Applier<F>, RunError> {
-        if self.applier.is_none() {
-            let root = match self.root.clone() {
-                Some(root) => root,
-                None if !self.changes => {
-                    return Err(RunError::Forbidden("messages of a root that is not there"));
-                }
-                None => {
-                    let root = self.make_root()?;
-                    // An empty look, so that the cache can be told afterwards what was installed.
-                    self.look(Depth::Quick, &|_| true)?;
-                    root
-                }
-            };
-            if self.root_lock.is_none() && !seeded::is("takes-no-root-lock") {
-                self.root_lock = Some(lock::root_lock(&root, &self.home, &Wait { ms: self.lock_wait_ms, stop })?);
+    /// Does this under the root's lock, if there is a root. It is held while this host works, and never while it waits for the other
+    /// host or for another lock: nobody can keep others from a root by what it says, or by saying nothing, and no two runs can
+    /// wait for each other.
+    fn locked<T>(
+        &mut self,
+        stop: &dyn Fn() -> bool,
+        work: impl FnOnce(&mut Self) -> Result<T, RunError>,
+    ) -> Result<T, RunError> {
+        let held = match &self.root {
+            Some(root) if !seeded::is("takes-no-root-lock") => {
+                Some(lock::root_lock(root, &self.home, &Wait { ms: self.lock_wait_ms, stop })?)
             }
+            _ => None,
+        };
+        let done = work(self);
+        if seeded::is("holds-the-root-while-it-waits") {
+            std::mem::forget(held);
+        }
+        done
+    }
+
+    /// Makes the root if it is not there.
+    fn need_root(&mut self) -> Result<(), RunError> {
+        if self.root.is_some() {
+            return Ok(());
+        }
+        if !self.changes {
+            return Err(RunError::Forbidden("messages of a root that is not there"));
+        }
+        self.make_root()?;
+        // An empty look, so that the cache can be told afterwards what was installed.
+        self.look(Depth::Quick, &|_| true).map(drop)
+    }
+
+    /// Opens the applier. To be called under the root's lock.
+    fn applier(&mut self) -> Result<&mut Applier<F>, RunError> {
+        if self.applier.is_none() {
+            let root = self.root.clone().ok_or(RunError::Forbidden("messages of a root that is not there"))?;
             let key = stem(std::os::unix::ffi::OsStrExt::as_bytes(self.path.as_os_str()));
             let home = self.home.dir().cloned().map(|dir| (dir, key.as_str()));
             // What this run buries can be told from what others bury, and brought back together.
-            let label = format!("{}-{}", self.buries_as, self.fs.now().sec);
+            let label = format!("{}-{}", self.runs_as, self.fs.now().sec);
             let grave = Grave::open(&root, home, &label);
             let swept = grave.age().and_then(|age| {
                 let swept = grave.sweep(u64::from(self.grave_days), age)?;
@@ -489,7 +512,8 @@ impl<F: Fs> RootRun<F> {
             }
             let (base, delta) = (self.base()?, self.delta.clone());
             let expect = move |name: &Name| Present { base: &base, delta: &delta }.entry(name).cloned();
-            let mut applier = Applier::new(root, grave, &self.owner, Box::new(expect));
+            // Other runs may be under way in this root; those of the same name cannot, by the state lock.
+            let mut applier = Applier::new(root, grave, &self.runs_as, Box::new(expect));
             if self.tells {
                 applier.tell_changes();
             }
@@ -498,7 +522,8 @@ impl<F: Fs> RootRun<F> {
         Ok(self.applier.as_mut().expect("set above"))
     }
 
-    /// Starts a batch of steps under the root's lock. Gives what was found amiss while tidying up.
+    /// Starts a batch of steps. The root's lock is free again until the batch is installed: contents are waited for, and what others
+    /// change meanwhile each step meets as it meets what mail programs change. Gives what was found amiss while tidying up.
     ///
     /// The direction of the run is obeyed here, whoever planned the steps.
     ///
@@ -522,24 +547,30 @@ impl<F: Fs> RootRun<F> {
         if !may && !steps.is_empty() && !seeded::is("direction-is-not-obeyed") {
             return Err(RunError::Forbidden("steps for a host that this run may not change"));
         }
+        self.need_root()?;
+        if steps.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut folders: BTreeSet<Folder> =
             steps.iter().filter_map(Step::target).map(|name| name.folder.clone()).collect();
-        folders.retain(|folder| !self.swept.contains(folder));
-        self.swept.extend(folders.iter().cloned());
+        let first = self.swept.is_none();
+        let swept = self.swept.get_or_insert_default();
+        folders.retain(|folder| swept.insert(folder.clone()));
         let renamed = steps.iter().filter_map(|step| match step {
             Step::Move { from, to, .. } if from != to => Some((from.clone(), to.clone())),
             _ => None,
         });
         self.renamed.extend(renamed);
-        let first = self.applier.is_none();
-        self.applier(stop)?;
-        if first {
-            self.note_restored()?;
-        }
-        let applier = self.applier(stop)?;
-        let troubles = if first || !folders.is_empty() { applier.sweep(&folders) } else { Vec::new() };
-        applier.begin_admitted(steps, refused);
-        let lacking = applier.stage_local();
+        let troubles = self.locked(stop, |run| {
+            if first {
+                run.note_restored()?;
+            }
+            let applier = run.applier()?;
+            let troubles = if first || !folders.is_empty() { applier.sweep(&folders) } else { Vec::new() };
+            applier.begin_admitted(steps, refused);
+            Ok(troubles)
+        })?;
+        let lacking = self.applier.as_mut().map(Applier::stage_local).unwrap_or_default();
         tracing::debug!(lacking = lacking.len(), "steps without their local source");
         Ok(troubles)
     }
@@ -576,9 +607,15 @@ impl<F: Fs> RootRun<F> {
         self.applier.as_mut().map(Applier::take_changes).unwrap_or_default()
     }
 
-    /// Installs the batch. Gives the outcomes in the order of the steps.
-    pub fn install(&mut self) -> Vec<Outcome> {
-        self.applier.as_mut().map(Applier::install).unwrap_or_default()
+    /// Installs the batch under the root's lock. Gives the outcomes in the order of the steps.
+    ///
+    /// # Errors
+    /// When the lock is held too long: then nothing is installed.
+    pub fn install(&mut self, stop: &dyn Fn() -> bool) -> Result<Vec<Outcome>, RunError> {
+        let Some(applier) = self.applier.as_mut().filter(|applier| applier.has_steps()) else { return Ok(Vec::new()) };
+        // This takes longest, and is in nobody's way.
+        applier.sync_staged();
+        self.locked(stop, |run| Ok(run.applier()?.install()))
     }
 }
 

@@ -88,11 +88,101 @@ fn hosts_that_differ_read_everything_and_if_that_does_not_help_adopt() {
 fn one_run_at_a_time_changes_a_root() {
     let world = World::new();
     let [(mut first, _), (mut second, _)] = ["one", "another"].map(|peer| world.run_with(peer));
-    first.begin(Vec::new(), &|| false).expect("free");
-    let refused = second.begin(Vec::new(), &|| false);
-    assert!(matches!(refused, Err(RunError::Lock(LockError::Held { .. }))), "{refused:?}");
-    first.finish(Depth::Quick);
-    second.begin(Vec::new(), &|| false).expect("free again");
+    let make = |name: &str| vec![Step::MakeFolder(Folder::parse(name.as_bytes()).expect("a folder"))];
+    let held = || {
+        let root = Root::open(Arc::new(Disk), &world.temp.path().join("mail")).expect("it is there");
+        lock::root_lock(&root, &world.home, &Wait { ms: 0, stop: &|| false })
+    };
+    let is_held = |refused: Result<(), RunError>| matches!(refused, Err(RunError::Lock(LockError::Held { .. })));
+    let other = held().expect("free");
+    assert!(is_held(first.begin(make("a"), &|| false).map(drop)) && is_held(first.forget_removals(&|| false)));
+    drop(other);
+    first.begin(make("a"), &|| false).expect("free again");
+    // It waits for contents now, and keeps nobody from the root meanwhile.
+    second.begin(make("b"), &|| false).expect("free");
+    assert_eq!(second.install(&|| false).expect("free"), [Outcome::Done]);
+    let other = held().expect("free");
+    assert!(is_held(first.install(&|| false).map(drop)));
+    drop(other);
+    assert_eq!(first.install(&|| false).expect("free again"), [Outcome::Done]);
+    first.forget_removals(&|| false).expect("free");
+    held().map(drop).expect("and free");
+}
+
+#[test]
+fn a_run_without_steps_writes_nothing_below_the_root() {
+    let world = World::new();
+    let (mut run, _) = world.run();
+    let held = Root::open(Arc::new(Disk), &world.temp.path().join("mail")).expect("it is there");
+    let held = lock::root_lock(&held, &world.home, &Wait { ms: 0, stop: &|| false }).expect("free");
+    assert!(run.begin(Vec::new(), &|| false).expect("it needs no lock").is_empty());
+    assert!(run.install(&|| false).expect("nor does this").is_empty());
+    drop(held);
+}
+
+#[test]
+fn what_a_crash_left_in_the_grave_is_settled_when_removals_are_counted_before_the_first_step() {
+    fn files(dir: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(dir).into_iter().flatten() {
+            let path = entry.expect("an entry").path();
+            found.push(path.clone());
+            files(&path, found);
+        }
+    }
+    let world = World::new();
+    std::fs::write(world.temp.path().join("mail/cur/b:2,"), "b").expect("writes");
+    world.agree();
+    let name = |uniq: &[u8]| Name::new(&Folder::root(), &smd_protocol::Uniq::parse(uniq).expect("a uniq"));
+    let buried = |ending: &str| {
+        let mut found = Vec::new();
+        files(&world.temp.path().join(".smd/grave"), &mut found);
+        found.retain(|path| path.to_string_lossy().ends_with(ending));
+        found
+    };
+    let delete = |run: &mut RootRun<Disk>, uniq: &[u8]| {
+        run.begin(vec![Step::Delete(name(uniq))], &|| false).expect("free");
+        assert_eq!(run.install(&|| false).expect("free"), [Outcome::Done]);
+    };
+    delete(&mut world.run().0, b"a");
+    // As if it had died before it looked at what it took.
+    let [kept] = &buried(".k")[..] else { panic!("one message is buried") };
+    std::fs::rename(kept, kept.with_extension("t")).expect("renames");
+    let (mut run, _) = world.run();
+    let body = smd_protocol::Content::of(b"b").body;
+    let removal = smd_protocol::reconcile::Removal { name: name(b"b"), body, section: 2, base: 2 };
+    run.count_removals(&[removal], &|| false).expect("counts");
+    delete(&mut run, b"b");
+    assert_eq!((buried(".t").len(), buried(".k").len()), (0, 2));
+}
+
+#[test]
+fn runs_of_two_peers_leave_each_other_what_they_staged() {
+    let world = World::new();
+    let [(mut first, _), (mut second, _)] = ["one", "another"].map(|peer| world.run_with(peer));
+    let put = |uniq: &str| {
+        let name = Name::new(&Folder::root(), &smd_protocol::Uniq::parse(uniq.as_bytes()).expect("a uniq"));
+        let bytes = smd_protocol::step::Bytes {
+            content: smd_protocol::Content::of(b"b"),
+            source: smd_protocol::Source::Wire,
+            mtime: None,
+        };
+        let dress = smd_protocol::step::Dress { place: smd_protocol::Place::Cur, flags: Default::default() };
+        vec![Step::Put { to: name, dress, bytes }]
+    };
+    let bring = |run: &mut RootRun<Disk>| {
+        let meta = smd_protocol::delta::Meta { size: 1, mtime: Disk.now() };
+        let applier = run.applying().expect("a batch has begun");
+        let mut incoming = applier.incoming(0, meta).expect("awaited");
+        incoming.write(b"b").expect("not too long");
+        incoming.finish(applier);
+    };
+    first.begin(put("b"), &|| false).expect("free");
+    bring(&mut first);
+    second.begin(put("c"), &|| false).expect("free");
+    bring(&mut second);
+    for run in [&mut first, &mut second] {
+        assert_eq!(run.install(&|| false).expect("free"), [Outcome::Done]);
+    }
 }
 
 #[test]
@@ -113,7 +203,7 @@ fn steps_for_a_host_that_the_run_may_not_change_are_refused() {
     assert!(!world.temp.path().join("missing").exists());
     let (mut run, _) = world.run_that(true, &world.home, "mail", "peer");
     run.begin(steps(), &|| false).expect("it may");
-    assert_eq!(run.install(), [Outcome::Done]);
+    assert_eq!(run.install(&|| false).expect("free"), [Outcome::Done]);
 }
 
 #[test]

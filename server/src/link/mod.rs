@@ -16,10 +16,14 @@ use smd_maildir::send::ContentSink;
 use smd_protocol::codec::CodecError;
 use smd_protocol::wire::{self, WireError};
 
+mod life;
 mod reader;
+mod stdio;
 mod writer;
 
-pub use reader::{Event, Reader, Ringer};
+pub use life::{Life, Sign, left};
+pub use reader::{Event, Hearing, Opened, Reader, Ringer, open};
+pub use stdio::{Stdin, Stdout};
 pub use writer::{Wording, Writer};
 
 /// Bytes that passed, after compression.
@@ -47,6 +51,9 @@ pub enum SendError {
     /// The link is gone.
     #[error("the connection was lost")]
     Lost,
+    /// The other end takes nothing any more.
+    #[error("nothing could be sent for {0} seconds, and nothing of use was heard")]
+    Stalled(u64),
     /// A message is too large for a frame.
     #[error(transparent)]
     Codec(#[from] CodecError),
@@ -76,6 +83,11 @@ pub trait Outbox {
     fn compress(&self) -> Result<(), SendError>;
     /// Bytes written so far, after compression.
     fn bytes(&self) -> u64;
+    /// Says whether this end is at work from now on, or waits for the other one. Where the two agreed on it, signs of life
+    /// tell.
+    fn works(&self, _works: bool) {}
+    /// The other end knows what [`Outbox::works`] makes of signs of life.
+    fn tells_of_work(&self) {}
 }
 
 /// Where a session hears what the other end says, in order.

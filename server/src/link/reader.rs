@@ -3,13 +3,13 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::thread;
 use std::time::Duration;
 
 use smd_protocol::wire::{self, FRAME_HEAD, Frame, PREAMBLE, PREAMBLE_SIZE, WireError};
 
-use super::{Inbox, Meter, ReadError};
+use super::{Inbox, Life, Meter, ReadError, Sign};
 
 /// Frames that may wait; with pieces of 128 KiB that is 8 MiB.
 const QUEUE: usize = 64;
@@ -43,6 +43,29 @@ impl Ringer {
     }
 }
 
+/// How the first messages of the other end, and its signs of life, are known.
+#[derive(Clone, Copy)]
+pub struct Hearing {
+    /// Whether all bytes after this first message are compressed.
+    pub compressed: fn(&[u8]) -> bool,
+    /// Whether this is a sign of life.
+    pub sign: fn(&[u8]) -> Sign,
+}
+
+impl std::fmt::Debug for Hearing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hearing").finish_non_exhaustive()
+    }
+}
+
+/// The first message of the other end, and how to go on behind it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The message, still encoded; none when the other end closed before it said any.
+    pub first: Option<Frame>,
+    compressed: bool,
+}
+
 /// What has been read and not yet looked at.
 #[derive(Debug)]
 pub struct Reader {
@@ -52,16 +75,37 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Starts to read. `compressed` looks at the first frame and tells whether all further bytes are compressed.
-    pub fn start(reader: Box<dyn Read + Send>, compressed: impl FnOnce(&[u8]) -> bool + Send + 'static) -> Self {
+    /// Starts to read, from the preamble on. `life` hears of everything behind the first message.
+    pub fn start(reader: Box<dyn Read + Send>, hearing: Hearing, life: Life) -> Self {
+        Self::spawn(reader, move |reader, queue| {
+            let Opened { first, compressed } = open(&mut *reader, hearing)?;
+            match first.is_some_and(|first| queue.send(Event::Frame(first)).is_ok()) {
+                true => go_on(reader, compressed, &Ear { queue, sign: hearing.sign, life: &life }),
+                false => Ok(()),
+            }
+        })
+    }
+
+    /// Starts to read behind the first message; reads nothing where that could not be read. `life` hears of everything.
+    pub fn behind(opened: Option<Opened>, reader: Box<dyn Read + Send>, hearing: Hearing, life: Life) -> Self {
+        Self::spawn(reader, move |reader, queue| match opened {
+            Some(opened) => go_on(reader, opened.compressed, &Ear { queue, sign: hearing.sign, life: &life }),
+            None => Ok(()),
+        })
+    }
+
+    fn spawn(
+        reader: Box<dyn Read + Send>,
+        read: impl FnOnce(&mut Counted<Box<dyn Read + Send>>, &SyncSender<Event>) -> Result<(), ReadError> + Send + 'static,
+    ) -> Self {
         let (sender, queue) = mpsc::sync_channel(QUEUE);
         let meter = Meter::default();
-        let counted = Counted { inner: reader, meter: meter.clone() };
+        let mut counted = Counted { inner: reader, meter: meter.clone() };
         let ringer = Ringer(sender.clone());
         // The thread ends with the pipe, or when nobody listens any more. It is not joined: a read from a
         // pipe that stays open cannot be interrupted, and it holds nothing but the pipe.
         thread::spawn(move || {
-            let last = match read_all(counted, compressed, &sender) {
+            let last = match read(&mut counted, &sender) {
                 Ok(()) => Event::End,
                 Err(error) => Event::Broken(error),
             };
@@ -119,15 +163,16 @@ impl<R: Read> Read for Pipe<R> {
     }
 }
 
-fn read_all(
-    mut reader: impl Read,
-    compressed: impl FnOnce(&[u8]) -> bool,
-    queue: &SyncSender<Event>,
-) -> Result<(), ReadError> {
+/// Reads the preamble and the first message. Signs of life may come before it: the other end waits for a lock.
+///
+/// # Errors
+/// When these are no first words of ours, or the pipe breaks.
+pub fn open(mut reader: impl Read, hearing: Hearing) -> Result<Opened, ReadError> {
+    let nothing = Opened { first: None, compressed: false };
     let mut preamble = [0; PREAMBLE_SIZE];
     let got = fill(&mut reader, &mut preamble)?;
     if got == 0 {
-        return Ok(());
+        return Ok(nothing);
     }
     if !PREAMBLE.starts_with(&preamble[..got.min(PREAMBLE.len())]) {
         let mut noise = preamble[..got].to_vec();
@@ -144,17 +189,30 @@ fn read_all(
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
     }
     wire::common_version(&preamble)?;
-    let Some(first) = read_frame(&mut reader)? else { return Ok(()) };
-    let compressed = matches!(&first, Frame::Message(bytes) if compressed(bytes));
-    if queue.send(Event::Frame(first)).is_err() {
-        return Ok(());
+    loop {
+        let Some(first) = read_frame(&mut reader)? else { return Ok(nothing) };
+        match &first {
+            Frame::Message(bytes) if (hearing.sign)(bytes) != Sign::Message => {}
+            Frame::Message(bytes) => return Ok(Opened { compressed: (hearing.compressed)(bytes), first: Some(first) }),
+            Frame::Piece(_) => return Ok(Opened { first: Some(first), compressed: false }),
+        }
     }
+}
+
+/// Where what is read goes.
+struct Ear<'a> {
+    queue: &'a SyncSender<Event>,
+    sign: fn(&[u8]) -> Sign,
+    life: &'a Life,
+}
+
+fn go_on(reader: impl Read, compressed: bool, ear: &Ear<'_>) -> Result<(), ReadError> {
     if compressed {
         let broke = Arc::new(AtomicBool::new(false));
         let pipe = Pipe { inner: reader, broke: broke.clone() };
         let mut decoder = zstd::stream::read::Decoder::new(pipe)?.single_frame();
         decoder.window_log_max(WINDOW_LOG)?;
-        pump(decoder, queue).map_err(|error| match error {
+        pump(decoder, ear).map_err(|error| match error {
             // A stream that only ends too early is a connection that was cut.
             ReadError::Io(cause) if cause.kind() != io::ErrorKind::UnexpectedEof && !broke.load(Ordering::Relaxed) => {
                 WireError::Compression(cause.to_string()).into()
@@ -162,13 +220,25 @@ fn read_all(
             other => other,
         })
     } else {
-        pump(io::BufReader::with_capacity(wire::PIECE, reader), queue)
+        pump(io::BufReader::with_capacity(wire::PIECE, reader), ear)
     }
 }
 
-fn pump(mut reader: impl Read, queue: &SyncSender<Event>) -> Result<(), ReadError> {
+fn pump(mut reader: impl Read, ear: &Ear<'_>) -> Result<(), ReadError> {
     while let Some(frame) = read_frame(&mut reader)? {
-        if queue.send(Event::Frame(frame)).is_err() {
+        let sign = match &frame {
+            Frame::Message(bytes) => (ear.sign)(bytes),
+            Frame::Piece(_) => Sign::Message,
+        };
+        ear.life.hear(sign);
+        let heard = match sign {
+            Sign::Message => ear.queue.send(Event::Frame(frame)).is_ok(),
+            // Where nobody listens just now, one sign more says nothing, and the next one must be read all the same.
+            Sign::Ping | Sign::Working => {
+                !matches!(ear.queue.try_send(Event::Frame(frame)), Err(TrySendError::Disconnected(_)))
+            }
+        };
+        if !heard {
             break;
         }
     }
@@ -210,8 +280,14 @@ fn read_frame(reader: &mut impl Read) -> Result<Option<Frame>, ReadError> {
 mod tests {
     use super::*;
 
+    const PLAIN: Hearing = Hearing { compressed: |_| false, sign: |_| Sign::Message };
+
     fn events(bytes: &[u8]) -> Vec<Event> {
-        let inbox = Reader::start(Box::new(io::Cursor::new(bytes.to_vec())), |_| false);
+        events_of(bytes, PLAIN)
+    }
+
+    fn events_of(bytes: &[u8], hearing: Hearing) -> Vec<Event> {
+        let inbox = Reader::start(Box::new(io::Cursor::new(bytes.to_vec())), hearing, Life::default());
         let mut events = Vec::new();
         loop {
             let event = inbox.next(Duration::from_secs(10)).expect("the cursor ends");
@@ -228,6 +304,22 @@ mod tests {
         let events = events(b"Welcome to host\nlast login: today\n");
         assert!(
             matches!(&events[..], [Event::Broken(ReadError::Noise(bytes))] if bytes.starts_with(b"Welcome to host"))
+        );
+    }
+
+    #[test]
+    fn signs_of_life_before_the_first_message_are_none() {
+        // A host that waits for a lock says that it lives, and only then Hello, by which all that follows is compressed.
+        let mut bytes = wire::preamble().to_vec();
+        let said = |number: u32| wire::message(&number).expect("small");
+        [1, 1, 7].into_iter().for_each(|number| bytes.extend(said(number)));
+        bytes.extend(zstd::encode_all(&said(8)[..], 3).expect("compresses"));
+        let sign = |bytes: &[u8]| if bytes == [1] { Sign::Ping } else { Sign::Message };
+        let events = events_of(&bytes, Hearing { compressed: |bytes| bytes == [7], sign });
+        assert!(
+            matches!(&events[..], [Event::Frame(Frame::Message(seven)), Event::Frame(Frame::Message(eight)), Event::End]
+                if seven == &[7] && eight == &[8]),
+            "{events:?}"
         );
     }
 
@@ -258,7 +350,8 @@ mod tests {
             Some(kind) => Box::new(bytes.chain(Broken(kind))),
             None => Box::new(bytes),
         };
-        let inbox = Reader::start(reader, |_| true);
+        let hearing = Hearing { compressed: |_| true, ..PLAIN };
+        let inbox = Reader::start(reader, hearing, Life::default());
         loop {
             match inbox.next(Duration::from_secs(10)).expect("it ends") {
                 Event::Frame(_) => {}

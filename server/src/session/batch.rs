@@ -194,7 +194,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         active.begun = None;
         let outcomes = match active.refused.take() {
             Some(refused) => refused.into_iter().map(Outcome::Refused).collect(),
-            None => active.run.install(),
+            None => active.run.install(&|| false)?,
         };
         let failed: Vec<(u32, Outcome<Told>)> = (0u32..)
             .zip(outcomes)

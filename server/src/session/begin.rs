@@ -10,7 +10,6 @@ use smd_maildir::home::{Access, Home, Label, Side, server_id};
 use smd_maildir::lock::Wait;
 use smd_maildir::run::{RootRun, RunError, Settings};
 use smd_maildir::store::earlier::{self, Earlier};
-use smd_protocol::names::printable;
 use smd_protocol::reconcile::Side as HostSide;
 use smd_protocol::rights::NOT_LIMITED;
 use smd_protocol::wire::{
@@ -27,7 +26,7 @@ use crate::policy::roots::{self, Place};
 use crate::watch::Rest;
 
 /// How long a lock is waited for, in milliseconds.
-pub(super) const LOCK_WAIT_MS: u64 = 30_000;
+pub(super) const LOCK_WAIT_MS: u64 = wire::LOCK_SECONDS * 1000;
 /// Days that messages rest in this host's grave at least.
 const GRAVE_DAYS_LEAST: u32 = 7;
 /// Of the state: the owner was told.
@@ -62,12 +61,18 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if hello.depth == Depth::Folders && !hello.dry_run && !has(&hello, wire::GRAVE) {
             return Err(protocol("a run that looks at no message"));
         }
+        self.rests = false;
+        self.reconnects = has(&hello, wire::RECONNECT);
+        if has(&hello, wire::WORKING) {
+            self.outbox.tells_of_work();
+        }
         let id = label(&hello.client)?;
         let client = self.authority.client(&id).map_err(|error| protocol(error.to_string()))?;
         let paths: Vec<&[u8]> = hello.roots.iter().map(|offer| &offer.path[..]).collect();
         let places = roots::places(&self.authority.roots, &self.places, &paths)?;
-        if !matches!(self.authority.roots, Roots::Any) {
-            self.are_held(&places)?;
+        match self.authority.roots {
+            Roots::Any => self.reaches(&hello)?,
+            Roots::Named(_) | Roots::Found(_) => self.are_held(&places)?,
         }
         if has(&hello, wire::GRAVE) {
             return self.begin_graves(hello, places);
@@ -120,9 +125,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         places.iter().try_for_each(|Place { path, .. }| match self.fs.open_root(path) {
             Ok(_) => Ok(()),
             Err(error) => {
-                let path = printable(path.as_os_str().as_bytes());
-                let text = format!("{path} {error}");
-                Err(Failure::Io { path: path.into(), text: text.into() })
+                tracing::debug!(path = %path.display(), %error, "another directory than was held");
+                Err(Failure::Reconnect)
             }
         })
     }
@@ -175,6 +179,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         }
         if has(hello, wire::ALL_DIRS) {
             run.walks_all();
+        }
+        if let Some(above) = self.confined.above.get(path) {
+            run.holds_above(above.clone());
         }
         if has(hello, wire::TWINS) {
             run.may_rename();
@@ -246,7 +253,15 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             .map(Told::from)
             .chain(self.not_limited.unwrap_or_default().then(|| Told::from(NOT_LIMITED)))
             .chain(self.authority.features().into_iter().map(Told::from))
+            .chain(self.of_process(hello))
             .collect()
+    }
+
+    /// The features of every session: signs of work, and how the process is confined.
+    pub(super) fn of_process(&self, hello: &ClientHello) -> impl Iterator<Item = Told> {
+        let working = has(hello, wire::WORKING).then(|| wire::WORKING.into());
+        let sandbox = self.confined.told.as_ref().map(|told| Told::from(format!("{}{told}", wire::SANDBOX)));
+        working.into_iter().chain(sandbox)
     }
 
     /// Looks at a root and tells what changed in it.

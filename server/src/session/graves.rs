@@ -50,7 +50,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             damaged: Vec::new(),
         };
         let known = [VERSION, wire::GRAVE].into_iter().map(Told::from);
-        let features = known.chain(self.authority.features().into_iter().map(Told::from)).collect();
+        let policy = self.authority.features().into_iter().map(Told::from);
+        let features = known.chain(policy).chain(self.of_process(&hello)).collect();
         let roots = places.iter().map(|place| answer(&place.real)).collect();
         send(&self.outbox, &FromServer::Hello(ServerHello { features, roots }))?;
         if hello.compress && !self.compressed {

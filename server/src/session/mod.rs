@@ -3,7 +3,7 @@
 //! The server decides nothing about mail. It looks, tells what changed, takes the steps that it is given
 //! after checking each against its own disk, and keeps its half of the base.
 //!
-//! The rooms, in the order of a run: `begin` (roots, bases, looks), `batch` (steps and contents), `commit`; `ledger` (what runs removed within a day); `graves` (what rests, for
+//! The rooms, in the order of a run: `begin` (roots, bases, looks), `confined` (whether this process can do what a run wants), `batch` (steps and contents), `commit`; `ledger` (what runs removed within a day); `graves` (what rests, for
 //! a client that asks for nothing else); `headers`; `words` (what is
 //! said of contents, troubles, and a look).
 //!
@@ -13,6 +13,7 @@
 mod batch;
 mod begin;
 mod commit;
+mod confined;
 mod graves;
 mod headers;
 mod ledger;
@@ -30,6 +31,7 @@ use smd_protocol::reconcile::Removal;
 use smd_protocol::wire::{self, ClientHello, Depth, Fetch, Frame, FromClient, FromServer};
 use smd_protocol::{Content, Name, Refusal, Step, codec};
 
+pub(crate) use self::confined::Confined;
 pub use self::words::Words;
 use crate::error::{ServeError, never_offered, protocol};
 use crate::link::{Event, Outbox, ReadError, Ringer, send};
@@ -74,6 +76,12 @@ pub struct Session<F: Fs, O: Outbox> {
     hears_of_left_out: bool,
     /// The client wants to know how much room there is.
     tells_room: bool,
+    /// The client connects again when it is told to.
+    reconnects: bool,
+    /// How the process is confined, in words, and to what.
+    confined: Confined<F>,
+    /// No run is on, and the session stays.
+    rests: bool,
     /// Of the run that is on.
     hello: Option<ClientHello>,
     roots: Vec<Active<F>>,
@@ -97,6 +105,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             compressed: false,
             hears_of_left_out: false,
             tells_room: false,
+            reconnects: false,
+            confined: Confined::default(),
+            rests: false,
             hello: None,
             roots: Vec::new(),
             graves: Vec::new(),
@@ -109,9 +120,19 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         self.ringer = ringer;
     }
 
-    /// Whether a run is on: from the client's Hello to its rest.
-    pub(crate) fn runs(&self) -> bool {
-        self.hello.is_some()
+    /// Tells it how the process is confined.
+    pub(crate) fn is_confined(&mut self, confined: Confined<F>) {
+        self.confined = confined;
+    }
+
+    /// Whether this end is at work from now on, or waits for the client.
+    pub(crate) fn works(&self, works: bool) {
+        self.outbox.works(works);
+    }
+
+    /// Whether the client may say nothing for as long as it likes: between two runs, when nothing is held.
+    pub(crate) fn rests(&self) -> bool {
+        self.rests
     }
 
     /// Deals with what came in, or with nothing having come for too long. Breaks when the client is done.
@@ -121,8 +142,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     pub fn hear(&mut self, event: Option<Event>) -> Result<ControlFlow<()>, ServeError> {
         let result = self.take_in(event);
         if let Err(ServeError::Failure(failure)) = &result {
+            let failure = self.known(failure);
             // That the client cannot be told any more is no second failure.
-            let _ = send(&self.outbox, &FromServer::Fail(failure.clone()));
+            let _ = send(&self.outbox, &FromServer::Fail(failure));
         }
         result
     }
@@ -172,7 +194,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             FromClient::Header { root, name } => self.handle_header(root, &name),
             FromClient::Ledger { root, act } => self.handle_ledger(root, act),
             FromClient::Grave { root, wish } => self.handle_grave(root, wish),
-            FromClient::Bye | FromClient::Ping => Ok(()),
+            FromClient::Bye | FromClient::Ping | FromClient::Working => Ok(()),
         }
     }
 
@@ -186,6 +208,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             return Err(protocol("a rest that was not agreed on, or not after a run"));
         }
         self.end_run();
+        self.rests = true;
         let mut unwatched = self.rest.as_mut().map(Rest::rest).unwrap_or_default();
         unwatched.truncate(words::TROUBLES_MAX);
         Ok(send(&self.outbox, &FromServer::Resting { unwatched })?)

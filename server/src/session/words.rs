@@ -25,6 +25,10 @@ impl Wording for Words {
     fn ping(&self) -> Vec<u8> {
         framed(&FromServer::Ping)
     }
+
+    fn working(&self) -> Vec<u8> {
+        framed(&FromServer::Working)
+    }
 }
 
 fn framed(message: &FromServer) -> Vec<u8> {

@@ -19,14 +19,20 @@ use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::Mode;
 use smd_maildir::fs::{Fs as _, Held};
+use smd_protocol::rights::Push;
+use smd_protocol::wire::{ClientHello, Failure};
 
 use crate::error::ServeError;
-use crate::policy::Authority;
+use crate::link::{Stdin, Stdout};
+use crate::policy::{self, Authority, Roots};
 use crate::roots::Places;
+use crate::sandbox::{Grounds, Lacking, Limits, Mode as Barriers, Right, Sandbox, prepare};
 use crate::serve::serve;
+use crate::session::Confined;
 use crate::start::code;
 use args::{Asked, Options};
 
@@ -85,6 +91,34 @@ fn fails(unfit: &Unfit) -> ExitCode {
     ExitCode::from(unfit.code)
 }
 
+fn lacking(lacking: Lacking) -> Unfit {
+    Unfit::refused(lacking.to_string())
+}
+
+fn sandbox(options: &Options) -> Result<Sandbox, Unfit> {
+    let mode = if options.limits.require_sandbox { Barriers::Require } else { Barriers::BestEffort };
+    Sandbox::first(&Limits::of_this_machine(), mode).map_err(lacking)
+}
+
+/// From now on nothing can be opened but what is held.
+fn confine(
+    sandbox: &mut Sandbox,
+    authority: &Authority,
+    places: &Places,
+    held: &Held,
+) -> Result<Confined<Held>, Lacking> {
+    let right = if authority.rights.push == Push::Nothing { Right::Read } else { Right::Write };
+    let mut grounds = Grounds::default();
+    for (path, dir) in held.all() {
+        let right = if path == places.state { Right::Write } else { right };
+        // What cannot be held cannot be used, and whoever needs it says so.
+        let _ = dir.and_then(|dir| grounds.hold(dir, right));
+    }
+    prepare::moved(&mut grounds, &places.state, Right::Write);
+    sandbox.confine(&grounds)?;
+    Ok(Confined { told: Some(sandbox.report().told()), ..Confined::default() })
+}
+
 fn begin(options: Options, command: Option<OsString>) -> Result<ExitCode, Unfit> {
     command::check(command.as_deref())?;
     if std::io::stdin().is_terminal() {
@@ -96,18 +130,37 @@ fn begin(options: Options, command: Option<OsString>) -> Result<ExitCode, Unfit>
     // But for what the Maildir's own modes say, which are set and not asked for.
     rustix::process::umask(Mode::from_raw_mode(0o077));
     let home = account::home()?;
+    // From here on nothing is started and nobody is asked over a socket, as the password database may be.
+    let mut sandbox = sandbox(&options)?;
     let state = options.state.as_ref().map_or_else(|| home.join(".smd"), |state| home.join(state));
     let places = Places { user: home, state };
-    let held = Arc::new(Held::default());
-    let roots = open::roots(&options.roots, &places, &held)?;
+    let (held, sealed) = (Arc::new(Held::default()), Arc::<AtomicBool>::default());
+    let roots = open::roots(&options.roots, &places, &held, &sealed)?;
     open::state(&places, &held)?;
     // Asked of the system while its files can be opened.
     held.boot();
     smd_maildir::hash::processors();
     let Options { key, rights, limits, .. } = options;
     let authority = Authority { key: Some(key), rights, roots, limits, forced: false };
-    Ok(match serve(held, &places, authority, Box::new(std::io::stdin()), Box::new(std::io::stdout())) {
-        Ok(()) => ExitCode::SUCCESS,
+    let confined = match &authority.roots {
+        // Before the first byte.
+        Roots::Named(_) | Roots::Any => Some(confine(&mut sandbox, &authority, &places, &held).map_err(lacking)?),
+        Roots::Found(_) => None,
+    };
+    let (asked, at, fs) = (authority.clone(), places.clone(), held.clone());
+    let confine = |hello: Option<&ClientHello>| match confined {
+        Some(confined) => Ok(confined),
+        None => {
+            // What is found for this client is held, and nothing else can be opened behind it. A refusal is met again.
+            let paths: Vec<&[u8]> = hello.iter().flat_map(|hello| &hello.roots).map(|offer| &offer.path[..]).collect();
+            let _ = policy::roots::places(&asked.roots, &at, &paths);
+            sealed.store(true, Ordering::Relaxed);
+            confine(&mut sandbox, &asked, &at, &fs)
+        }
+    };
+    Ok(match serve(held, &places, authority, Stdin::of_process(), Box::new(Stdout), confine) {
+        // The client does at once what it was told.
+        Ok(()) | Err(ServeError::Failure(Failure::Reconnect)) => ExitCode::SUCCESS,
         // The client was told and tells the person.
         Err(ServeError::Failure(failure)) => ExitCode::from(code(&failure)),
         Err(error) => {

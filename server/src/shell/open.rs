@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use smd_maildir::fs::{Disk, Fs as _, Held, Kind};
 use smd_maildir::home::{Access, Home, server_id};
@@ -33,10 +34,16 @@ enum Looks {
 }
 
 /// Opens and holds the roots that the owner named; without any, gives what finds them.
-pub(super) fn roots(named: &[RootArg], places: &Places, held: &Arc<Held>) -> Result<Roots, Unfit> {
+/// Once `sealed`, it finds no other directory than before.
+pub(super) fn roots(
+    named: &[RootArg],
+    places: &Places,
+    held: &Arc<Held>,
+    sealed: &Arc<AtomicBool>,
+) -> Result<Roots, Unfit> {
     let judge = kept::judge(places)?;
     if named.is_empty() {
-        return trees(judge, places, held);
+        return trees(judge, places, held, sealed.clone());
     }
     let all: Vec<Named> = named.iter().map(|arg| root(arg, &judge, places, held)).collect::<Result<_, _>>()?;
     for (at, one) in all.iter().enumerate() {
@@ -119,7 +126,7 @@ fn is_folder(dir: &Dir) -> io::Result<bool> {
 }
 
 /// Finds Maildir trees below the home directory, component by component from there: no symlink is followed.
-fn trees(judge: Judge, places: &Places, held: &Arc<Held>) -> Result<Roots, Unfit> {
+fn trees(judge: Judge, places: &Places, held: &Arc<Held>, sealed: Arc<AtomicBool>) -> Result<Roots, Unfit> {
     let cannot = |error: io::Error| Unfit::io(format!("the home directory cannot be opened: {error}"));
     let home = Disk.open_root(&places.user).map_err(cannot)?;
     let real_home = real(&places.user).map_err(|error| Unfit::io(error.to_string()))?;
@@ -135,6 +142,13 @@ fn trees(judge: Judge, places: &Places, held: &Arc<Held>) -> Result<Roots, Unfit
             refuse("is not below the home directory, to which this key is restricted; --root names others")
         })?;
         let real = real_home.join(below);
+        let path_here = places.user.join(below);
+        match held.open_root(&path_here) {
+            Ok(_) => return Ok(Place { path: path_here, real }),
+            // Nothing else can be opened any more; another session can.
+            Err(_) if sealed.load(Ordering::Relaxed) => return Err(Failure::Reconnect),
+            Err(_) => {}
+        }
         if let Err(why) = judge.check(&real, Path::new(OsStr::from_bytes(path))) {
             return Err(Failure::Refused(why.to_string().into()));
         }
@@ -151,10 +165,9 @@ fn trees(judge: Judge, places: &Places, held: &Arc<Held>) -> Result<Roots, Unfit
                 ));
             }
         };
-        let path = places.user.join(below);
-        held.hold_as(&path, dir.clone());
+        held.hold_as(&path_here, dir.clone());
         held.hold_as(&real, dir);
-        Ok(Place { path, real })
+        Ok(Place { path: path_here, real })
     })))
 }
 

@@ -253,3 +253,22 @@ fn the_second_of_two_messages_of_one_name_is_renamed_and_nothing_is_replaced() {
         assert_eq!(world.tree(), after);
     }
 }
+
+#[test]
+fn what_others_bring_while_a_batch_waits_for_contents_is_not_brought_twice() {
+    for (theirs, done) in [("x", true), ("y", false)] {
+        let world = World::with(&[("cur/a:2,S", "one"), ("new/a", "two")]);
+        let mut applier = world.applier_expecting(BTreeMap::new());
+        let to = Uniq::parse(b"fresh").expect("uniq");
+        // A second message of one name has its folder listed as soon as the batch begins.
+        let part = Step::Part(Twin { from: name("a"), content: Content::of(b"two"), to });
+        applier.begin(vec![part, put("b", "", "x")]);
+        assert!(applier.stage_local().is_empty());
+        send(&mut applier, 1, "x");
+        world.write("cur/b:2,S", theirs);
+        let outcomes = applier.install();
+        assert_eq!((outcomes[0].is_done(), outcomes[1].is_done()), (true, done), "{outcomes:?}");
+        let of_b: Vec<_> = world.tree().into_iter().filter(|(path, _)| path.contains("/b")).collect();
+        assert_eq!(of_b, [("cur/b:2,S".to_owned(), theirs.to_owned())]);
+    }
+}

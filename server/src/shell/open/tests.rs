@@ -30,7 +30,7 @@ impl Account {
             .map(|root| root.split_once('=').unwrap_or((root, root)))
             .map(|(name, dir)| RootArg { name: name.into(), dir: dir.into() })
             .collect();
-        super::roots(&args, &self.places, &Arc::new(Held::default()))
+        super::roots(&args, &self.places, &Arc::new(Held::default()), &Arc::default())
     }
 
     /// Why it is refused; empty when it is not.

@@ -245,8 +245,6 @@ pub(super) const TABLE: &[Seed] = &[
         unit(MAILDIR, "lock::tests::one_run_at_a_time_has_the_state_of_a_peer_and_root")),
     seed("takes-no-root-lock", 4, "two clients change one root of the server at once",
         unit(MAILDIR, "run::tests::one_run_at_a_time_changes_a_root")),
-    seed("locks-roots-as-configured", 12, "two clients that list two roots in another order wait for each other, and one gives up",
-        whole("roots", "runs_take_the_locks_of_several_roots_in_one_order_whatever_the_config_says_and_the_work_is")),
     seed("dry-run-writes", 14, "a dry run leaves traces",
         whole("options", "a_first_dry_run_makes_no_state_and_no_root")),
     seed("always-well", 14, "the exit code says that all is well when a message was left",
@@ -371,4 +369,16 @@ pub(super) const TABLE: &[Seed] = &[
         unit(PROTOCOL, "names::tests::hostile_folders_are_refused")),
     seed("root-around-our-state", 15, "a client syncs the server's own state and keys as if they were mail",
         unit("smd-server", "roots::tests::roots_inside_one_another_or_around_our_state_are_refused")),
+
+    // Limits of the server's process.
+    seed("files-are-not-confined", 15, "whoever gets into the server, or drives it, opens every file of the account",
+        whole("sandbox", "behind_the_hello_a_server_opens_roots_and_state_alone_runs_nothing_and_connects_to_nothing")),
+    seed("serves-what-it-cannot-reach", 12, "a root that another disk took the place of seems unreadable until somebody restarts the loop",
+        unit(SERVER, "session::confined::tests::what_cannot_be_reached_is_asked_for_over_another_connection")),
+    seed("pings-hold-locks", 12, "a client that hangs keeps its mail from being synchronised by anybody, for ever",
+        unit(SERVER, "serve::tests::a_client_that_only_gives_signs_of_life_loses_its_locks")),
+    seed("believes-old-listings", 3, "what another client brought while a batch waited for its contents is there twice",
+        unit(MAILDIR, "apply::tests::checks::what_others_bring_while_a_batch_waits_for_contents_is_not_brought_twice")),
+    seed("holds-the-root-while-it-waits", 12, "a client on a slow or broken line keeps all others from the server's mail",
+        unit(MAILDIR, "run::tests::one_run_at_a_time_changes_a_root")),
 ];
