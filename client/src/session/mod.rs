@@ -112,6 +112,8 @@ impl<F: Fs> Open<F> {
             (true, wire::SPELLING),
             (true, wire::TWINS),
             (true, wire::ROOM),
+            (true, wire::BUDGET),
+            (true, wire::REPORTS),
         ];
         let features = features
             .into_iter()
@@ -178,9 +180,11 @@ fn converse<F: Fs>(
     *rests = hello.features.iter().any(|feature| *feature == *wire::WATCH);
     let has = |name: &str| hello.features.iter().any(|feature| *feature == *name);
     let (spells, headers, counts) = (has(wire::SPELLING), has(wire::HEADERS), has(wire::COUNTS));
+    let budget = has(wire::BUDGET);
     for (pair, answer) in pairs.iter_mut().zip(hello.roots) {
         pair.spells = spells;
         pair.counts_there = counts;
+        pair.has_budget_there = budget;
         pair.tells_headers = headers;
         if pair.meet(answer)? == Met::Parted {
             let (server, id) = (&endpoint.server, endpoint.home.path().join("client-id"));
@@ -244,6 +248,7 @@ fn converse<F: Fs>(
         dry_run: options.dry_run,
         traffic,
         idle_patterns,
+        keys: guard::key_reports(&mut peer.reports),
         ..Report::default()
     };
     for pair in pairs.iter_mut() {

@@ -12,6 +12,8 @@ use super::{Line, SessionError};
 use crate::log::frames::Brief;
 use crate::report::{Host, Trouble};
 
+/// Reports of keys that are shown.
+const REPORTS_MAX: usize = 1_000;
 /// How often the stop flag is looked at while waiting.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -64,6 +66,8 @@ pub(super) struct Peer {
     pub(super) round_trips: u64,
     /// What the server wants a person to know.
     pub(super) troubles: Vec<Trouble>,
+    /// What it says of other keys.
+    pub(super) reports: Vec<wire::KeyReport>,
 }
 
 impl Peer {
@@ -77,6 +81,7 @@ impl Peer {
             hello_bytes: 0,
             round_trips: 0,
             troubles: Vec::new(),
+            reports: Vec::new(),
         }
     }
 
@@ -87,6 +92,7 @@ impl Peer {
         }
         self.round_trips = 0;
         self.troubles.clear();
+        self.reports.clear();
     }
 
     /// What ends a wait from another thread.
@@ -175,6 +181,10 @@ impl Peer {
                         FromServer::Ping | FromServer::Changed => since = Instant::now(),
                         FromServer::Fail(failure) => return Err(told(failure)),
                         FromServer::Troubles(troubles) => self.troubles.extend(troubles.into_iter().map(trouble)),
+                        FromServer::Reports(reports) => {
+                            let room = REPORTS_MAX.saturating_sub(self.reports.len());
+                            self.reports.extend(reports.into_iter().take(room));
+                        }
                         message => return Ok(Heard::Message(message)),
                     }
                 }

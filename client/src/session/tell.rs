@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use smd_maildir::fs::Fs;
 use smd_protocol::names::printable;
 use smd_protocol::reconcile::{Component, Hold, Note, Plan, Side, Stop};
-use smd_protocol::{Folder, Name, Outcome, Source, Step};
+use smd_protocol::{Folder, Name, Outcome, Refusal, Source, Step};
 
 use super::batch::Outcomes;
 use super::pair::Pair;
 use crate::journal::Journal;
 use crate::options::RunOptions;
-use crate::report::{Adopted, Baseless, Conflict, Counts, Fate, Guard, Host, Item, Kind, Met, Reason, Report, Trouble};
+use crate::report::{
+    Adopted, Baseless, Conflict, Counts, Fate, Guard, Host, Item, Kind, Met, Reason, Report, Spent, Trouble,
+};
 
 fn host(side: Side) -> Host {
     match side {
@@ -50,6 +52,7 @@ fn reason(hold: Hold) -> Reason {
         Hold::Guard => Reason::Guard,
         Hold::Incomplete => Reason::Incomplete,
         Hold::OtherRoot => Reason::OtherRoot,
+        Hold::Budget => Reason::Budget,
     }
 }
 
@@ -114,6 +117,13 @@ impl<F: Fs> Pair<F> {
                         continue;
                     }
                     Outcome::Changed(text) | Outcome::Failed(text) => text.clone(),
+                    Outcome::Refused(Refusal::Budget { lift, frees_at }) => {
+                        self.spent = Some(Spent { lift: lift.clone(), frees_at: *frees_at });
+                        self.told(side, step, Fate::Held(Reason::Budget), journal);
+                        self.undone.add(component, side);
+                        self.report.held.count(Reason::Budget);
+                        continue;
+                    }
                     Outcome::Refused(refusal) => refusal.to_string(),
                     // The other host was to send it.
                     Outcome::NeedBytes => {
@@ -183,6 +193,7 @@ impl<F: Fs> Pair<F> {
             self.tell_untried(&plan, options);
         }
         self.report.root = self.label().to_vec();
+        self.report.spent = self.spent.take().filter(|_| self.report.held.budget > 0);
         self.report.guard = match (&plan.stop, &plan.guard) {
             (Some(Stop::Suspicious { side, why }), _) => {
                 let path = match side {

@@ -39,6 +39,7 @@ pub(super) fn hold_by_policy(policy: &Policy, plan: &mut Plan) {
 pub(super) fn hold(input: &Input<'_>, policy: &Policy, past: &Past, plan: &mut Plan) {
     suspect(input, policy, plan);
     guard::guard(input, policy, past, plan);
+    guard::spare(input, past, plan);
     hold_copies(input, plan);
     hold_folders(plan);
 }

@@ -6,13 +6,15 @@
 //! Deliberately not here: reading arguments, and anything that touches a disk.
 
 mod admit;
+pub mod budget;
 mod limits;
 
 use smd_maildir::home::Label;
 use smd_protocol::Rights;
 
 pub use admit::{Left, Planned, Standing, admit, planned};
-pub use limits::Limits;
+pub use budget::Removals;
+pub use limits::{Limits, MaxRemove};
 
 /// What one session may do.
 #[derive(Clone, Debug)]
@@ -23,11 +25,13 @@ pub struct Authority {
     pub rights: Rights,
     /// How much.
     pub limits: Limits,
+    /// Where the client comes from, as sshd says (`SSH_CONNECTION`): for the log of the key.
+    pub connection: Vec<u8>,
 }
 
 impl Authority {
     /// Everything that the account may do: the plain server's.
     pub fn owner() -> Self {
-        Self { key: None, rights: Rights::OWNER, limits: Limits::none() }
+        Self { key: None, rights: Rights::OWNER, limits: Limits::none(), connection: Vec::new() }
     }
 }

@@ -10,6 +10,7 @@ use smd_protocol::wire::{self, ContentEnd, ContentStart, Fetch, FromServer, Spel
 use smd_protocol::{Entry, Name, Outcome, Step, Told, seeded};
 
 use super::Session;
+use super::keys::Admitted;
 use super::words::{NOT_LISTED, few};
 use crate::error::{ServeError, never_offered, protocol};
 use crate::link::{Job, Outbox, send};
@@ -51,14 +52,16 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         active.begun = Some(steps.len());
         // Before any step of it begins.
         active.count_removals()?;
-        let refused = if steps.is_empty() {
-            Vec::new()
+        let admitted = if steps.is_empty() {
+            Admitted::default()
         } else {
-            let (base, delta) = (active.run.base()?, active.run.delta().clone());
-            let planned = policy::planned(&steps, &Present { base: &base, delta: &delta });
-            policy::admit(authority, &Standing::default(), &planned)
+            let planned = policy::planned(&steps, &active.run.known()?);
+            active.admit(authority, &planned)?
         };
-        let troubles = active.run.begin_admitted(steps, refused, &|| false)?;
+        let troubles = active.run.begin_admitted(steps, admitted.refused, &|| false)?;
+        if let Some(applier) = active.run.applying() {
+            admitted.after.into_iter().for_each(|(at, other)| applier.only_after(at, other));
+        }
         if !wanted.is_empty() {
             let base = active.run.base()?;
             let delta = active.run.delta().clone();
@@ -151,9 +154,11 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         }
         // Everything the client wanted must have been read before names change.
         self.outbox.drain(&mut || {})?;
-        let active = self.active(root)?;
+        let Self { roots, authority, .. } = self;
+        let active = roots.get_mut(usize::from(root)).ok_or_else(never_offered)?;
         active.begun = None;
         let outcomes = active.run.install();
+        active.write_down_late(authority)?;
         let failed: Vec<(u32, Outcome<Told>)> = (0u32..)
             .zip(outcomes)
             .filter(|(_, outcome)| !outcome.is_done() && !seeded::is("failures-are-not-told"))

@@ -19,6 +19,7 @@ use super::words::{few, told};
 use super::{Active, Session};
 use crate::error::{ServeError, never_offered, protocol};
 use crate::link::{Outbox, send};
+use crate::policy::MaxRemove;
 use crate::roots;
 use crate::watch::Rest;
 
@@ -88,6 +89,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if let Some(rest) = &mut self.rest {
             rest.begin(self.roots.iter().map(|active| active.run.ground()).collect());
         }
+        self.tell_reports(&home, &hello)?;
         RootRun::introduce(self.roots.iter_mut().map(|active| &mut active.run));
         for (index, (offer, answer)) in (0u16..).zip(hello.roots.iter().zip(&answers)) {
             self.active(index)?.run.agree(offer.ids.common(answer.ids), &offer.damaged)?;
@@ -157,8 +159,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             damaged: run.damaged().to_vec(),
         };
         let (steps, fetch, spell, parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let removals = Vec::new();
-        Ok((Active { run, steps, fetch, removals, spell, begun: None, parts }, answer))
+        let (removals, late, real) = (Vec::new(), Vec::new(), real.to_vec());
+        let active = Active { run, steps, fetch, removals, spell, begun: None, parts, real, is_in_log: false, late };
+        Ok((active, answer))
     }
 
     /// Where the base lies that this host is to have with the client: under its right name, or under that which it gets now,
@@ -204,10 +207,13 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         }
         let watches = self.rest.iter().map(|_| wire::WATCH);
         let patterns = has(hello, wire::PATTERNS).then_some(wire::PATTERNS);
+        let has_budget = self.authority.key.is_some() && self.authority.limits.max_remove != MaxRemove::Any;
+        let budget = (has_budget && has(hello, wire::BUDGET)).then_some(wire::BUDGET);
         [VERSION, wire::SPELLING, wire::COUNTS, wire::HEADERS]
             .into_iter()
             .chain(watches)
             .chain(patterns)
+            .chain(budget)
             .map(Told::from)
             .collect()
     }
@@ -260,6 +266,6 @@ impl<F: Fs, O: Outbox> Session<F, O> {
 }
 
 /// Whether the client named this feature.
-fn has(hello: &ClientHello, feature: &str) -> bool {
+pub(super) fn has(hello: &ClientHello, feature: &str) -> bool {
     hello.features.iter().any(|named| *named == *feature)
 }

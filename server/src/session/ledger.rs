@@ -37,6 +37,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if dry_run && act != LedgerAct::Tell {
             return Err(protocol("removals in a dry run"));
         }
+        if act == LedgerAct::Tell {
+            self.tell_budget(root)?;
+        }
         let Self { roots, outbox, .. } = self;
         let active = roots.get_mut(usize::from(root)).ok_or_else(crate::error::never_offered)?;
         if active.begun.is_some() {

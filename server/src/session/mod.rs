@@ -4,7 +4,7 @@
 //! after checking each against its own disk, and keeps its half of the base.
 //!
 //! The rooms, in the order of a run: `begin` (roots, bases, looks), `batch` (steps and contents), `commit`; `ledger` (what runs removed within a day); `graves` (what rests, for
-//! a client that asks for nothing else); `headers`; `words` (what is
+//! a client that asks for nothing else); `headers`; `keys` (what a restricted key may remove, and what its owner hears); `words` (what is
 //! said of contents, troubles, and a look).
 //!
 //! Deliberately not here: frames and their order in time (`link`, `serve`), which paths may be roots (`roots`), and
@@ -15,7 +15,10 @@ mod begin;
 mod commit;
 mod graves;
 mod headers;
+mod keys;
 mod ledger;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::ops::ControlFlow;
@@ -48,6 +51,12 @@ struct Active<F: Fs> {
     /// Steps of the batch that was begun and not yet installed.
     begun: Option<usize>,
     parts: Vec<Part>,
+    /// Its path without symlinks.
+    real: Vec<u8>,
+    /// This run is in the log of the client's key.
+    is_in_log: bool,
+    /// What a deliberate bug writes down too late.
+    late: Vec<smd_maildir::keys::Line>,
 }
 
 /// A session with one client, fed with what comes in.
@@ -72,6 +81,8 @@ pub struct Session<F: Fs, O: Outbox> {
     roots: Vec<Active<F>>,
     /// The roots of a session for their graves; then there are no others.
     graves: Vec<graves::Asked<F>>,
+    /// What the owner was told of other keys in this run.
+    reported: Vec<(smd_maildir::home::Label, smd_maildir::keys::Heard)>,
     /// The message whose bytes are coming in.
     incoming: Option<(u32, Incoming<F>)>,
 }
@@ -92,6 +103,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             hello: None,
             roots: Vec::new(),
             graves: Vec::new(),
+            reported: Vec::new(),
             incoming: None,
         }
     }
@@ -125,6 +137,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             Some(Event::Frame(Frame::Message(bytes))) => {
                 let message = codec::decode(&bytes).map_err(|error| protocol(error.to_string()))?;
                 if message == FromClient::Bye {
+                    self.note_reported()?;
                     return Ok(ControlFlow::Break(()));
                 }
                 self.handle(message)?;
@@ -177,6 +190,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if self.rest.is_none() || self.hello.is_none() {
             return Err(protocol("a rest that was not agreed on, or not after a run"));
         }
+        self.note_reported()?;
         self.end_run();
         let mut unwatched = self.rest.as_mut().map(Rest::rest).unwrap_or_default();
         unwatched.truncate(words::TROUBLES_MAX);

@@ -25,6 +25,7 @@ const fn model(sequences: u32) -> Test {
 const PROTOCOL: &str = "smd-protocol";
 const MAILDIR: &str = "smd-maildir";
 const MODELS: &str = "smd-models";
+const SERVER: &str = "smd-server";
 const TOOLS: &str = "smd-tools";
 /// The order of syncs as the kernel saw it.
 const ORDER: Test = whole("durability", "both_hosts_of_a_run_make_things_durable_in_order");
@@ -323,6 +324,18 @@ pub(super) const TABLE: &[Seed] = &[
         unit(PROTOCOL, "reconcile::tests::holds::a_copy_waits_with_the_removal_that_matches_it")),
     seed("folders-go-before-their-mail", 13, "a folder of which the guard held the mail back is made again on the host that removed it",
         unit(PROTOCOL, "reconcile::tests::holds::a_folder_stays_while_a_delete_in_it_waits")),
+    seed("a-spent-budget-is-tried-again", 17, "a laptop asks its server every minute for what its key may not remove",
+        unit(PROTOCOL, "reconcile::tests::guard::a_spent_budget_at_the_server_holds_back_removals_and_marks_there_and_nothing_else")),
+    seed("a-budget-forgets", 17, "whoever holds a stolen key removes a tenth of the mail in each of fifty sessions",
+        unit(SERVER, "session::tests::fifty_sessions_of_a_key_remove_no_more_than_its_budget_and_all_of_it_comes_back")),
+    seed("a-budget-counts-afterwards", 17, "whoever holds a stolen key kills each session in time, and nothing was removed",
+        unit(SERVER, "session::tests::what_a_batch_does_is_written_down_before_any_of_it_is_done")),
+    seed("an-allowance-is-anybodys", 17, "what the owner let one laptop remove is removed by another one",
+        unit(MAILDIR, "keys::tests::an_allowance_is_of_one_key_for_its_time_and_is_used_up")),
+    seed("trashing-is-free", 17, "whoever holds a stolen key marks all mail as trashed, and a mail program deletes it",
+        unit(SERVER, "policy::budget::tests::a_message_costs_when_its_body_goes_or_it_is_marked_as_trashed")),
+    seed("facts-are-told-for-ever", 17, "an owner who hears the same warning with every run reads none",
+        unit(MAILDIR, "keys::tests::an_owner_hears_of_more_than_a_tenth_of_a_day_and_of_the_end_and_once")),
     seed("pull-changes-the-server", 17, "a run that may only fetch deletes at the server",
         whole("options", "a_pull_changes_nothing_at_the_server_and_a_push_nothing_here")),
 
