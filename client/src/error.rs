@@ -193,7 +193,11 @@ impl Failure {
                 said(Self::new(Exit::Protocol, format!("{server} broke the protocol.")).cause(&error))
                     .hint("run again; if it happens again, compare on both hosts: smd-sync --version")
             }
-            SessionError::Refused { .. } => said(Self::new(Exit::Refused, format!("{server} refused.")).cause(&error)),
+            SessionError::Refused { .. } => {
+                let failure = said(Self::new(Exit::Refused, format!("{server} refused.")).cause(&error));
+                let line = "the key's line in ~/.ssh/authorized_keys on";
+                failure.hint(format!("{line} {server} says what it is for: man smd-restricted-shell"))
+            }
             SessionError::Config { .. } => {
                 let failure = Self::new(Exit::Config, "The endpoint cannot be used as it is configured.").cause(&error);
                 match endpoint.home.config_file(&endpoint.name).exists() {

@@ -146,7 +146,7 @@ pub struct Held {
     pub guard: u64,
     /// Steps that go the other way than the direction of this run.
     pub direction: u64,
-    /// Steps that the server's policy refused.
+    /// Steps that the server does not let this client do.
     pub policy: u64,
     /// Steps that wait for a look that could read everything.
     #[serde(default)]
@@ -586,7 +586,7 @@ impl Report {
         if self.roots.iter().any(|root| root.guard.is_some() || root.spent.is_some()) {
             return Exit::Guard;
         }
-        let left = self.roots.iter().any(|root| root.failed > 0 || root.held.policy > 0);
+        let left = self.roots.iter().any(|root| root.failed > 0);
         if (left || !self.troubles.is_empty()) && !seeded::is("always-well") { Exit::Partly } else { Exit::Ok }
     }
 

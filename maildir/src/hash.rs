@@ -6,8 +6,8 @@
 //! Deliberately not here: which files need reading (`scan`), and what a digest means.
 
 use std::io::{self, Read};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use smd_protocol::digest::{ContentHasher, Hashed};
 use smd_protocol::{Content, Digest, Uniq, seeded};
@@ -215,13 +215,19 @@ pub(crate) fn hash_many<F: Fs>(fs: &F, jobs: &[Job<F::Dir>], each: &(dyn Fn(u64)
     results
 }
 
-/// How many threads read so many files. The number of processors is asked for only where it matters: it takes the standard
-/// library several reads of the control groups' files.
+/// How many threads read so many files. The number of processors is asked for only where it matters.
 fn threads(jobs: usize) -> usize {
     match (jobs / FOR_ONE).min(THREADS_MAX) {
         0 | 1 => 1,
-        pay => std::thread::available_parallelism().map_or(1, usize::from).min(pay),
+        pay => processors().min(pay),
     }
+}
+
+/// How many processors this process may use. Asked once, since it takes the standard library several reads of the control groups'
+/// files; whoever may soon open none of these asks before.
+pub fn processors() -> usize {
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    *COUNT.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 fn hash_job<F: Fs>(fs: &F, job: &Job<F::Dir>, buffer: &mut [u8]) -> Outcome {

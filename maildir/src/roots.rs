@@ -103,16 +103,22 @@ impl Judge {
     /// When that cannot be told.
     pub fn new(places: &Places) -> Result<Self, Error> {
         let parts = MOVABLE.map(|part| places.state.join(part));
-        let kept = [places.state.clone(), places.user.join(".ssh")].into_iter().chain(parts);
-        let mut all = Vec::new();
-        for path in kept {
+        Self(Vec::new()).keeping([places.state.clone(), places.user.join(".ssh")].into_iter().chain(parts))
+    }
+
+    /// The same, who keeps roots from these places too; they need not be there.
+    ///
+    /// # Errors
+    /// When it cannot be told where one of them is.
+    pub fn keeping(mut self, places: impl IntoIterator<Item = PathBuf>) -> Result<Self, Error> {
+        for path in places {
             // The name itself is no root's to have either, wherever it leads.
             if let (Some(parent), Some(name)) = (path.parent(), path.file_name()) {
-                all.push((real(parent)?.join(name), path.clone()));
+                self.0.push((real(parent)?.join(name), path.clone()));
             }
-            all.push((real(&path)?, path));
+            self.0.push((real(&path)?, path));
         }
-        Ok(Self(all))
+        Ok(self)
     }
 
     /// Judges a root, given without symlinks; it need not be there. `shown` is what a person calls it.

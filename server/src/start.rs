@@ -26,12 +26,12 @@ Options:
   -V, --version  Print the version
   -h, --help     Print help
 
-State lies in ~/.smd, or in $SMD_HOME. A key that gets no shell has
-restrict,command=\"smd-server\" before it in ~/.ssh/authorized_keys.
+State lies in ~/.smd, or in $SMD_HOME. For a key that can do nothing but sync
+there is smd-restricted-shell.
 ";
 
 /// As the client's exit codes have it.
-fn code(failure: &Failure) -> u8 {
+pub(crate) fn code(failure: &Failure) -> u8 {
     match failure {
         Failure::Io { .. } => 74,
         Failure::Locked { .. } => 75,
@@ -72,7 +72,9 @@ pub fn main_impl() -> ExitCode {
     };
     let state = std::env::var_os("SMD_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
     let places = Places { state: state.unwrap_or_else(|| user.join(".smd")), user };
-    match serve(Arc::new(Disk), &places, Authority::owner(), Box::new(std::io::stdin()), Box::new(std::io::stdout())) {
+    let forced = std::env::var_os("SSH_ORIGINAL_COMMAND").is_some();
+    let authority = Authority { forced, ..Authority::owner() };
+    match serve(Arc::new(Disk), &places, authority, Box::new(std::io::stdin()), Box::new(std::io::stdout())) {
         Ok(()) => ExitCode::SUCCESS,
         // The client was told and tells the person.
         Err(ServeError::Failure(failure)) => ExitCode::from(code(&failure)),

@@ -71,9 +71,14 @@ impl Client {
 
     #[track_caller]
     fn start(world: &World, host: &Host, compressed: bool) -> Self {
-        let mut command = world.command("smd-server", host);
+        Self::by(world.command("smd-server", host), compressed)
+    }
+
+    /// A client of the server that this command leads to.
+    #[track_caller]
+    pub fn by(mut command: std::process::Command, compressed: bool) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("smd-server can be started");
+        let mut child = command.spawn().expect("a server can be started");
         let stdout: ChildStdout = child.stdout.take().expect("a pipe");
         let stdin: ChildStdin = child.stdin.take().expect("a pipe");
         let inbox = Reader::start(Box::new(stdout), move |_| compressed);

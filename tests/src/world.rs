@@ -218,6 +218,28 @@ impl World {
         }
     }
 
+    /// Lets clients in at the server as `alias`, by a key that is restricted to `smd-restricted-shell` with these arguments. Gives the
+    /// options that lead there; the environment that the program finds is of no use to it.
+    #[track_caller]
+    pub fn restrict(&self, alias: &str, arguments: &str) -> Vec<String> {
+        let account = self.server().home.display();
+        let login = Host { name: alias.to_owned(), home: self.server().home.clone() };
+        // From `sshd` comes what was asked for by itself.
+        let bug = std::env::var(seeded::BUG).map(|bug| format!("export {}='{bug}'\n", seeded::BUG)).unwrap_or_default();
+        let command = format!(
+            "{bug}[ $# -gt 0 ] && export SSH_ORIGINAL_COMMAND=\"$1\"\nexport HOME=/nonexistent SMD_HOME=/nonexistent/state\n\
+             export SMD_TEST_ACCOUNT_HOME='{account}'\nexec smd-restricted-shell {arguments}"
+        );
+        self.script(&self.login_script(&login), &self.on_host(self.server(), &command));
+        match &self.sshd {
+            Some(sshd) => {
+                sshd.admit(alias, &format!("restrict,command=\"{}\"", self.login_script(&login).display()));
+                vec!["-e".to_owned(), sshd.rsh()]
+            }
+            None => vec!["-e".to_owned(), self.rsh_script().display().to_string()],
+        }
+    }
+
     fn server_script(&self, host: &Host) -> PathBuf {
         self.dir.path().join(format!("server-at-{}", host.name))
     }

@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::Path;
 
+mod budget;
 mod busy;
 mod config;
 mod connect;
@@ -30,6 +31,7 @@ mod merge;
 mod migrate;
 mod options;
 mod papers;
+mod restricted;
 mod roots;
 mod sample;
 mod ssh;

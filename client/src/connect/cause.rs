@@ -41,6 +41,8 @@ pub enum Cause {
     KilledThere(Option<i32>),
     /// The program wants arguments: it is another one, or an old one.
     Older,
+    /// The key is restricted, and what guards it would not serve; the code says why.
+    Restricted(i32),
     /// It ended by itself, with this code.
     Ended(i32),
     /// It said something else than our server does, and ended.
@@ -148,6 +150,16 @@ const WORDS: &[(Sayer, Cause, &[&str])] = &[
     ),
 ];
 
+/// What the program for restricted keys begins its only line with.
+const RESTRICTED: &str = "smd-restricted-shell: ";
+/// Its exit codes where it serves nothing.
+const RESTRICTS: [i32; 3] = [74, 77, 78];
+
+/// Why the program for restricted keys would not serve, in its own words.
+pub(super) fn restriction(ending: &Ending) -> Option<&str> {
+    ending.stderr.iter().rev().find_map(|line| line.strip_prefix(RESTRICTED))
+}
+
 /// Our own words, as a terminal or a shell that took them for commands shows them.
 const OUR_WORDS: &str = "smdwire";
 
@@ -156,13 +168,19 @@ impl Cause {
     pub(super) fn is_found(self) -> bool {
         matches!(
             self,
-            Self::Closed | Self::Unsuited | Self::KilledThere(_) | Self::Older | Self::Noise(true) | Self::Silent(_)
+            Self::Closed
+                | Self::Unsuited
+                | Self::KilledThere(_)
+                | Self::Older
+                | Self::Restricted(_)
+                | Self::Noise(true)
+                | Self::Silent(_)
         )
     }
 
-    /// Whether the last words are our own: to show them as the far end's would mislead.
+    /// Whether the last words are our own, or in the heading: to show them as the far end's would mislead.
     pub(super) fn is_our_words(self) -> bool {
-        matches!(self, Self::Echo | Self::Shell)
+        matches!(self, Self::Echo | Self::Shell | Self::Restricted(_))
     }
 }
 
@@ -194,6 +212,9 @@ fn then_server(heard: &Heard) -> bool {
 }
 
 fn by_code(endpoint: &Endpoint, ending: &Ending, code: i32) -> Cause {
+    if RESTRICTS.contains(&code) && restriction(ending).is_some() {
+        return Cause::Restricted(code);
+    }
     let lines: Vec<String> = ending.stderr.iter().map(|line| line.to_ascii_lowercase()).collect();
     let name = Path::new(&ending.program).file_name().unwrap_or(&ending.program);
     let name = printable(name.as_encoded_bytes()).to_ascii_lowercase();

@@ -82,6 +82,14 @@ fn heading(cause: Cause, names: &Names, ending: &Ending) -> (Exit, String) {
         Cause::Older => {
             (Exit::Protocol, format!("{program} on {host} is another program, or an old one: it wants arguments."))
         }
+        Cause::Restricted(code) => {
+            let exit = match code {
+                78 => Exit::Config,
+                74 => Exit::Io,
+                _ => Exit::Refused,
+            };
+            (exit, format!("{host} serves nothing to this key: {}.", cause::restriction(ending).unwrap_or_default()))
+        }
         Cause::Ended(code) => (
             Exit::Protocol,
             format!("{program} on {host} ended by itself with exit code {code} before it said anything."),
@@ -136,6 +144,9 @@ fn hint(cause: Cause, names: &Names) -> String {
         Cause::KilledHere(_) => RUN_AGAIN.to_owned(),
         Cause::KilledThere(_) => {
             format!("the host may lack memory, or limit the account; this must print a version: {look}")
+        }
+        Cause::Restricted(_) => {
+            format!("the key's line in ~/.ssh/authorized_keys on {host} says what it is for: man smd-restricted-shell")
         }
         Cause::Ended(_) => {
             format!("it, or a start-up file there (.bashrc, .profile), ends at once; this must print a version: {look}")
@@ -320,6 +331,14 @@ mod tests {
             (255, "", Cause::KilledThere(None)),
             (143, "", Cause::KilledThere(Some(15))),
             (2, "usage: thing FILE", Cause::Older),
+            (78, "smd-restricted-shell: the root x is not there, and is not made", Cause::Restricted(78)),
+            (
+                77,
+                "smd-restricted-shell: this key is for smd-sync; `smd-server: not found` is not run",
+                Cause::Restricted(77),
+            ),
+            (127, "bash: line 1: smd-restricted-shell: command not found", Cause::Missing),
+            (78, "something else", Cause::Ended(78)),
             (0, "", Cause::Ended(0)),
         ] {
             assert_eq!(cause::of(&endpoint(&["ssh"]), &ending(code, stderr)), cause, "{code} {stderr}");
@@ -346,6 +365,7 @@ mod tests {
             Cause::KilledThere(Some(9)),
             Cause::KilledThere(None),
             Cause::Older,
+            Cause::Restricted(77),
             Cause::Ended(1),
             Cause::Stranger,
             Cause::Noise(true),

@@ -100,7 +100,7 @@ fn held_by(why: Reason) -> &'static str {
         Reason::NoDelete => "held back by --no-delete",
         Reason::Guard => "held back by the guard",
         Reason::Direction => "waits for the other direction",
-        Reason::Policy => "refused by the server's policy",
+        Reason::Policy => "not permitted to this key at the server",
         Reason::Incomplete => "waits until everything can be read",
         Reason::OtherRoot => "waits until it has come to the other Maildir",
         Reason::Budget => "waits for the budget of this host's key",

@@ -35,8 +35,8 @@ fn told(report: &Report, watched: bool, took: &str) -> Option<String> {
     let held = report.held();
     if parts.is_empty() {
         // Whoever watches is answered always; a script hears of what is not as it should be.
-        let news = held.no_delete + held.guard + held.other_root + held.budget + report.failed() > 0
-            || report.exit() != Exit::Ok;
+        let waits = held.no_delete + held.policy + held.guard + held.other_root + held.budget;
+        let news = waits + report.failed() > 0 || report.exit() != Exit::Ok;
         if !news && !watched {
             return None;
         }
@@ -132,6 +132,10 @@ fn left(report: &Report, watched: bool) -> String {
     if held.no_delete > 0 {
         text.push_str(&changes(held.no_delete, "deletion", "deletions"));
         text.push_str(" held back by --no-delete");
+    }
+    if held.policy > 0 {
+        text.push_str(&changes(held.policy, "change is", "changes are"));
+        text.push_str(" not permitted to this key at the server");
     }
     if held.guard > 0 {
         text.push_str(&changes(held.guard, "step", "steps"));

@@ -85,11 +85,6 @@ pub fn of(report: &Report) -> Vec<Warning> {
         warnings.extend(root.spent.as_ref().map(|spent| budget(report, root, spent)));
     }
     warnings.extend(report.keys.iter().map(|key| key_report(report, key)));
-    for root in report.roots.iter().filter(|root| root.held.policy > 0) {
-        let steps = count(root.held.policy, "change was", "changes were");
-        let text = format!("{}: {steps} refused by the server's policy.", place(root, b""));
-        warnings.push(Warning::new(Weight::Warning, text));
-    }
     let idle = report.idle_patterns.iter().filter(|idle| idle.fresh && !seeded::is("idle-patterns-are-not-said"));
     warnings.extend(idle.flat_map(|idle| &idle.patterns).map(idle_pattern));
     warnings.extend(troubles::warnings(report));

@@ -19,9 +19,10 @@ use smd_maildir::home::{Access, Fresh, Home, client_id};
 use smd_maildir::lock::LockError;
 use smd_maildir::run::{RootRun, RunError};
 use smd_maildir::store::StoreError;
+use smd_protocol::names::printable;
 use smd_protocol::reconcile::Past;
 use smd_protocol::wire::{self, ClientHello, Depth, FromClient, FromServer, RootOffer, ServerHello};
-use smd_protocol::{Told, seeded};
+use smd_protocol::{Told, rights, seeded};
 use smd_server::link::{Inbox, Outbox, Reader, Writer};
 
 mod agree;
@@ -181,7 +182,17 @@ fn converse<F: Fs>(
     let has = |name: &str| hello.features.iter().any(|feature| *feature == *name);
     let (spells, headers, counts) = (has(wire::SPELLING), has(wire::HEADERS), has(wire::COUNTS));
     let budget = has(wire::BUDGET);
+    let rights = rights::told(&hello.features);
+    if let (true, true, Some(pair)) = (options.verbose > 0, has(rights::UNBOUND), pairs.first_mut()) {
+        let (server, root) = (&endpoint.server, printable(pair.remote()));
+        let text = format!(
+            "the key of this host may sync every Maildir of its account on {server}; --root {root} in its line of \
+             ~/.ssh/authorized_keys there keeps it to this one"
+        );
+        pair.report.notes.push(text);
+    }
     for (pair, answer) in pairs.iter_mut().zip(hello.roots) {
+        pair.restrict(rights);
         pair.spells = spells;
         pair.counts_there = counts;
         pair.has_budget_there = budget;

@@ -12,7 +12,7 @@ use smd_protocol::names::printable;
 use smd_protocol::pack::Unpacker;
 use smd_protocol::reconcile::{Bare, Begun, Exempt, HostView, Input, Known, Limit, Plan, Policy, Side, Stop, draft};
 use smd_protocol::wire::{Depth, FromServer, RootAnswer, RootOffer};
-use smd_protocol::{Folder, Name, Snapshot, counter};
+use smd_protocol::{Folder, Name, Rights, Snapshot, counter};
 
 use super::SessionError;
 use super::course::Course;
@@ -241,6 +241,12 @@ impl<F: Fs> Pair<F> {
             damaged: self.local.damaged().to_vec(),
             excludes: self.exclude_pairs.clone(),
         }
+    }
+
+    /// Plans within what the server lets this client do.
+    pub(super) fn restrict(&mut self, rights: Rights) {
+        self.policy.rights = rights;
+        self.direction = self.policy.way();
     }
 
     /// Takes the server's answer: from here on both have the same base, or none.

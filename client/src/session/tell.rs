@@ -48,6 +48,7 @@ fn renames(step: &Step) -> bool {
 fn reason(hold: Hold) -> Reason {
     match hold {
         Hold::Direction => Reason::Direction,
+        Hold::Policy => Reason::Policy,
         Hold::NoDelete => Reason::NoDelete,
         Hold::Guard => Reason::Guard,
         Hold::Incomplete => Reason::Incomplete,
@@ -122,6 +123,13 @@ impl<F: Fs> Pair<F> {
                         self.told(side, step, Fate::Held(Reason::Budget), journal);
                         self.undone.add(component, side);
                         self.report.held.count(Reason::Budget);
+                        continue;
+                    }
+                    // The server keeps to its policy better than this host knows it: such a step waits like one that was not tried.
+                    Outcome::Refused(Refusal::Policy) => {
+                        self.told(side, step, Fate::Held(Reason::Policy), journal);
+                        self.undone.add(component, side);
+                        self.report.held.count(Reason::Policy);
                         continue;
                     }
                     Outcome::Refused(refusal) => refusal.to_string(),

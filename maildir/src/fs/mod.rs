@@ -13,8 +13,10 @@ use std::path::{Path, PathBuf};
 use smd_protocol::delta::Mtime;
 
 mod disk;
+mod held;
 
 pub use disk::Disk;
+pub use held::Held;
 
 /// What a directory entry is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

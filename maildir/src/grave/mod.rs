@@ -157,9 +157,9 @@ fn parse_id(id: &str) -> Option<Buried> {
     parse_file(format!("{id}.{}", State::Kept.letter()).as_bytes())
 }
 
-/// Keeps letters, digits, `-`, `_` and `+` of a label and cuts it to 64.
+/// Keeps letters, digits, `-`, `_` and `+` of a label and cuts it to 128.
 pub(crate) fn file_safe(label: &str) -> String {
-    label.chars().take(64).map(|c| if c.is_ascii_alphanumeric() || "-_+".contains(c) { c } else { '_' }).collect()
+    label.chars().take(128).map(|c| if c.is_ascii_alphanumeric() || "-_+".contains(c) { c } else { '_' }).collect()
 }
 
 impl<F: Fs> Grave<F> {

@@ -92,6 +92,24 @@ impl Label {
         Self(format!("+{}", self.0))
     }
 
+    /// This label of a client, among those of the clients of one key: the key's label, `+`, and it. No two keys share one, since no
+    /// key's label has a `+`.
+    ///
+    /// # Errors
+    /// When both together are too long.
+    pub fn of_key(&self, key: &Self) -> Result<Self, LabelError> {
+        Self::parse(format!("{key}+{self}").as_bytes())
+    }
+
+    /// Whether a state of this name, or what a run of it buried, belongs to a client of this key.
+    pub fn is_key_of(&self, served: &str) -> bool {
+        let client = || {
+            let (size, rest) = served.strip_prefix('+')?.split_once('+')?;
+            rest.get(..size.parse().ok()?)
+        };
+        client().and_then(|client| client.strip_prefix(&self.0)).is_some_and(|id| id.starts_with('+'))
+    }
+
     /// Under which a server keeps what it has with this client for a pair of roots: client, `+` and pair. Two clients never share one,
     /// whatever stands in their labels, since a client with a `+` in its label is told by its length.
     ///
@@ -176,6 +194,27 @@ mod tests {
         for good in [&b"a"[..], b"me@host.example+2_x-y", b"-", &[b'a'; 100]] {
             assert_eq!(Label::parse(good).expect("good").as_str().as_bytes(), good);
         }
+    }
+
+    #[test]
+    fn a_key_owns_what_its_clients_leave_and_nothing_of_other_keys() {
+        let label = |text: &str| Label::parse(text.as_bytes()).expect("a label");
+        let served = |key: &str, client: &str| {
+            label(client).of_key(&label(key)).and_then(|client| client.served(&label("pair"))).expect("short enough")
+        };
+        let laptop = label("laptop");
+        assert_eq!(served("laptop", "abc").as_str(), "+10+laptop+abc+pair");
+        for (client, is) in [("abc", true), ("a+b", true), ("phone+x", true)] {
+            assert_eq!(laptop.is_key_of(served("laptop", client).as_str()), is, "{client}");
+        }
+        for other in ["phone", "lap", "laptop2"] {
+            assert!(!laptop.is_key_of(served(other, "laptop+abc").as_str()), "{other}");
+        }
+        for other in ["laptop+pair", "abc+pair", "+laptop", "+x+laptop+abc+pair", "+99+laptop+abc", ""] {
+            assert!(!laptop.is_key_of(other), "{other}");
+        }
+        let long = label(&"x".repeat(90)).of_key(&laptop);
+        assert!(long.is_ok_and(|client| client.served(&label("pair")).is_err()));
     }
 
     #[test]

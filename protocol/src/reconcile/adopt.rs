@@ -69,7 +69,7 @@ pub(super) fn match_marked(
         let Some(queue) = there.get_mut(&key) else { continue };
         for (a, b) in names.into_iter().zip(std::iter::from_fn(|| queue.pop_front())) {
             let (Some(ea), Some(eb)) = (ours.remove(&a), theirs.remove(&b)) else { continue };
-            let by_us = policy.direction == Direction::Push;
+            let by_us = policy.way() == Direction::Push;
             let (first, second) = if by_us { (&ea, &eb) } else { (&eb, &ea) };
             let bytes = if second.content.header == key.2 { second.content } else { first.content };
             messages.push(Message {

@@ -1,4 +1,4 @@
-//! Which parts of a plan wait: direction, `--no-delete`, what goes with what the bulk guard holds (`guard`), and roots that
+//! Which parts of a plan wait: direction, the server's policy, `--no-delete`, what goes with what the bulk guard holds (`guard`), and roots that
 //! may not be the ones they were.
 //!
 //! Nothing that waits is forgotten: the base keeps the old entry, and the next run proposes it again.
@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use super::guard::{self, Past};
 use super::{Component, Hold, Input, Plan, Policy, Side, Stop};
 use crate::digest::{Content, Digest};
-use crate::names::Folder;
+use crate::names::{Folder, Name};
+use crate::rights::Rights;
 use crate::seeded;
 use crate::step::Step;
 
@@ -17,21 +18,43 @@ pub(super) fn removes(component: &Component, side: Side) -> bool {
     !component.heals && component.part(side).steps.iter().any(Step::removes)
 }
 
-/// Decides what waits for reasons that lie in the run alone: its direction, and `--no-delete`.
-pub(super) fn hold_by_policy(policy: &Policy, plan: &mut Plan) {
+/// Decides what waits for reasons that lie in the run alone: its direction, what the server lets this client do, and `--no-delete`.
+pub(super) fn hold_by_policy(input: &Input<'_>, policy: &Policy, plan: &mut Plan) {
     for component in &mut plan.components {
         for side in Side::BOTH {
             let removes = removes(component, side) || is_removal(component, side);
+            let permitted = is_permitted(input, policy, component, side);
             let part = component.part_mut(side);
             if part.steps.is_empty() || part.held.is_some() {
                 continue;
             }
             if !policy.direction.changes(side) && !seeded::is("pull-changes-the-server") {
                 part.held = Some(Hold::Direction);
+            } else if !permitted {
+                part.held = Some(Hold::Policy);
             } else if policy.no_delete && removes {
                 part.held = Some(Hold::NoDelete);
             }
         }
+    }
+}
+
+/// Whether the server lets this client do a host's part: at the server each step by itself, at this host whatever is read there.
+fn is_permitted(input: &Input<'_>, policy: &Policy, component: &Component, side: Side) -> bool {
+    if policy.rights == Rights::OWNER {
+        return true;
+    }
+    let flags = |name: &Name| input.present(side).entry(name).map(|entry| &entry.flags);
+    let permit = |step: &Step| {
+        let was = match step {
+            Step::Move { from: name, .. } | Step::Replace { at: name, .. } => flags(name),
+            _ => None,
+        };
+        policy.rights.permit(step, was)
+    };
+    match side {
+        Side::Ours => policy.rights.pull,
+        Side::Theirs => component.theirs.steps.iter().all(permit),
     }
 }
 
@@ -78,7 +101,7 @@ fn suspicion(input: &Input<'_>, side: Side) -> Option<String> {
 
 /// A copy whose matching delete or replacement is held back is held back with it: else a move that was not
 /// recognised as one would leave two messages. One removal holds at most one copy. With the guard an equal body is
-/// enough; under `--no-delete`, which may stand for years, only equal bytes are.
+/// enough; under `--no-delete` and the server's policy, which may stand for years, only equal bytes are.
 fn hold_copies(input: &Input<'_>, plan: &mut Plan) {
     for side in Side::BOTH {
         let mut waiting: HashMap<Content, (u64, Hold)> = HashMap::new();

@@ -23,6 +23,7 @@ use std::collections::{BTreeSet, HashSet};
 use crate::delta::{Delta, Present};
 use crate::digest::{Content, Digest};
 use crate::names::{Folder, Name};
+use crate::rights::Rights;
 use crate::seeded;
 use crate::snapshot::{Entry, Snapshot};
 use crate::step::{Dress, Step, Twin};
@@ -98,6 +99,8 @@ impl Direction {
 pub struct Policy {
     /// Which hosts may be changed.
     pub direction: Direction,
+    /// What the server lets this client do.
+    pub rights: Rights,
     /// Hold back what deletes or replaces.
     pub no_delete: bool,
     /// Let the bulk guard pass.
@@ -115,12 +118,18 @@ impl Policy {
     pub fn plain(direction: Direction) -> Self {
         Self {
             direction,
+            rights: Rights::OWNER,
             no_delete: false,
             allow_bulk_delete: false,
             adopt_other_headers: false,
             limit: Limit::default(),
             exempt: Exempt::default(),
         }
+    }
+
+    /// Which hosts this run changes: those that it may, as far as the server lets it.
+    pub fn way(&self) -> Direction {
+        self.rights.within(self.direction).unwrap_or(self.direction)
     }
 }
 
@@ -241,6 +250,8 @@ impl Message {
 pub enum Hold {
     /// The direction does not change this host.
     Direction,
+    /// The server does not let this client do it.
+    Policy,
     /// `--no-delete`.
     NoDelete,
     /// The bulk guard tripped.
@@ -497,7 +508,7 @@ pub fn draft(input: &Input<'_>, policy: &Policy, known: &Known<'_>) -> Result<Pl
     let mut messages = adopt::match_new(input, gathered.messages, gathered.new, &adopting, &mut plan.notes);
     plan.matched =
         messages.iter().filter(|m| m.base.is_none() && !m.ours.is_empty() && !m.theirs.is_empty()).count() as u64;
-    merge::set_goals(&mut messages, policy.direction, input.begun, &mut plan.notes);
+    merge::set_goals(&mut messages, policy.way(), input.begun, &mut plan.notes);
     let mut messages = clash::settle(input, messages, known.whole, &mut plan.notes)?;
     plan.forgotten = gathered.forgotten;
     plan.adopting = adopting;
@@ -510,7 +521,7 @@ pub fn draft(input: &Input<'_>, policy: &Policy, known: &Known<'_>) -> Result<Pl
     parts::part_twins(input, &mut plan);
     folders::plan_folders(input, &messages, &mut plan);
     parts::plan_parts(input, &mut messages, &mut plan);
-    hold::hold_by_policy(policy, &mut plan);
+    hold::hold_by_policy(input, policy, &mut plan);
     Ok(plan)
 }
 

@@ -2,22 +2,47 @@
 
 use std::collections::{HashMap, HashSet};
 
+use smd_maildir::Trouble;
 use smd_maildir::apply::Applier;
 use smd_maildir::fs::Fs;
 use smd_maildir::send::{Wanted, send_contents};
 use smd_protocol::delta::{Meta, Present};
+use smd_protocol::rights::{Push, Verb};
 use smd_protocol::wire::{self, ContentEnd, ContentStart, Fetch, FromServer, Spelled};
 use smd_protocol::{Entry, Name, Outcome, Step, Told, seeded};
 
-use super::Session;
 use super::keys::Admitted;
 use super::words::{NOT_LISTED, few};
+use super::{Active, Session};
 use crate::error::{ServeError, never_offered, protocol};
 use crate::link::{Job, Outbox, send};
-use crate::policy::{self, Standing};
+use crate::policy::Authority;
 
 /// Steps in one batch.
 pub(super) const STEPS_MAX: usize = 2_000_000;
+
+impl<F: Fs> Active<F> {
+    /// Begins the steps that this authority admits. What is to be removed is counted before any of them.
+    fn begin(&mut self, authority: &Authority, steps: Vec<Step>) -> Result<Vec<Trouble>, ServeError> {
+        self.count_removals()?;
+        let asks = authority.asks() || authority.key.is_some();
+        let Admitted { refused, after } = if asks { self.admit(authority, &steps)? } else { Admitted::default() };
+        let changes_nothing = steps.is_empty() && authority.rights.push == Push::Nothing;
+        if changes_nothing || !refused.is_empty() && refused.len() == steps.len() {
+            // Nothing below the root is touched, not even what an earlier run left there.
+            self.refused = Some(refused.into_iter().map(|(_, refusal)| refusal).collect());
+            return Ok(Vec::new());
+        }
+        if authority.key.is_some() {
+            self.brought.extend(steps.iter().filter_map(Step::bytes).map(|bytes| bytes.content));
+        }
+        let troubles = self.run.begin_admitted(steps, refused, &|| false)?;
+        if let Some(applier) = self.run.applying() {
+            after.into_iter().for_each(|(at, other)| applier.only_after(at, other));
+        }
+        Ok(troubles)
+    }
+}
 
 impl<F: Fs, O: Outbox> Session<F, O> {
     /// More of a batch that is not complete yet.
@@ -40,28 +65,23 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             return Err(protocol("steps in a dry run"));
         }
         let spells = self.hello.iter().flat_map(|hello| &hello.features).any(|feature| *feature == *wire::SPELLING);
-        let Self { roots, authority, .. } = self;
+        let Self { roots, authority, outbox, .. } = self;
         let active = roots.get_mut(usize::from(root)).ok_or_else(never_offered)?;
         if active.begun.is_some() {
             return Err(protocol("a batch within a batch"));
         }
         let steps = std::mem::take(&mut active.steps);
-        let bytes = std::mem::take(&mut active.fetch);
+        let mut bytes = std::mem::take(&mut active.fetch);
+        if !authority.rights.permits(Verb::Fetch) {
+            for Fetch { step, .. } in std::mem::take(&mut bytes) {
+                let failed = Some("this key may not read messages".into());
+                send(outbox, &FromServer::ContentEnd(ContentEnd { step, failed }))?;
+            }
+        }
         let spellings = spells.then(|| std::mem::take(&mut active.spell));
         let wanted = Wanted { bytes, spellings };
         active.begun = Some(steps.len());
-        // Before any step of it begins.
-        active.count_removals()?;
-        let admitted = if steps.is_empty() {
-            Admitted::default()
-        } else {
-            let planned = policy::planned(&steps, &active.run.known()?);
-            active.admit(authority, &planned)?
-        };
-        let troubles = active.run.begin_admitted(steps, admitted.refused, &|| false)?;
-        if let Some(applier) = active.run.applying() {
-            admitted.after.into_iter().for_each(|(at, other)| applier.only_after(at, other));
-        }
+        let troubles = active.begin(authority, steps)?;
         if !wanted.is_empty() {
             let base = active.run.base()?;
             let delta = active.run.delta().clone();
@@ -93,14 +113,22 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     /// How the client's message for a step is spelled.
     pub(super) fn handle_spelled(&mut self, spelled: &Spelled) -> Result<(), ServeError> {
         let Some(suffix) = &spelled.suffix else { return Ok(()) };
+        if self.passes_over() {
+            return Ok(());
+        }
         self.open_batch()?.spell(spelled.step as usize, suffix).map_err(|error| protocol(error.to_string()))
     }
 
-    fn tell(&self, troubles: Vec<smd_maildir::Trouble>) -> Result<(), ServeError> {
+    fn tell(&self, troubles: Vec<Trouble>) -> Result<(), ServeError> {
         if troubles.is_empty() {
             return Ok(());
         }
         Ok(send(&self.outbox, &FromServer::Troubles(few(troubles, NOT_LISTED)))?)
+    }
+
+    /// Whether every step of the open batch was refused.
+    fn passes_over(&self) -> bool {
+        self.roots.iter().any(|active| active.begun.is_some() && active.refused.is_some())
     }
 
     /// The applier of the one root in which a batch is open.
@@ -114,17 +142,22 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if self.incoming.is_some() {
             return Err(protocol("contents within contents"));
         }
+        if self.passes_over() {
+            self.incoming = Some((start.step, None));
+            return Ok(());
+        }
         let meta = Meta { size: start.size, mtime: start.mtime };
         let incoming =
             self.open_batch()?.incoming(start.step as usize, meta).map_err(|error| protocol(error.to_string()))?;
-        self.incoming = Some((start.step, incoming));
+        self.incoming = Some((start.step, Some(incoming)));
         Ok(())
     }
 
     /// Some of them.
     pub(super) fn handle_piece(&mut self, bytes: &[u8]) -> Result<(), ServeError> {
         match &mut self.incoming {
-            Some((_, incoming)) => incoming.write(bytes).map_err(|error| protocol(error.to_string())),
+            Some((_, Some(incoming))) => incoming.write(bytes).map_err(|error| protocol(error.to_string())),
+            Some((_, None)) => Ok(()),
             None => Err(protocol("bytes of no message")),
         }
     }
@@ -133,11 +166,12 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     pub(super) fn handle_content_end(&mut self, end: ContentEnd) -> Result<(), ServeError> {
         match (self.incoming.take(), end.failed) {
             (Some((step, _)), _) if step != end.step => Err(protocol("the end of other contents")),
-            (Some((_, incoming)), None) => {
+            (Some((_, None)), _) => Ok(()),
+            (Some((_, Some(incoming))), None) => {
                 incoming.finish(self.open_batch()?);
                 Ok(())
             }
-            (Some((_, incoming)), Some(_)) => {
+            (Some((_, Some(incoming))), Some(_)) => {
                 incoming.abort();
                 Ok(())
             }
@@ -157,7 +191,10 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         let Self { roots, authority, .. } = self;
         let active = roots.get_mut(usize::from(root)).ok_or_else(never_offered)?;
         active.begun = None;
-        let outcomes = active.run.install();
+        let outcomes = match active.refused.take() {
+            Some(refused) => refused.into_iter().map(Outcome::Refused).collect(),
+            None => active.run.install(),
+        };
         active.write_down_late(authority)?;
         let failed: Vec<(u32, Outcome<Told>)> = (0u32..)
             .zip(outcomes)

@@ -1,7 +1,8 @@
 //! A run begins: the roots are opened, the bases agreed on, and each root is looked at.
 
+use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use smd_maildir::exclude::Excludes;
 use smd_maildir::fs::Fs;
@@ -9,6 +10,7 @@ use smd_maildir::home::{Access, Home, Label, Side, server_id};
 use smd_maildir::lock::Wait;
 use smd_maildir::run::{RootRun, RunError, Settings};
 use smd_maildir::store::earlier::{self, Earlier};
+use smd_protocol::names::printable;
 use smd_protocol::reconcile::Side as HostSide;
 use smd_protocol::wire::{
     self, ClientHello, Depth, Failure, FromServer, Ids, Looked, RootAnswer, RootOffer, ServerHello,
@@ -19,14 +21,16 @@ use super::words::{few, told};
 use super::{Active, Session};
 use crate::error::{ServeError, never_offered, protocol};
 use crate::link::{Outbox, send};
-use crate::policy::MaxRemove;
-use crate::roots;
+use crate::policy::roots::{self, Place};
+use crate::policy::{MaxRemove, Roots};
 use crate::watch::Rest;
 
 /// How long a lock is waited for, in milliseconds.
 pub(super) const LOCK_WAIT_MS: u64 = 30_000;
 /// Days that messages rest in this host's grave at least.
 const GRAVE_DAYS_LEAST: u32 = 7;
+/// Of the state: the owner was told.
+const KEY_IS_NOT_LIMITED: &[u8] = b"told-key-is-not-limited";
 /// What is said of this program: advice for a person.
 pub(super) const VERSION: &str = concat!("version=", env!("CARGO_PKG_VERSION"));
 
@@ -37,7 +41,10 @@ struct Asked<'a> {
     path: &'a Path,
     /// The path without symlinks.
     real: &'a [u8],
+    /// As what belongs to the client is called here.
     client: &'a Label,
+    /// As the client calls itself.
+    id: &'a Label,
     server: &'a Label,
 }
 
@@ -47,27 +54,35 @@ fn label(text: &str) -> Result<Label, ServeError> {
 
 impl<F: Fs, O: Outbox> Session<F, O> {
     /// Opens what the client offers, agrees on the bases, and tells of every root what changed in it.
-    pub(super) fn handle_hello(&mut self, hello: ClientHello) -> Result<(), ServeError> {
+    pub(super) fn handle_hello(&mut self, mut hello: ClientHello) -> Result<(), ServeError> {
         if self.hello.is_some() || hello.roots.is_empty() || hello.roots.len() > wire::ROOTS_MAX {
             return Err(protocol("a second Hello, or one without roots"));
         }
         if hello.depth == Depth::Folders && !hello.dry_run && !has(&hello, wire::GRAVE) {
             return Err(protocol("a run that looks at no message"));
         }
-        let client = label(&hello.client)?;
-        let paths: Vec<PathBuf> =
-            hello.roots.iter().map(|offer| roots::resolve(&self.places, &offer.path)).collect::<Result<_, _>>()?;
-        let real = roots::check(&self.places, &paths)?;
-        if has(&hello, wire::GRAVE) {
-            return self.begin_graves(hello, paths, real);
+        let id = label(&hello.client)?;
+        let client = self.authority.client(&id).map_err(|error| protocol(error.to_string()))?;
+        let paths: Vec<&[u8]> = hello.roots.iter().map(|offer| &offer.path[..]).collect();
+        let places = roots::places(&self.authority.roots, &self.places, &paths)?;
+        if !matches!(self.authority.roots, Roots::Any) {
+            self.are_held(&places)?;
         }
+        if has(&hello, wire::GRAVE) {
+            return self.begin_graves(hello, places);
+        }
+        hello.direction = self.authority.direction(hello.direction)?;
         let access = if hello.dry_run { Access::ReadOnly } else { Access::ReadWrite };
         let home = Home::open(self.fs.clone(), &self.places.state, access).map_err(RunError::from)?;
         let server = server_id(&home).map_err(RunError::from)?;
+        if self.authority.forced {
+            say_once_that_the_key_is_not_limited(&home);
+        }
 
         let mut answers = Vec::new();
-        for ((offer, path), real) in hello.roots.iter().zip(&paths).zip(&real) {
-            let asked = Asked { offer, path, real: real.as_os_str().as_bytes(), client: &client, server: &server };
+        for (offer, Place { path, real }) in hello.roots.iter().zip(&places) {
+            let real = real.as_os_str().as_bytes();
+            let asked = Asked { offer, path, real, client: &client, id: &id, server: &server };
             let (active, answer) = self.open_root(&home, &hello, &asked)?;
             self.roots.push(active);
             answers.push(answer);
@@ -99,6 +114,19 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         Ok(())
     }
 
+    /// Whether these directories are still what lies at their paths. In a session that stays, a disk may have come or gone since it
+    /// began: then another session is wanted.
+    fn are_held(&self, places: &[Place]) -> Result<(), Failure> {
+        places.iter().try_for_each(|Place { path, .. }| match self.fs.open_root(path) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let path = printable(path.as_os_str().as_bytes());
+                let text = format!("{path} {error}");
+                Err(Failure::Io { path: path.into(), text: text.into() })
+            }
+        })
+    }
+
     /// Opens a root with the base that this host has of it, and says what that is.
     fn open_root(
         &self,
@@ -106,7 +134,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         hello: &ClientHello,
         asked: &Asked<'_>,
     ) -> Result<(Active<F>, RootAnswer), ServeError> {
-        let Asked { offer, path, real, client, server } = *asked;
+        let Asked { offer, path, real, client, server, .. } = *asked;
         let named = if seeded::is("each-spelling-is-a-root") { &offer.path } else { real };
         let root = Label::of_parts("smd root", &[server.as_str().as_bytes(), named]);
         let pair = label(&offer.pair)?;
@@ -159,8 +187,10 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             damaged: run.damaged().to_vec(),
         };
         let (steps, fetch, spell, parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (removals, late, real) = (Vec::new(), Vec::new(), real.to_vec());
-        let active = Active { run, steps, fetch, removals, spell, begun: None, parts, real, is_in_log: false, late };
+        let (removals, late, brought, real) = (Vec::new(), Vec::new(), HashSet::new(), real.to_vec());
+        let (begun, refused, is_in_log) = (None, None, false);
+        let active =
+            Active { run, steps, fetch, removals, spell, begun, refused, parts, brought, real, is_in_log, late };
         Ok((active, answer))
     }
 
@@ -193,10 +223,15 @@ impl<F: Fs, O: Outbox> Session<F, O> {
 
     /// Bases of this client and root that lie under other names.
     fn earlier(&self, home: &Home<F>, asked: &Asked<'_>) -> Result<Vec<Earlier>, ServeError> {
-        let is_of = |peer: &Label, root: &[u8]| {
-            let path = || roots::resolve(&self.places, root).and_then(|path| roots::real(&path));
-            peer.is_served_to(asked.client) && path().is_ok_and(|path| path.as_os_str().as_bytes() == asked.real)
+        // Under its own name a client had no key of its own; whoever offers the id of that base is that client.
+        let is_clients = |peer: &Label| peer.is_served_to(asked.client) || peer.is_served_to(asked.id);
+        let is_root = |root: &[u8]| match &self.authority.roots {
+            Roots::Any => crate::roots::resolve(&self.places, root)
+                .and_then(|path| crate::roots::real(&path))
+                .is_ok_and(|path| path.as_os_str().as_bytes() == asked.real),
+            Roots::Named(_) | Roots::Found(_) => root == asked.real,
         };
+        let is_of = |peer: &Label, root: &[u8]| is_clients(peer) && is_root(root);
         Ok(earlier::earlier(home, Side::Server, "", &is_of).map_err(RunError::from)?)
     }
 
@@ -215,6 +250,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             .chain(patterns)
             .chain(budget)
             .map(Told::from)
+            .chain(self.authority.features().into_iter().map(Told::from))
             .collect()
     }
 
@@ -262,6 +298,18 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         }
         active.run.agree(None, &[])?;
         self.look(root, &hello)
+    }
+}
+
+/// A key's line runs the plain server, and its owner may think that this limits the key. Said on stderr, which `ssh` shows at the
+/// client, and noted before, so that nobody is told twice.
+fn say_once_that_the_key_is_not_limited<F: Fs>(home: &Home<F>) {
+    let Some(dir) = home.dir().filter(|_| home.access() == Access::ReadWrite) else { return };
+    if home.fs().create(dir, KEY_IS_NOT_LIMITED).is_ok() {
+        eprintln!(
+            "smd-server: the key of this connection is not limited by command=\"smd-server\": it reads and writes any directory of the \
+             account; smd-restricted-shell in its place limits it (man smd-restricted-shell)"
+        );
     }
 }
 

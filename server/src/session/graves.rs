@@ -13,19 +13,20 @@ use smd_maildir::fs::Fs;
 use smd_maildir::home::{Access, Home, Label, server_id};
 use smd_maildir::lock::Wait;
 use smd_maildir::run::RunError;
-use smd_maildir::undo::{Found, Yard, Yards, places};
-use smd_protocol::Told;
-use smd_protocol::grave::{Head, Rest, Rests, Undone};
+use smd_maildir::undo::{Found, Yard, Yards, owner, places};
+use smd_protocol::grave::{Head, Rest, Rests, Undone, run_of};
 use smd_protocol::names::printable;
 use smd_protocol::wire::{
     self, ClientHello, Failure, FromServer, GraveAnswer, GraveWish, Ids, RootAnswer, ServerHello,
 };
+use smd_protocol::{Told, Verb, seeded};
 
 use super::Session;
 use super::batch::STEPS_MAX;
 use super::begin::{LOCK_WAIT_MS, VERSION};
 use crate::error::{ServeError, never_offered, protocol};
 use crate::link::{Outbox, SendError, send};
+use crate::policy::roots::Place;
 
 /// A root whose graves a client asked for.
 pub(super) struct Asked<F: Fs> {
@@ -38,13 +39,8 @@ pub(super) struct Asked<F: Fs> {
 }
 
 impl<F: Fs, O: Outbox> Session<F, O> {
-    /// Answers the Hello of a client that is there for the graves. `paths` are the roots as offered, `real` without symlinks.
-    pub(super) fn begin_graves(
-        &mut self,
-        hello: ClientHello,
-        paths: Vec<PathBuf>,
-        real: Vec<PathBuf>,
-    ) -> Result<(), ServeError> {
+    /// Answers the Hello of a client that is there for the graves of these roots.
+    pub(super) fn begin_graves(&mut self, hello: ClientHello, places: Vec<Place>) -> Result<(), ServeError> {
         let server = server_id(&self.home(Access::ReadOnly)?).map_err(RunError::from)?;
         let answer = |real: &PathBuf| RootAnswer {
             root: Label::of_parts("smd root", &[server.as_str().as_bytes(), real.as_os_str().as_bytes()]).to_string(),
@@ -53,15 +49,16 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             counter: 0,
             damaged: Vec::new(),
         };
-        let features = [VERSION, wire::GRAVE].map(Told::from).to_vec();
-        let roots = real.iter().map(answer).collect();
+        let known = [VERSION, wire::GRAVE].into_iter().map(Told::from);
+        let features = known.chain(self.authority.features().into_iter().map(Told::from)).collect();
+        let roots = places.iter().map(|place| answer(&place.real)).collect();
         send(&self.outbox, &FromServer::Hello(ServerHello { features, roots }))?;
         if hello.compress && !self.compressed {
             self.outbox.compress()?;
             self.compressed = true;
         }
-        let asked = |(path, real)| Asked { path, real, found: None, wanted: Vec::new() };
-        self.graves = paths.into_iter().zip(real).map(asked).collect();
+        let asked = |Place { path, real }| Asked { path, real, found: None, wanted: Vec::new() };
+        self.graves = places.into_iter().map(asked).collect();
         self.hello = Some(hello);
         Ok(())
     }
@@ -80,7 +77,14 @@ impl<F: Fs, O: Outbox> Session<F, O> {
                 if asked.wanted.len() > STEPS_MAX {
                     return Err(protocol("too much is to come back"));
                 }
-                if last { self.bring_back(root) } else { Ok(()) }
+                match last {
+                    true if !self.authority.rights.permits(Verb::BringBack) => {
+                        let text = "this key may change nothing at the server, nor bring anything back";
+                        Ok(self.answer(root, GraveAnswer::Refused(text.into()))?)
+                    }
+                    true => self.bring_back(root),
+                    false => Ok(()),
+                }
             }
         }
     }
@@ -123,7 +127,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         };
         let end = found.as_ref().map_or(Rest { absent: true, ..Rest::default() }, |found| found.rest);
         let mut rests: Vec<Rests> = Vec::new();
-        for one in found.iter().flat_map(Found::told) {
+        for one in found.iter().flat_map(Found::told).filter(|one| self.owns(&one.id)) {
             rests.push(one);
             if rests.len() == wire::ITEMS_IN_FRAME {
                 self.answer(root, GraveAnswer::Rests { rests: std::mem::take(&mut rests), end: None })?;
@@ -138,8 +142,11 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         let found = self.asked(root)?.found.take();
         for ids in ids.chunks(wire::ITEMS_IN_FRAME) {
             let heads = match &found {
-                Some(found) => found.heads(ids.iter().map(String::as_str)),
-                None => vec![Head::default(); ids.len()],
+                // Of what it may not read, as of what is not there, nothing is told.
+                Some(found) if self.authority.rights.permits(Verb::ReadGrave) => {
+                    found.heads(ids.iter().map(|id| if self.owns(id) { id.as_str() } else { "" }))
+                }
+                _ => vec![Head::default(); ids.len()],
             };
             self.answer(root, GraveAnswer::Heads(heads))?;
         }
@@ -152,14 +159,24 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         let user = self.places.user.clone();
         let ids = std::mem::take(&mut self.asked(root)?.wanted);
         let wait = Wait { ms: LOCK_WAIT_MS, stop: &|| false };
-        let done = match self.yard(root, &home)? {
-            Some(yard) => yard.bring_back(&home, &user, &ids, &wait).map_err(RunError::from)?,
-            None => vec![Undone::Failed("the Maildir is no longer there".into()); ids.len()],
-        };
+        let own: Vec<String> = ids.iter().filter(|id| self.owns(id)).cloned().collect();
+        let mut done = match self.yard(root, &home)? {
+            Some(yard) => yard.bring_back(&home, &user, &own, &wait).map_err(RunError::from)?,
+            None => vec![Undone::Failed("the Maildir is no longer there".into()); own.len()],
+        }
+        .into_iter();
+        let other = || Undone::Failed("another key removed it, and this one is not for that (--allow undo)".into());
+        let done: Vec<Undone> =
+            ids.iter().map(|id| if self.owns(id) { done.next().unwrap_or_else(other) } else { other() }).collect();
         for done in done.chunks(wire::ITEMS_IN_FRAME) {
             self.answer(root, GraveAnswer::Undone(done.to_vec()))?;
         }
         Ok(())
+    }
+
+    /// Whether this key may know of what has this id in a grave.
+    fn owns(&self, id: &str) -> bool {
+        self.authority.owns(owner(run_of(id))) || seeded::is("graves-are-open-to-any-key")
     }
 
     fn answer(&self, root: u16, answer: GraveAnswer) -> Result<(), SendError> {

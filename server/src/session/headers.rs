@@ -4,7 +4,7 @@ use smd_maildir::apply::Messages;
 use smd_maildir::fs::Fs;
 use smd_protocol::delta::Present;
 use smd_protocol::wire::{self, FromServer};
-use smd_protocol::{Entry, Name};
+use smd_protocol::{Entry, Name, Verb};
 
 use super::{Active, Session};
 use crate::error::{ServeError, never_offered, protocol};
@@ -38,10 +38,13 @@ impl<F: Fs, O: Outbox> Session<F, O> {
 
     /// A header.
     pub(super) fn handle_header(&mut self, root: u16, name: &Name) -> Result<(), ServeError> {
-        let Self { roots, outbox, .. } = self;
+        let Self { roots, outbox, authority, .. } = self;
         let active = roots.get_mut(usize::from(root)).ok_or_else(never_offered)?;
         told(active, name)?;
-        let bytes = active.run.header(name).unwrap_or_default();
+        let bytes = match authority.rights.permits(Verb::Fetch) {
+            true => active.run.header(name).unwrap_or_default(),
+            false => Vec::new(),
+        };
         Ok(send(outbox, &FromServer::Header { root, bytes })?)
     }
 }

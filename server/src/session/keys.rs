@@ -11,14 +11,14 @@ use smd_maildir::keys::{Heard, Key, Line, Lines, What, fact};
 use smd_maildir::lock::Wait;
 use smd_maildir::run::RunError;
 use smd_protocol::wire::{self, ClientHello, FromServer, KeyReport};
-use smd_protocol::{Refusal, Told, Verb, seeded};
+use smd_protocol::{Refusal, Step, Told, Verb, seeded};
 
 use super::begin::{LOCK_WAIT_MS, has};
 use super::{Active, Session};
 use crate::error::ServeError;
 use crate::link::{Outbox, send};
 use crate::policy::budget::{self, Now};
-use crate::policy::{self, Authority, MaxRemove, Planned, Removals, Standing};
+use crate::policy::{self, Authority, MaxRemove, Removals, Standing};
 
 const WAIT: Wait<'static> = Wait { ms: LOCK_WAIT_MS, stop: &|| false };
 
@@ -33,9 +33,11 @@ pub(super) struct Admitted {
 
 impl<F: Fs> Active<F> {
     /// Decides which steps of a batch are taken, and writes down what they do.
-    pub(super) fn admit(&mut self, authority: &Authority, planned: &[Planned<'_>]) -> Result<Admitted, ServeError> {
-        let Some(label) = authority.key.as_ref().filter(|_| budget::matters(planned)) else {
-            let refused = policy::admit(authority, &Standing::default(), planned);
+    pub(super) fn admit(&mut self, authority: &Authority, steps: &[Step]) -> Result<Admitted, ServeError> {
+        let planned = &policy::planned(steps, &self.run.known()?);
+        let refused = policy::admit(authority, &Standing::default(), planned);
+        let matters = budget::matters(planned) && refused.len() < planned.len();
+        let Some(label) = authority.key.as_ref().filter(|_| matters) else {
             return Ok(Admitted { refused, after: Vec::new() });
         };
         let (messages, burials) = (self.run.messages()?, self.run.burials(&|| false)?);

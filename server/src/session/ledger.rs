@@ -2,6 +2,7 @@
 
 use smd_maildir::fs::Fs;
 use smd_maildir::run::RunError;
+use smd_protocol::Verb;
 use smd_protocol::delta::Present;
 use smd_protocol::wire::{self, FromServer, LedgerAct};
 
@@ -39,6 +40,10 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         }
         if act == LedgerAct::Tell {
             self.tell_budget(root)?;
+        }
+        if act != LedgerAct::Tell && !self.authority.rights.permits(Verb::Delete) {
+            // It counts for the guards of all clients, and this one has nothing to count.
+            return Ok(());
         }
         let Self { roots, outbox, .. } = self;
         let active = roots.get_mut(usize::from(root)).ok_or_else(crate::error::never_offered)?;

@@ -7,7 +7,7 @@
 //! a client that asks for nothing else); `headers`; `keys` (what a restricted key may remove, and what its owner hears); `words` (what is
 //! said of contents, troubles, and a look).
 //!
-//! Deliberately not here: frames and their order in time (`link`, `serve`), which paths may be roots (`roots`), and
+//! Deliberately not here: frames and their order in time (`link`, `serve`), what a session may do and in which roots (`policy`), and
 //! everything that touches a mailbox (`smd-maildir`).
 
 mod batch;
@@ -21,6 +21,7 @@ mod ledger;
 mod tests;
 mod words;
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ use smd_maildir::run::RootRun;
 use smd_protocol::pack::Part;
 use smd_protocol::reconcile::Removal;
 use smd_protocol::wire::{self, ClientHello, Depth, Fetch, Frame, FromClient, FromServer};
-use smd_protocol::{Name, Step, codec};
+use smd_protocol::{Content, Name, Refusal, Step, codec};
 
 pub use self::words::Words;
 use crate::error::{ServeError, never_offered, protocol};
@@ -50,7 +51,11 @@ struct Active<F: Fs> {
     spell: Vec<(u32, Name)>,
     /// Steps of the batch that was begun and not yet installed.
     begun: Option<usize>,
+    /// All steps of that batch were refused, for these reasons: nothing of it reaches the root.
+    refused: Option<Vec<Refusal>>,
     parts: Vec<Part>,
+    /// What this session's own steps were to bring, where the next base is looked at (`commit`).
+    brought: HashSet<Content>,
     /// Its path without symlinks.
     real: Vec<u8>,
     /// This run is in the log of the client's key.
@@ -83,8 +88,8 @@ pub struct Session<F: Fs, O: Outbox> {
     graves: Vec<graves::Asked<F>>,
     /// What the owner was told of other keys in this run.
     reported: Vec<(smd_maildir::home::Label, smd_maildir::keys::Heard)>,
-    /// The message whose bytes are coming in.
-    incoming: Option<(u32, Incoming<F>)>,
+    /// The message whose bytes are coming in; none where its step was refused, and they are passed over.
+    incoming: Option<(u32, Option<Incoming<F>>)>,
 }
 
 impl<F: Fs, O: Outbox> Session<F, O> {

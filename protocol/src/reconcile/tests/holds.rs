@@ -31,6 +31,30 @@ fn no_delete_lets_moves_and_flags_pass() {
 }
 
 #[test]
+fn what_the_server_does_not_permit_waits_and_the_rest_does_not() {
+    planned("! policy pull,push,append-only\n bt x cur S h b", "theirs: delete x (Policy)");
+    planned("! policy pull,push,append-only\n bt x cur S h b\n o y cur S h b", "theirs: move x to y cur S (Policy)");
+    planned("! policy pull,push,append-only\n bt x cur S h b\n o x cur FS h b", "theirs: move x to x cur FS");
+    planned("! policy pull,push,append-only\n bt x cur S h b\n o x cur ST h b", "theirs: move x to x cur ST (Policy)");
+    planned("! policy pull,push,no-delete\n bt x cur S h b\n o y cur S h b", "theirs: move x to y cur S");
+    planned(
+        "! policy pull,push,no-delete\n bt x cur S h b\n o x cur S h c",
+        "theirs: replace x cur S h c from wire (Policy)",
+    );
+    let both = "o x cur S h b\n t y cur S h c\n bo z cur S h d";
+    planned(
+        &format!("! policy pull\n {both}"),
+        "theirs: put x cur S h b from wire (Policy)\n ours: put y cur S h c from wire\n ours: delete z",
+    );
+    planned(
+        &format!("! policy push\n {both}"),
+        "theirs: put x cur S h b from wire\n ours: put y cur S h c from wire (Policy)\n ours: delete z (Policy)",
+    );
+    // What the direction leaves out anyhow is not the server's doing.
+    planned("! policy pull\n ! pull\n o x cur S h b", "theirs: put x cur S h b from wire (Direction)");
+}
+
+#[test]
 fn a_copy_waits_with_the_removal_that_matches_it() {
     planned(
         "! no-delete\n bot a/ \n bo x cur S h b\n bo y cur S h b\n t a/p cur S h b\n t a/q cur S h b",

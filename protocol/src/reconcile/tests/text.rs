@@ -104,6 +104,7 @@ impl Scene {
         match words {
             ["pull"] => self.policy.direction = Direction::Pull,
             ["push"] => self.policy.direction = Direction::Push,
+            ["policy", words] => self.policy.rights = words.parse().expect("words"),
             ["no-delete"] => self.policy.no_delete = true,
             ["allow-bulk-delete"] => self.policy.allow_bulk_delete = true,
             ["adopt-other-headers"] => self.policy.adopt_other_headers = true,

@@ -67,6 +67,12 @@ pub(crate) fn all() -> Vec<Page> {
         command("smd-dedup", smd_tools::dedup::args::command(), Words::Files, include_str!("text/smd-dedup.txt")),
         command("smd-allow", smd_tools::allow::args::command(), Words::Files, include_str!("text/smd-allow.txt")),
         command("mddiff", smd_tools::mddiff::args::command(), Words::Files, include_str!("text/mddiff.txt")),
+        command(
+            "smd-restricted-shell",
+            smd_server::shell::args::command(),
+            Words::Files,
+            include_str!("text/smd-restricted-shell.txt"),
+        ),
         other("smd-server", "1", "The far end of smd-sync, which ssh runs.", include_str!("text/smd-server.txt")),
         other("smd-config", "5", "The config file of an endpoint of smd-sync.", include_str!("text/smd-config.txt")),
         other("smd-loop", "5", "What smd-loop runs, and how often.", include_str!("text/smd-loop.5.txt")),

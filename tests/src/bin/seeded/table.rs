@@ -24,6 +24,7 @@ const fn model(sequences: u32) -> Test {
 
 const PROTOCOL: &str = "smd-protocol";
 const MAILDIR: &str = "smd-maildir";
+const SERVER: &str = "smd-server";
 const MODELS: &str = "smd-models";
 const SERVER: &str = "smd-server";
 const TOOLS: &str = "smd-tools";
@@ -52,6 +53,21 @@ pub(super) const TABLE: &[Seed] = &[
         unit(PROTOCOL, "told::tests::what_a_terminal_obeys_or_an_eye_misses_is_escaped")),
     seed("texts-of-any-length", 16, "a server fills the terminal and the log",
         unit(PROTOCOL, "told::tests::text_from_the_wire_is_cut_and_need_not_be_text")),
+    // What a key may do.
+    seed("keys-may-push-all", 15, "the holder of a key that only appends deletes mail",
+        unit(PROTOCOL, "rights::tests::each_policy_permits_its_verbs_and_no_other")),
+    seed("refused-steps-are-taken", 15, "the holder of a key that only pulls deletes mail",
+        unit(SERVER, "policy::admit::tests::what_a_key_may_not_do_is_refused_and_the_rest_is_not")),
+    seed("a-key-is-for-any-root", 15, "the holder of a key for one Maildir writes into another directory",
+        unit(SERVER, "policy::roots::tests::a_path_from_the_wire_is_a_name_and_reaches_nothing_else")),
+    seed("any-command-is-served", 15, "what was asked for is passed over, and nobody hears that it was not run",
+        unit(SERVER, "shell::command::tests::only_the_server_is_asked_for")),
+    seed("paths-are-opened-that-are-not-held", 15, "a path from a peer reaches the system",
+        unit(MAILDIR, "fs::held::tests::only_what_is_held_can_be_opened_by_a_path_and_only_while_it_lies_there")),
+    seed("graves-are-open-to-any-key", 15, "the holder of a key reads what others deleted",
+        whole("restricted", "every_policy_permits_its_verbs_and_refuses_the_others_over_a_real_sshd")),
+    seed("a-base-of-anything", 15, "a base holds messages that are nowhere, and the next run takes them for deleted",
+        whole("restricted", "every_policy_permits_its_verbs_and_refuses_the_others_over_a_real_sshd")),
     // Scan.
     seed("unreadable-message-is-gone", 6, "a message that cannot be read for a moment is deleted at the other host",
         unit(MAILDIR, "scan::tests::errors::a_message_that_cannot_be_read_is_kept_as_it_was")),
