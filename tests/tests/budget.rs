@@ -41,7 +41,7 @@ fn harm(nth: usize, found: &Found) -> Step {
 }
 
 #[test]
-fn fifty_sessions_of_a_stolen_key_remove_no_more_than_its_budget_and_undo_brings_all_of_it_back() {
+fn fifty_sessions_of_a_stolen_key_remove_no_more_than_its_budget_over_a_real_sshd_and_undo_brings_all_of_it_back() {
     let world = world(Link::Ssh, 200);
     world.sync(&[]).ok();
     world.restrict("key", "--root Maildir --client laptop");
@@ -72,7 +72,10 @@ fn fifty_sessions_of_a_stolen_key_remove_no_more_than_its_budget_and_undo_brings
     }
     at_server(&world, "smd-undo", &["--by", "laptop", "-l"]).ok().says("moved");
     assert_same(&left, &Tree::read(&world.server().maildir()));
-    at_server(&world, "smd-undo", &["--by", "laptop"]).ok().says("brought back 20 messages").says("moved 50 messages back");
+    at_server(&world, "smd-undo", &["--by", "laptop"])
+        .ok()
+        .says("brought back 20 messages")
+        .says("moved 50 messages back");
     let after = Tree::read(&world.server().maildir());
     assert_eq!(after.contents(), before.contents());
     let differences = before.differences(&after);

@@ -52,7 +52,7 @@ impl<F: Fs> Applier<F> {
 }
 
 fn told(taken: Result<Back, Stop>) -> Back {
-    taken.unwrap_or_else(|Stop::Changed(text)| Stop::Failed(text) | Back::Failed(text))
+    taken.unwrap_or_else(|(Stop::Changed(text) | Stop::Failed(text))| Back::Failed(text))
 }
 
 fn beside(name: &Name, content: &Content, nth: u32) -> Name {

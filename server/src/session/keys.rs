@@ -51,7 +51,7 @@ impl<F: Fs> Active<F> {
         let refused = policy::admit(authority, &standing, planned);
         let (deeds, after) = budget::written(removals, planned, &refused);
         let line = |what| Line {
-            age: now.age.now,
+            age: now.age.seconds(),
             time: now.time,
             from: authority.connection.clone(),
             root: self.real.clone(),

@@ -103,7 +103,7 @@ impl World {
                 let text = JUNK.as_bytes();
                 let mtime = smd_protocol::delta::Mtime { sec: 1_700_000_000, nsec: 0 };
                 hear(&mut session, FromClient::Content(wire::ContentStart { step, size: text.len() as u64, mtime }));
-                session.hear(Some(Event::Frame(Frame::Piece(text.to_vec())))).expect("hears");
+                let _ = session.hear(Some(Event::Frame(Frame::Piece(text.to_vec())))).expect("hears");
                 hear(&mut session, FromClient::ContentEnd(wire::ContentEnd { step, failed: None }));
             }
         }
@@ -171,7 +171,7 @@ fn authority(key: Option<&str>) -> Authority {
 
 fn hear(session: &mut Session<Disk, &Said>, message: FromClient) {
     let bytes = codec::encode(&message).expect("it fits");
-    session.hear(Some(Event::Frame(Frame::Message(bytes)))).expect("hears");
+    let _ = session.hear(Some(Event::Frame(Frame::Message(bytes)))).expect("hears");
 }
 
 /// Says Hello until the root has its right name.

@@ -26,7 +26,6 @@ const PROTOCOL: &str = "smd-protocol";
 const MAILDIR: &str = "smd-maildir";
 const SERVER: &str = "smd-server";
 const MODELS: &str = "smd-models";
-const SERVER: &str = "smd-server";
 const TOOLS: &str = "smd-tools";
 /// The order of syncs as the kernel saw it.
 const ORDER: Test = whole("durability", "both_hosts_of_a_run_make_things_durable_in_order");
