@@ -65,6 +65,13 @@ pub fn limit(max: MaxRemove, least: u64) -> Option<u64> {
     }
 }
 
+/// How many messages a root has, with those that the key deleted while its log tells: else each would make its budget smaller.
+pub fn whole(lines: &Lines, root: &[u8], messages: u64) -> u64 {
+    let is_gone =
+        |what: &What| matches!(what, What::Removed { how: How::Deleted, paid: Paid::Budget | Paid::Allowance, .. });
+    messages + lines.iter().filter(|line| line.root == root && is_gone(&line.what)).count() as u64
+}
+
 /// The smallest number of messages that a root held, as far as the log tells and now.
 pub fn least(lines: &Lines, root: &[u8], messages: u64) -> u64 {
     let earlier = lines.iter().filter(|line| line.root == root).filter_map(|line| match &line.what {

@@ -45,6 +45,7 @@ impl<F: Fs> Active<F> {
         let key = Key::open(&home, label).map_err(RunError::from)?;
         let _lock = key.lock(&WAIT).map_err(RunError::from)?;
         let (now, lines) = read(&home, &key)?;
+        let messages = budget::whole(&lines, &self.real, messages);
         let removals = self.removals_left(authority, label, &key, &lines, now, messages)?;
         let standing = Standing { removals: Some(removals.clone()) };
         let limit = budget::limit(authority.limits.max_remove, budget::least(&lines, &self.real, messages));
@@ -120,6 +121,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         let home = active.run.home().clone();
         let key = Key::open(&home, label).map_err(RunError::from)?;
         let (now, lines) = read(&home, &key)?;
+        let messages = budget::whole(&lines, &active.real, messages);
         let removals = active.removals_left(authority, label, &key, &lines, now, messages)?;
         let Some(left) = removals.left else { return Ok(()) };
         let (lift, frees_at) = (Told::from(left.lift), left.frees_at);
