@@ -7,7 +7,7 @@
 //! What the grave gave back may have got a name of the same stem: it is looked for there too.
 
 use smd_protocol::step::Dress;
-use smd_protocol::{Content, Entry, Flags, Folder, Name};
+use smd_protocol::{Content, Entry, Flags, Folder, Name, Place};
 
 use super::Applier;
 use super::back::Back;
@@ -32,7 +32,7 @@ impl<F: Fs> Applier<F> {
         self.work.begin();
         for act in acts {
             let (from, at, content) = match act {
-                What::Moved { from, to, content } => (Some(from), to, content),
+                What::Moved { from, to, content, .. } => (Some(from), to, content),
                 What::Removed { how: How::Trashed, name, content, .. } => (None, name, content),
                 _ => continue,
             };
@@ -67,7 +67,7 @@ fn without_trashed(flags: &Flags) -> Flags {
 impl<F: Fs> Work<F> {
     fn take_back(&mut self, act: &What) -> Result<Back, Stop> {
         match act {
-            What::Moved { from, to, content } => self.move_back(from, to, content),
+            What::Moved { from, place, to, content } => self.move_back((from, *place), to, content),
             What::Removed { how: How::Trashed, name, content, .. } => self.unmark(name, content),
             What::Unfolded(folder) => self.fold_back(folder),
             What::Run { .. } | What::Removed { .. } | What::End { .. } => Ok(Back::IsThere),
@@ -88,7 +88,7 @@ impl<F: Fs> Work<F> {
         Ok(None)
     }
 
-    fn move_back(&mut self, from: &Name, to: &Name, content: &Content) -> Result<Back, Stop> {
+    fn move_back(&mut self, (from, was): (&Name, Place), to: &Name, content: &Content) -> Result<Back, Stop> {
         let Some((here, spot)) = self.lies(to, content)? else {
             return match self.lies(from, content)? {
                 Some(_) => Ok(Back::IsThere),
@@ -96,7 +96,9 @@ impl<F: Fs> Work<F> {
             };
         };
         self.fold_back(&from.folder)?;
-        let dress = Dress { place: spot.place, flags: spot.flags() };
+        // It was unread, and nobody has flagged it since.
+        let place = if spot.flags().is_empty() { was } else { spot.place };
+        let dress = Dress { place, flags: spot.flags() };
         let beside = (0..FRESH_TRIES).map(|nth| beside(from, content, nth));
         for target in std::iter::once(from.clone()).chain(beside) {
             match self.read_message(&target)? {

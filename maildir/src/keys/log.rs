@@ -10,7 +10,7 @@
 //! | --- | --- |
 //! | `AGE TIME run LIMIT MESSAGES BURIALS ROOT FROM` | a session begins to change something: its limit, what the root held, and how its burials are called |
 //! | `AGE TIME deleted\|replaced\|trashed PAID HEADER BODY FOLDER UNIQ ROOT FROM` | a message goes, gets other bytes, or the flag `T` |
-//! | `AGE TIME moved HEADER BODY FOLDER UNIQ FOLDER UNIQ ROOT FROM` | from, to |
+//! | `AGE TIME moved PLACE HEADER BODY FOLDER UNIQ FOLDER UNIQ ROOT FROM` | from (it lay in `new` or `cur`), to |
 //! | `AGE TIME unfolded FOLDER ROOT FROM` | a folder is removed |
 //! | `AGE TIME end REFUSED ROOT FROM` | the budget met its end |
 //!
@@ -18,7 +18,7 @@
 
 use std::collections::HashSet;
 
-use smd_protocol::{Content, Digest, Folder, Name, Uniq, seeded};
+use smd_protocol::{Content, Digest, Folder, Name, Place, Uniq, seeded};
 
 use super::Key;
 use crate::error::{Context, Error};
@@ -92,6 +92,8 @@ pub enum What {
     Moved {
         /// Its name before.
         from: Name,
+        /// Where it lay then.
+        place: Place,
         /// Its name afterwards.
         to: Name,
         /// Its bytes.
@@ -164,8 +166,9 @@ fn put_line(out: &mut Vec<u8>, line: &Line) {
             put(out, format_args!("{how} {} {} {}", paid_word(*paid), content.header, content.body));
             put_name(out, name);
         }
-        What::Moved { from, to, content } => {
-            put(out, format_args!("moved {} {}", content.header, content.body));
+        What::Moved { from, place, to, content } => {
+            let place = if *place == Place::New { "new" } else { "cur" };
+            put(out, format_args!("moved {place} {} {}", content.header, content.body));
             put_name(out, from);
             put_name(out, to);
         }
@@ -225,9 +228,14 @@ fn read_line(line: &[u8]) -> Option<Line> {
             (age, time, root, from, What::Removed { how, paid, name, content })
         }
         b"moved" => {
-            let [age, time, _, header, body, folder, uniq, to_folder, to_uniq, root, from] = words(line)?;
+            let [age, time, _, place, header, body, folder, uniq, to_folder, to_uniq, root, from] = words(line)?;
+            let place = match place {
+                b"new" => Place::New,
+                b"cur" => Place::Cur,
+                _ => return None,
+            };
             let (of, to) = (read_name(folder, uniq)?, read_name(to_folder, to_uniq)?);
-            (age, time, root, from, What::Moved { from: of, to, content: read_content(header, body)? })
+            (age, time, root, from, What::Moved { from: of, place, to, content: read_content(header, body)? })
         }
         b"unfolded" => {
             let [age, time, _, folder, root, from] = words(line)?;
@@ -308,7 +316,8 @@ mod tests {
         let mut whats = vec![
             What::Run { limit: Some(20), messages: 7, burials: "me+k-1.2-3".to_owned() },
             What::Run { limit: None, messages: 0, burials: String::new() },
-            What::Moved { from: a.clone(), to: b.clone(), content },
+            What::Moved { from: a.clone(), place: Place::New, to: b.clone(), content },
+            What::Moved { from: b.clone(), place: Place::Cur, to: a.clone(), content },
             What::Unfolded(b.folder.clone()),
             What::Unfolded(Folder::root()),
             What::End { refused: 3 },

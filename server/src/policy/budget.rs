@@ -106,10 +106,12 @@ pub fn removals(
         .filter(|line| matches!(line.what, What::Removed { paid: Paid::Budget, .. }))
         .map(|line| line.age)
         .collect();
+    let frees_at = |first: i64| now.time + (DAY + 1 - now.age.since(first)).max(1);
     let left = limit(max, least(lines, root, messages)).map(|limit| Left {
         left: limit.saturating_sub(spent.len() as u64),
         lift: lift(key, limit),
-        frees_at: spent.iter().min().map(|first| now.time + (DAY + 1 - now.age.since(*first)).max(1)),
+        // What this batch spends first frees a day from now.
+        frees_at: spent.iter().copied().min().or_else(|| (limit > 0).then(|| now.age.seconds())).map(frees_at),
     });
     Removals {
         left,
@@ -334,6 +336,7 @@ pub fn deeds(one: &Planned<'_>, cost: Cost, paid: Paid) -> Vec<What> {
     match one.step {
         Step::Move { from, to, .. } if from != to => deeds.extend(one.was.as_ref().map(|was| What::Moved {
             from: from.clone(),
+            place: was.place,
             to: to.clone(),
             content: was.content,
         })),
