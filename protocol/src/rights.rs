@@ -149,6 +149,9 @@ pub const FEATURE: &str = "policy=";
 /// The feature by which a server tells that the key is restricted, but not to roots of its own.
 pub const UNBOUND: &str = "roots=any-maildir";
 
+/// The feature by which a server tells, once, that the command of the key's line does not limit the key.
+pub const NOT_LIMITED: &str = "key=not-limited";
+
 /// The words of `--allow` and the options beside it, joined by commas.
 impl fmt::Display for Rights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

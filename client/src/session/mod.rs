@@ -191,6 +191,14 @@ fn converse<F: Fs>(
         );
         pair.report.notes.push(text);
     }
+    if let (true, Some(pair)) = (has(rights::NOT_LIMITED), pairs.first_mut()) {
+        let text = format!(
+            "the key of this host is not limited by command=\"smd-server\" in ~/.ssh/authorized_keys on {}: it reads and writes any \
+             directory of the account; smd-restricted-shell in its place limits it",
+            endpoint.server
+        );
+        pair.report.notes.push(text);
+    }
     for (pair, answer) in pairs.iter_mut().zip(hello.roots) {
         pair.restrict(rights);
         pair.spells = spells;

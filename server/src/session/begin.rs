@@ -12,6 +12,7 @@ use smd_maildir::run::{RootRun, RunError, Settings};
 use smd_maildir::store::earlier::{self, Earlier};
 use smd_protocol::names::printable;
 use smd_protocol::reconcile::Side as HostSide;
+use smd_protocol::rights::NOT_LIMITED;
 use smd_protocol::wire::{
     self, ClientHello, Depth, Failure, FromServer, Ids, Looked, RootAnswer, RootOffer, ServerHello,
 };
@@ -75,8 +76,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         let access = if hello.dry_run { Access::ReadOnly } else { Access::ReadWrite };
         let home = Home::open(self.fs.clone(), &self.places.state, access).map_err(RunError::from)?;
         let server = server_id(&home).map_err(RunError::from)?;
-        if self.authority.forced {
-            say_once_that_the_key_is_not_limited(&home);
+        if self.authority.forced && self.not_limited.is_none() {
+            self.not_limited = Some(is_said_now(&home));
         }
 
         let mut answers = Vec::new();
@@ -250,6 +251,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             .chain(patterns)
             .chain(budget)
             .map(Told::from)
+            .chain(self.not_limited.unwrap_or_default().then(|| Told::from(NOT_LIMITED)))
             .chain(self.authority.features().into_iter().map(Told::from))
             .collect()
     }
@@ -301,16 +303,18 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     }
 }
 
-/// A key's line runs the plain server, and its owner may think that this limits the key. Said on stderr, which `ssh` shows at the
-/// client, and noted before, so that nobody is told twice.
-fn say_once_that_the_key_is_not_limited<F: Fs>(home: &Home<F>) {
-    let Some(dir) = home.dir().filter(|_| home.access() == Access::ReadWrite) else { return };
-    if home.fs().create(dir, KEY_IS_NOT_LIMITED).is_ok() {
+/// A key's line runs the plain server, and its owner may think that this limits the key. Whether that is to be said now: once, so it is
+/// noted first. It goes to stderr too, for whoever looks there.
+fn is_said_now<F: Fs>(home: &Home<F>) -> bool {
+    let Some(dir) = home.dir().filter(|_| home.access() == Access::ReadWrite) else { return false };
+    let first = home.fs().create(dir, KEY_IS_NOT_LIMITED).is_ok();
+    if first {
         eprintln!(
-            "smd-server: the key of this connection is not limited by command=\"smd-server\": it reads and writes any directory of the \
-             account; smd-restricted-shell in its place limits it (man smd-restricted-shell)"
+            "smd-server: the key of this connection is not limited by command=\"smd-server\"; smd-restricted-shell in its place \
+             limits it"
         );
     }
+    first
 }
 
 /// Whether the client named this feature.

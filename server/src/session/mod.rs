@@ -70,6 +70,8 @@ pub struct Session<F: Fs, O: Outbox> {
     places: Places,
     /// What the session may do.
     authority: Authority,
+    /// Whether the client is to be told that its key is not limited, though a command makes it look so; none: not asked yet.
+    not_limited: Option<bool>,
     outbox: O,
     /// What can end a wait for the client; none where a session cannot rest.
     ringer: Option<Ringer>,
@@ -99,6 +101,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             fs,
             places: places.clone(),
             authority,
+            not_limited: None,
             outbox,
             ringer: None,
             rest: None,
@@ -206,6 +209,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     fn end_run(&mut self) {
         self.incoming = None;
         self.graves.clear();
+        self.not_limited = self.not_limited.map(|_| false);
         let depth = self.hello.take().map_or(Depth::Quick, |hello| hello.depth);
         for mut active in std::mem::take(&mut self.roots) {
             active.run.finish(depth);

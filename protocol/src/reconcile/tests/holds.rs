@@ -34,8 +34,8 @@ fn no_delete_lets_moves_and_flags_pass() {
 fn what_the_server_does_not_permit_waits_and_the_rest_does_not() {
     planned("! policy pull,push,append-only\n bt x cur S h b", "theirs: delete x (Policy)");
     planned("! policy pull,push,append-only\n bt x cur S h b\n o y cur S h b", "theirs: move x to y cur S (Policy)");
-    planned("! policy pull,push,append-only\n bt x cur S h b\n o x cur FS h b", "theirs: move x to x cur FS");
-    planned("! policy pull,push,append-only\n bt x cur S h b\n o x cur ST h b", "theirs: move x to x cur ST (Policy)");
+    planned("! policy pull,push,append-only\n bt x cur S h b\n o x cur FS h b", "theirs: flags x cur FS");
+    planned("! policy pull,push,append-only\n bt x cur S h b\n o x cur ST h b", "theirs: flags x cur ST (Policy)");
     planned("! policy pull,push,no-delete\n bt x cur S h b\n o y cur S h b", "theirs: move x to y cur S");
     planned(
         "! policy pull,push,no-delete\n bt x cur S h b\n o x cur S h c",

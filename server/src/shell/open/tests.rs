@@ -107,6 +107,7 @@ fn roots_are_apart_from_each_other() {
 fn without_roots_maildir_trees_below_the_home_directory_are_found_and_nothing_else() {
     let account = Account::new(&[
         "Maildir/cur",
+        "Maildir/new",
         "Mail/.Sub/new",
         ".maildir/cur",
         ".secret/cur",
