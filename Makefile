@@ -27,7 +27,7 @@ tested = $(abspath $(CARGO_TARGET_DIR)/debug)
 
 # A test compares this list with the programs that the crates define, and `make install` with the package.
 PROGRAMS = smd-sync smd-pull smd-push smd-loop smd-server smd-restricted-shell smd-check-conf smd-translate smd-undo smd-verify \
-	smd-strip-header smd-uniform-names smd-dedup mddiff
+	smd-strip-header smd-uniform-names smd-dedup smd-allow mddiff
 
 man1 = $(wildcard docs/man/*.1)
 man5 = $(wildcard docs/man/*.5)

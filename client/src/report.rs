@@ -53,6 +53,9 @@ pub struct Report {
     /// What was left out by design, such as symlinks: no trouble, and no part of what is in sync.
     #[serde(default)]
     pub left_out: Vec<Trouble>,
+    /// What other keys did at the server, said once to this one, its owner's.
+    #[serde(default)]
+    pub keys: Vec<KeyReport>,
     /// The files that came, moved or went on this host, in order, as post hooks were told; empty when there are no such hooks.
     #[serde(skip)]
     pub changed_here: Vec<Change>,
@@ -98,6 +101,9 @@ pub struct RootReport {
     pub failed: u64,
     /// The guard that tripped, if one did.
     pub guard: Option<Guard>,
+    /// This host's key removed at the server as much as it may, so that steps wait.
+    #[serde(default)]
+    pub spent: Option<Spent>,
     /// Messages of which both were kept.
     pub conflicts: Vec<Conflict>,
     /// Set when there was no common base.
@@ -154,6 +160,31 @@ pub struct Held {
     /// Deletes and replacements of messages that were moved to another root, and are not there yet.
     #[serde(default)]
     pub other_root: u64,
+    /// Deletes, replacements and marks as trashed for which the key's budget at the server has nothing left.
+    #[serde(default)]
+    pub budget: u64,
+}
+
+/// The budget for removal of this host's key, with nothing left.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Spent {
+    /// What the owner types at the server.
+    pub lift: String,
+    /// When some of it frees, in seconds since 1970 by the server's clock; none where that is not known.
+    pub frees_at: Option<i64>,
+}
+
+/// What another key did at the server that its owner should hear of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct KeyReport {
+    /// Its label.
+    pub key: String,
+    /// When it began, in seconds since 1970 by the server's clock.
+    pub since: i64,
+    /// Messages that it deleted, replaced, or marked as trashed.
+    pub removed: u64,
+    /// Its budget met its end.
+    pub is_end: bool,
 }
 
 /// A host of the pair.
@@ -340,6 +371,8 @@ pub enum Reason {
     Incomplete,
     /// The message was moved to another root, and is not there yet.
     OtherRoot,
+    /// The key's budget at the server has nothing left.
+    Budget,
 }
 
 /// One step with what became of it; in a dry run, with what would be tried.
@@ -497,11 +530,12 @@ impl Held {
         self.policy += other.policy;
         self.incomplete += other.incomplete;
         self.other_root += other.other_root;
+        self.budget += other.budget;
     }
 
     /// Steps that wait for something else than the guard, the direction apart, which the person chose.
     pub fn waits_for_others(&self) -> u64 {
-        self.no_delete + self.policy + self.incomplete + self.other_root
+        self.no_delete + self.policy + self.incomplete + self.other_root + self.budget
     }
 
     /// Counts one step.
@@ -513,6 +547,7 @@ impl Held {
             Reason::Policy => &mut self.policy,
             Reason::Incomplete => &mut self.incomplete,
             Reason::OtherRoot => &mut self.other_root,
+            Reason::Budget => &mut self.budget,
         } += 1;
     }
 }
@@ -554,7 +589,7 @@ impl Report {
 
     /// The exit code that this outcome deserves: a tripped guard outweighs a left message.
     pub fn exit(&self) -> Exit {
-        if self.roots.iter().any(|root| root.guard.is_some()) {
+        if self.roots.iter().any(|root| root.guard.is_some() || root.spent.is_some()) {
             return Exit::Guard;
         }
         let left = self.roots.iter().any(|root| root.failed > 0);

@@ -35,7 +35,7 @@ _smd__undo() {
 
     case "${cmd}" in
         smd__undo)
-            opts="-l -f -m -s -r -e -v -q -V -h --list --folder --match --since --all --root --remote --rsh --remote-command --verbose --quiet --json --color --version --help"
+            opts="-l -f -m -s -r -e -v -q -V -h --list --folder --match --since --all --by --root --remote --rsh --remote-command --verbose --quiet --json --color --version --help"
             if [[ ${cur} == -* ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -62,6 +62,10 @@ _smd__undo() {
                     return 0
                     ;;
                 -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --by)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,7 @@
 complete -c smd-undo -s f -l folder -d 'Only messages of such folders; * and ? match, . is the root itself' -r
 complete -c smd-undo -s m -l match -d 'Only messages with TEXT in From, Subject or Date' -r
 complete -c smd-undo -s s -l since -d 'Only runs since then: 1h, today, 10:00, 2026-01-05' -r
+complete -c smd-undo -l by -d 'Take back what this restricted key did; -l shows it' -r
 complete -c smd-undo -l root -d 'Only the grave of this Maildir' -r -F
 complete -c smd-undo -s r -l remote -d 'What runs deleted on the other host of it' -r
 complete -c smd-undo -s e -l rsh -d 'What to run instead of ssh, with its options' -r

@@ -169,7 +169,7 @@ impl<F: Fs> Home<F> {
     }
 
     /// The same directory, in which nothing is made or changed by this hand.
-    pub(crate) fn reader(&self) -> Self {
+    pub fn reader(&self) -> Self {
         Self { access: Access::ReadOnly, ..self.clone() }
     }
 

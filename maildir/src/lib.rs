@@ -11,6 +11,7 @@ pub mod fs;
 pub mod grave;
 pub mod hash;
 pub mod home;
+pub mod keys;
 pub mod lock;
 mod rename;
 pub mod root;

@@ -105,6 +105,10 @@ pub const RECONNECT: &str = "reconnect";
 
 /// What a server's feature begins with that says how the process confined itself, for a person: `sandbox=…`.
 pub const SANDBOX: &str = "sandbox=";
+/// The feature by which a client says that it takes [`FromServer::Budget`], before [`FromServer::Removed`].
+pub const BUDGET: &str = "budget";
+/// The feature by which a client says that it shows [`FromServer::Reports`] to a person.
+pub const REPORTS: &str = "reports";
 
 /// How closely to look.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
@@ -225,6 +229,19 @@ impl PeerTrouble {
         path.truncate(TOLD_MAX);
         Self { path, text: text.into() }
     }
+}
+
+/// What a restricted key did at the server that its owner should hear of.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct KeyReport {
+    /// The key's label.
+    pub key: Told,
+    /// When it began, in seconds since 1970, by the server's clock.
+    pub since: i64,
+    /// Messages that it deleted, replaced, or marked as trashed.
+    pub removed: u64,
+    /// Its budget met its end.
+    pub is_end: bool,
 }
 
 /// What the server found beside its delta.
@@ -568,6 +585,19 @@ pub enum FromServer {
     },
     /// A sign of life of a server that is at work and waits for nothing ([`WORKING`]).
     Working,
+    /// What the client's key may still remove from a root ([`BUDGET`]); before [`FromServer::Removed`], where it has a budget.
+    Budget {
+        /// Which root.
+        root: u16,
+        /// Messages.
+        left: u64,
+        /// The line by which the owner lifts it at the server.
+        lift: Told,
+        /// When it frees by itself, in seconds since 1970 by the server's clock; none where nothing is to be freed.
+        frees_at: Option<i64>,
+    },
+    /// What other keys did ([`REPORTS`]); after the Hello, and only when there is something.
+    Reports(Vec<KeyReport>),
 }
 
 /// Why the server ends a session.

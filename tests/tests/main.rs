@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::Path;
 
+mod budget;
 mod busy;
 mod config;
 mod connect;

@@ -1,4 +1,4 @@
-//! What a person runs by hand, once: `smd-check-conf`, `smd-translate`, `smd-undo` and `smd-verify`; to
+//! What a person runs by hand, once: `smd-check-conf`, `smd-translate`, `smd-undo`, `smd-allow` and `smd-verify`; to
 //! move in, `smd-strip-header`, `smd-uniform-names`, `smd-dedup` and configs of other programs; and `mddiff` for scripts.
 //!
 //! Each program has a room of its own: its arguments, what it does, and what it says; `area`, `hosts` and `crew` are shared. Config, connection, session
@@ -6,6 +6,7 @@
 //!
 //! Deliberately not here: anything that a run needs, and anything that touches a mailbox (`smd-maildir`).
 
+pub mod allow;
 mod area;
 pub mod check_conf;
 mod crew;

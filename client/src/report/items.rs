@@ -103,6 +103,7 @@ fn held_by(why: Reason) -> &'static str {
         Reason::Policy => "not permitted to this key at the server",
         Reason::Incomplete => "waits until everything can be read",
         Reason::OtherRoot => "waits until it has come to the other Maildir",
+        Reason::Budget => "waits for the budget of this host's key",
     }
 }
 

@@ -35,8 +35,8 @@ fn told(report: &Report, watched: bool, took: &str) -> Option<String> {
     let held = report.held();
     if parts.is_empty() {
         // Whoever watches is answered always; a script hears of what is not as it should be.
-        let news = held.no_delete + held.policy + held.guard + held.other_root + report.failed() > 0
-            || report.exit() != Exit::Ok;
+        let waits = held.no_delete + held.policy + held.guard + held.other_root + held.budget;
+        let news = waits + report.failed() > 0 || report.exit() != Exit::Ok;
         if !news && !watched {
             return None;
         }
@@ -140,6 +140,10 @@ fn left(report: &Report, watched: bool) -> String {
     if held.guard > 0 {
         text.push_str(&changes(held.guard, "step", "steps"));
         text.push_str(" held back by the guard");
+    }
+    if held.budget > 0 {
+        text.push_str(&changes(held.budget, "removal waits", "removals wait"));
+        text.push_str(" for the budget of this host's key");
     }
     if held.incomplete > 0 {
         text.push_str(&changes(held.incomplete, "change waits", "changes wait"));

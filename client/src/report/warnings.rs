@@ -8,7 +8,9 @@ use smd_protocol::seeded;
 
 use super::items::place;
 use super::summary::count;
-use super::{Adopted, Baseless, Copies, Guard, Host, IdlePattern, Report, RootReport, Trouble, troubles};
+use super::{
+    Adopted, Baseless, Copies, Guard, Host, IdlePattern, KeyReport, Report, RootReport, Spent, Trouble, troubles,
+};
 
 /// How many clashes are named before the rest is only counted.
 const NAMED: usize = 10;
@@ -79,6 +81,10 @@ pub fn of(report: &Report) -> Vec<Warning> {
     for root in &report.roots {
         warnings.extend(root.guard.as_ref().map(|guard| tripped(report, root, guard)));
     }
+    for root in &report.roots {
+        warnings.extend(root.spent.as_ref().map(|spent| budget(report, root, spent)));
+    }
+    warnings.extend(report.keys.iter().map(|key| key_report(report, key)));
     let idle = report.idle_patterns.iter().filter(|idle| idle.fresh && !seeded::is("idle-patterns-are-not-said"));
     warnings.extend(idle.flat_map(|idle| &idle.patterns).map(idle_pattern));
     warnings.extend(troubles::warnings(report));
@@ -93,6 +99,53 @@ pub fn of(report: &Report) -> Vec<Warning> {
     }
     warnings.extend(left_out(report).map(|what| note(format!("Left out, with all behind it: {what}."))));
     warnings
+}
+
+/// The key of this host may remove no more for now.
+fn budget(report: &Report, root: &RootReport, spent: &Spent) -> Warning {
+    let (server, name) = (host_name(report, Host::Server), place(root, b""));
+    let steps = count(root.held.budget, "message waits", "messages wait");
+    let frees = spent.frees_at.map(|at| format!(" until {}", moment(at))).unwrap_or_default();
+    let text = format!(
+        "{name}: the key of this host removed at {server} as much as it may within 24 hours{frees}; {steps} to be deleted, \
+         replaced or marked as trashed there. Until then none of it is tried again."
+    );
+    let hint = format!("if they were meant, whoever owns the mail lifts that at {server} with: {}", spent.lift);
+    Warning { hint: Some(hint), key: format!("budget {name}"), ..Warning::new(Weight::Warning, text) }
+}
+
+/// What another key did, to its owner.
+fn key_report(report: &Report, key: &KeyReport) -> Warning {
+    let (server, KeyReport { key, since, removed, is_end }) = (host_name(report, Host::Server), key);
+    let removed = match (removed, is_end) {
+        (0, _) => "was refused every removal, since its budget has nothing left".to_owned(),
+        (&removed, false) => format!("removed {}", messages(removed)),
+        (&removed, true) => format!("removed {}, and its budget met its end", messages(removed)),
+    };
+    let text = format!("since {}, {key} {removed} at {server}.", moment(*since));
+    let hint = format!("if nobody meant that, take all of it back at {server} with: smd-undo --by {key}");
+    Warning { hint: Some(hint), ..Warning::new(Weight::Warning, text) }
+}
+
+/// A number of messages, its thousands apart.
+fn messages(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    format!("{text} {}", if number == 1 { "message" } else { "messages" })
+}
+
+/// A time, by the clock and in the zone of this host.
+fn moment(seconds: i64) -> String {
+    match jiff::Timestamp::from_second(seconds) {
+        Ok(stamp) => stamp.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
+        Err(_) => format!("@{seconds}"),
+    }
 }
 
 /// Whether nothing left the user's tree on either host in this root, or would.

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use smd_maildir::fs::Fs;
+use smd_maildir::home::Label;
 use smd_maildir::run::RunError;
 use smd_protocol::Digest;
 use smd_protocol::reconcile::{self, Component, Past, Removal, Side, removals, survivors};
@@ -17,6 +18,7 @@ use smd_protocol::wire::{self, FromClient, FromServer, LedgerAct};
 use super::SessionError;
 use super::pair::Pair;
 use super::peer::{Peer, unexpected};
+use crate::report::{KeyReport, Spent};
 
 /// Holds back in every root what the guard says, once all of them have a plan: what one root lacks another may have.
 pub(super) fn finish_plans<F: Fs>(pairs: &mut [Pair<F>], peer: &mut Peer) -> Result<(), SessionError> {
@@ -39,6 +41,15 @@ pub(super) fn finish_plans<F: Fs>(pairs: &mut [Pair<F>], peer: &mut Peer) -> Res
     Ok(())
 }
 
+/// What the server says of keys, as far as it is sense: what a key is called is a label.
+pub(super) fn key_reports(reports: &mut Vec<wire::KeyReport>) -> Vec<KeyReport> {
+    let sense = |report: wire::KeyReport| {
+        let key = Label::parse(report.key.escaped().as_bytes()).ok()?.to_string();
+        Some(KeyReport { key, since: report.since, removed: report.removed, is_end: report.is_end })
+    };
+    std::mem::take(reports).into_iter().filter_map(sense).collect()
+}
+
 impl<F: Fs> Pair<F> {
     /// What the guard knows of the day before this run. The server is asked where something would be removed there.
     fn past(&mut self, peer: &mut Peer) -> Result<Past, SessionError> {
@@ -46,8 +57,10 @@ impl<F: Fs> Pair<F> {
         if self.plan.removes(Side::Ours) {
             past.removed[Side::Ours as usize] = self.local.removed().map_err(RunError::from)?;
         }
-        if self.counts_there && self.plan.removes(Side::Theirs) {
+        let asks_budget = self.has_budget_there && self.plan.costs(&self.input());
+        if self.counts_there && (asks_budget || self.plan.removes(Side::Theirs)) {
             past.removed[Side::Theirs as usize] = self.removed_there(peer)?;
+            past.spent = self.spent.is_some();
         }
         if self.plan.brings() && !self.local.adopts() {
             past.doubled = self.local.doubled().map_err(RunError::from)?;
@@ -56,7 +69,7 @@ impl<F: Fs> Pair<F> {
         Ok(past)
     }
 
-    fn removed_there(&self, peer: &mut Peer) -> Result<Vec<Removal>, SessionError> {
+    fn removed_there(&mut self, peer: &mut Peer) -> Result<Vec<Removal>, SessionError> {
         peer.say(&FromClient::Ledger { root: self.index, act: LedgerAct::Tell })?;
         peer.round_trips += 1;
         let mut all = Vec::new();
@@ -67,6 +80,9 @@ impl<F: Fs> Pair<F> {
                     if last {
                         return Ok(all);
                     }
+                }
+                FromServer::Budget { root, left, lift, frees_at } if root == self.index && self.has_budget_there => {
+                    self.spent = (left == 0).then(|| Spent { lift: lift.escaped(), frees_at });
                 }
                 _ => return Err(unexpected("something else than what was removed")),
             }

@@ -115,6 +115,8 @@ impl<F: Fs> Open<F> {
             (true, wire::ROOM),
             (true, wire::WORKING),
             (true, wire::RECONNECT),
+            (true, wire::BUDGET),
+            (true, wire::REPORTS),
         ];
         let features = features
             .into_iter()
@@ -184,6 +186,7 @@ fn converse<F: Fs>(
     *rests = hello.features.iter().any(|feature| *feature == *wire::WATCH);
     let has = |name: &str| hello.features.iter().any(|feature| *feature == *name);
     let (spells, headers, counts) = (has(wire::SPELLING), has(wire::HEADERS), has(wire::COUNTS));
+    let budget = has(wire::BUDGET);
     let rights = rights::told(&hello.features);
     if let (true, true, Some(pair)) = (options.verbose > 0, has(rights::UNBOUND), pairs.first_mut()) {
         let (server, root) = (&endpoint.server, printable(pair.remote()));
@@ -205,6 +208,7 @@ fn converse<F: Fs>(
         pair.restrict(rights);
         pair.spells = spells;
         pair.counts_there = counts;
+        pair.has_budget_there = budget;
         pair.tells_headers = headers;
         if pair.meet(answer)? == Met::Parted {
             let (server, id) = (&endpoint.server, endpoint.home.path().join("client-id"));
@@ -270,6 +274,7 @@ fn converse<F: Fs>(
         traffic,
         idle_patterns,
         sandbox,
+        keys: guard::key_reports(&mut peer.reports),
         ..Report::default()
     };
     for pair in pairs.iter_mut() {

@@ -24,7 +24,7 @@ use super::tell::Undone;
 use crate::endpoint::{Endpoint, RootPair};
 use crate::options::{Direction, MaxDelete, RunOptions};
 use crate::progress::Progress;
-use crate::report::{Copies, Host, RootReport, Trouble};
+use crate::report::{Copies, Host, RootReport, Spent, Trouble};
 
 /// How long a lock is waited for, in milliseconds.
 pub(super) const LOCK_WAIT_MS: u64 = 30_000;
@@ -119,6 +119,10 @@ pub(super) struct Pair<F: Fs> {
     pub(super) copies: Copies,
     /// The server keeps a ledger of removals.
     pub(super) counts_there: bool,
+    /// This host's key has a budget for removal at the server.
+    pub(super) has_budget_there: bool,
+    /// Nothing of it is left.
+    pub(super) spent: Option<Spent>,
     /// A person said that all removals are meant: those of the day are forgotten, and this run's are not counted.
     pub(super) forgets_removals: bool,
     /// A person said that all copies are meant, and there are some that runs of the day brought.
@@ -207,6 +211,8 @@ impl<F: Fs> Pair<F> {
             tells_headers: false,
             copies: Copies::default(),
             counts_there: false,
+            has_budget_there: false,
+            spent: None,
             forgets_removals: options.allow_bulk_delete,
             forgets_doubled: false,
             stands: false,

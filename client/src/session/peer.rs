@@ -14,6 +14,8 @@ use super::{Line, SessionError};
 use crate::log::frames::Brief;
 use crate::report::{Host, Trouble};
 
+/// Reports of keys that are shown.
+const REPORTS_MAX: usize = 1_000;
 /// How often the stop flag is looked at while waiting.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -107,6 +109,8 @@ pub(super) struct Peer {
     pub(super) round_trips: u64,
     /// What the server wants a person to know.
     pub(super) troubles: Vec<Trouble>,
+    /// What it says of other keys.
+    pub(super) reports: Vec<wire::KeyReport>,
 }
 
 impl Peer {
@@ -123,6 +127,7 @@ impl Peer {
             hello_bytes: 0,
             round_trips: 0,
             troubles: Vec::new(),
+            reports: Vec::new(),
         }
     }
 
@@ -134,6 +139,7 @@ impl Peer {
         self.outbox.works(true);
         self.round_trips = 0;
         self.troubles.clear();
+        self.reports.clear();
     }
 
     /// The server's Hello has come.
@@ -240,6 +246,11 @@ impl Peer {
                         FromServer::Troubles(troubles) => {
                             useful = heard;
                             self.troubles.extend(troubles.into_iter().map(trouble));
+                        }
+                        FromServer::Reports(reports) => {
+                            useful = heard;
+                            let room = REPORTS_MAX.saturating_sub(self.reports.len());
+                            self.reports.extend(reports.into_iter().take(room));
                         }
                         message => return Ok(Heard::Message(message)),
                     }

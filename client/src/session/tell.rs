@@ -11,7 +11,9 @@ use super::batch::Outcomes;
 use super::pair::Pair;
 use crate::journal::Journal;
 use crate::options::RunOptions;
-use crate::report::{Adopted, Baseless, Conflict, Counts, Fate, Guard, Host, Item, Kind, Met, Reason, Report, Trouble};
+use crate::report::{
+    Adopted, Baseless, Conflict, Counts, Fate, Guard, Host, Item, Kind, Met, Reason, Report, Spent, Trouble,
+};
 
 fn host(side: Side) -> Host {
     match side {
@@ -51,6 +53,7 @@ fn reason(hold: Hold) -> Reason {
         Hold::Guard => Reason::Guard,
         Hold::Incomplete => Reason::Incomplete,
         Hold::OtherRoot => Reason::OtherRoot,
+        Hold::Budget => Reason::Budget,
     }
 }
 
@@ -116,6 +119,13 @@ impl<F: Fs> Pair<F> {
                         continue;
                     }
                     Outcome::Changed(text) | Outcome::Failed(text) => text.clone(),
+                    Outcome::Refused(Refusal::Budget { lift, frees_at }) => {
+                        self.spent = Some(Spent { lift: lift.clone(), frees_at: *frees_at });
+                        self.told(side, step, Fate::Held(Reason::Budget), journal);
+                        self.undone.add(component, side);
+                        self.report.held.count(Reason::Budget);
+                        continue;
+                    }
                     // The server keeps to its policy better than this host knows it: such a step waits like one that was not tried.
                     Outcome::Refused(Refusal::Policy) => {
                         self.told(side, step, Fate::Held(Reason::Policy), journal);
@@ -192,6 +202,7 @@ impl<F: Fs> Pair<F> {
             self.tell_untried(&plan, options);
         }
         self.report.root = self.label().to_vec();
+        self.report.spent = self.spent.take().filter(|_| self.report.held.budget > 0);
         self.report.guard = match (&plan.stop, &plan.guard) {
             (Some(Stop::Suspicious { side, why }), _) => {
                 let path = match side {

@@ -14,6 +14,7 @@
 //! | `work` | what the steps share: expectations, names in `tmp/`, syncs |
 //! | `settle` | bytes that may not stay in the grave: the fresh uniq, and what a crash left |
 //! | `back` | what a grave gives back when a person asks |
+//! | `reverse` | moves and marks of a key taken back when its owner asks |
 //! | `change` | paths of files that came, moved or went, for whoever indexes them |
 //! | `folders`, `listing` | where messages lie, by uniq |
 //! | `read` | opening a message to send it |
@@ -37,6 +38,7 @@ mod incoming;
 mod listing;
 mod part;
 mod read;
+mod reverse;
 mod settle;
 mod spelling;
 mod stage;
@@ -95,6 +97,8 @@ struct Batch {
     sync_each: bool,
     /// Whether that, or the sync of all of them, is done.
     synced: bool,
+    /// Steps that are taken only where another one was done, by their place.
+    only_after: HashMap<usize, usize>,
     /// Why nothing of this batch may be installed: a sync failed.
     broken: Option<String>,
 }
@@ -314,8 +318,33 @@ impl<F: Fs> Applier<F> {
         }
     }
 
+    /// Lets a step of the batch be taken only where another one of it was done. To be called before it is installed.
+    pub fn only_after(&mut self, at: usize, other: usize) {
+        self.batch.only_after.insert(at, other);
+    }
+
+    /// What the ids of all that it buries have in common.
+    ///
+    /// # Errors
+    /// When the age clock cannot be read.
+    pub fn burials(&self) -> std::io::Result<String> {
+        self.work.grave.burials()
+    }
+
+    /// What is under a name, as far as the scan and the steps that were taken since tell.
+    pub fn expected(&self, name: &Name) -> Option<Entry> {
+        self.work.expected(name)
+    }
+
     /// Takes one step, unless it is over.
     fn take(&mut self, at: usize, tickets: &mut HashMap<usize, Ticket>) {
+        if let Some(other) = self.batch.only_after.get(&at)
+            && !matches!(self.batch.states.get(*other), Some(State::Settled(Outcome::Done)))
+            && let Step::Delete(name) = &self.batch.steps[at]
+        {
+            let stop = Stop::changed(&self.work.shown(name), "stays, since its copy did not come");
+            return self.settle(at, Err(stop));
+        }
         let work = &mut self.work;
         let result = match (&self.batch.steps[at], &self.batch.states[at]) {
             (_, State::Settled(_)) | (Step::MakeFolder(_) | Step::Part(_), _) => return,

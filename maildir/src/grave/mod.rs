@@ -189,6 +189,14 @@ impl<F: Fs> Grave<F> {
         Ok(*self.shared.age.get_or_init(|| age))
     }
 
+    /// What the ids of all that is buried by this have in common ([`smd_protocol::grave::run_of`]).
+    ///
+    /// # Errors
+    /// As [`Grave::age`].
+    pub fn burials(&self) -> io::Result<String> {
+        Ok(format!("{}.{:x}-{}", self.shared.run, self.age()?.now, self.shared.nonce))
+    }
+
     fn fs(&self) -> &F {
         &self.shared.root.fs
     }

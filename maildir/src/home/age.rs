@@ -46,6 +46,11 @@ impl Age {
         Self { now, began: now }
     }
 
+    /// How far it is, in seconds.
+    pub fn seconds(self) -> i64 {
+        self.now
+    }
+
     /// Seconds for which something rests that was laid down when the clock stood there; below zero where it is from after now.
     pub fn since(self, then: i64) -> i64 {
         let then = if seeded::is("a-lost-clock-ages-all") { then } else { then.max(self.began) };

@@ -37,6 +37,7 @@ mod begun;
 mod commit;
 mod endpoints;
 mod headers;
+mod keys;
 mod ledger;
 mod left_out;
 mod looked;

@@ -2,21 +2,21 @@
 //! was there (docs/FORMAT-db.md).
 //!
 //! A run writes what it is about to remove before it removes anything, durably; so it does with what it brings a second time. So a crash between the two leaves too much
-//! here, never too little; and as each message is named, the run that removes it after all does not count it again. A line that
-//! a crash tore is passed over: nothing was removed on its account. The caller holds the root's lock for every write.
+//! here, never too little; and as each message is named, the run that removes it after all does not count it again. The caller holds
+//! the root's lock for every write (`dated`).
 //!
 //! Times are those of the age clock. Deliberately not here: what is too much (`smd_protocol::reconcile`).
 
 use std::collections::HashSet;
-use std::io::{self, Write};
 
 use smd_protocol::reconcile::Removal;
 use smd_protocol::{Digest, Name, Uniq, seeded};
 
+use super::dated::{self, Held};
 use super::text::{self, number, put, put_folder, read_folder, words};
 use crate::error::{Context, Error};
 use crate::fs::Fs;
-use crate::home::{Access, Age, DAY, Home, read_file, replace_file};
+use crate::home::{Access, Age, DAY, Home};
 use crate::root::if_there;
 
 /// Larger than any ledger gets within a day; a larger one fails the run rather than count as none.
@@ -46,7 +46,10 @@ fn shown<F: Fs>(home: &Home<F>, name: &[u8]) -> Vec<u8> {
     [home.path().as_os_str().as_bytes(), b"/", name].concat()
 }
 
-fn put_line(out: &mut Vec<u8>, age: i64, removal: &Removal) {
+/// A message with the age at which it was removed.
+type Dated = (i64, Removal);
+
+fn put_line(out: &mut Vec<u8>, (age, removal): &Dated) {
     let Removal { name, body, section, base } = removal;
     put(out, format_args!("{age} {section} {base} {body} "));
     put_folder(out, &name.folder);
@@ -55,8 +58,7 @@ fn put_line(out: &mut Vec<u8>, age: i64, removal: &Removal) {
     out.push(b'\n');
 }
 
-/// Gives the age at which it was removed, and what was.
-fn read_line(line: &[u8]) -> Option<(i64, Removal)> {
+fn read_line(line: &[u8]) -> Option<Dated> {
     let [age, section, base, body, folder, uniq] = words(line)?;
     let removal = Removal {
         name: Name::new(&read_folder(folder)?, &Uniq::parse(&text::unescape(uniq)?).ok()?),
@@ -67,30 +69,11 @@ fn read_line(line: &[u8]) -> Option<(i64, Removal)> {
     Some((i64::try_from(number(age)?).ok()?, removal))
 }
 
-/// A ledger as it is.
-struct Held {
-    /// What was removed within a day, each with its age.
-    lines: Vec<(i64, Removal)>,
-    /// How many lines are over.
-    over: usize,
-    /// The file ends where a line does.
-    whole: bool,
-    is_there: bool,
-}
-
-fn read_all<F: Fs>(home: &Home<F>, name: &[u8], now: Age) -> Result<Held, Error> {
-    let bytes = match home.dir() {
-        Some(dir) => read_file(&**home.fs(), dir, name, SIZE_MAX).context("read", shown(home, name))?,
-        None => None,
-    };
-    let is_there = bytes.is_some();
-    let bytes = bytes.unwrap_or_default();
-    let whole = bytes.last().is_none_or(|&byte| byte == b'\n');
-    let complete = bytes.split_inclusive(|&byte| byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
-    let mut lines: Vec<(i64, Removal)> = complete.filter_map(read_line).collect();
-    let all = lines.len();
-    lines.retain(|(age, _)| now.since(*age) <= DAY);
-    Ok(Held { over: all - lines.len(), lines, whole, is_there })
+/// What was removed within a day.
+fn read_all<F: Fs>(home: &Home<F>, name: &[u8], now: Age) -> Result<Held<Dated>, Error> {
+    let Some(dir) = home.dir() else { return Ok(Held::none()) };
+    let is_young = |(age, _): &Dated| now.since(*age) <= DAY;
+    dated::read(&**home.fs(), dir, name, SIZE_MAX, read_line, is_young).context("read", shown(home, name))
 }
 
 /// What is noted of the root within a day.
@@ -114,26 +97,12 @@ pub(crate) fn add<F: Fs>(home: &Home<F>, kept: Kept, stem: &str, removals: &[Rem
     let (fs, now, name) = (&**home.fs(), home.age()?, kept.name(stem));
     let held = read_all(home, &name, now)?;
     let known: HashSet<(&Name, Digest)> = held.lines.iter().map(|(_, one)| (&one.name, one.body)).collect();
-    let mut fresh = removals.iter().filter(|one| !known.contains(&(&one.name, one.body))).peekable();
-    if fresh.peek().is_none() {
+    let fresh = removals.iter().filter(|one| !known.contains(&(&one.name, one.body)));
+    let fresh: Vec<Dated> = fresh.map(|removal| (now.now, removal.clone())).collect();
+    if fresh.is_empty() {
         return Ok(());
     }
-    let mut text = Vec::new();
-    if !held.is_there || held.over > held.lines.len() {
-        held.lines.iter().for_each(|(age, removal)| put_line(&mut text, *age, removal));
-        fresh.for_each(|removal| put_line(&mut text, now.now, removal));
-        return replace_file(fs, dir, &name, &[&text[..]]).context("write", shown(home, &name));
-    }
-    if !held.whole {
-        text.push(b'\n');
-    }
-    fresh.for_each(|removal| put_line(&mut text, now.now, removal));
-    let append = || -> io::Result<()> {
-        let mut file = fs.append(dir, &name)?;
-        file.write_all(&text)?;
-        fs.sync_file(&file)
-    };
-    append().context("write", shown(home, &name))
+    dated::add(fs, dir, &name, &held, &fresh, put_line).context("write", shown(home, &name))
 }
 
 /// Forgets all that is noted of the root: a person said that it was meant. Writes nothing in a dry run.

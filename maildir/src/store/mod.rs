@@ -26,6 +26,7 @@ pub use crate::root::{Identity, Mount};
 
 mod advice;
 mod begun;
+pub(crate) mod dated;
 mod dealt;
 pub mod earlier;
 mod endpoints;

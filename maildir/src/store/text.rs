@@ -25,7 +25,7 @@ pub(crate) fn escape(out: &mut Vec<u8>, bytes: &[u8], keep: impl Fn(u8) -> bool)
     }
 }
 
-pub(super) fn word(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn word(out: &mut Vec<u8>, bytes: &[u8]) {
     escape(out, bytes, |b| b.is_ascii_graphic() && b != b'%');
 }
 
@@ -46,12 +46,12 @@ pub(crate) fn unescape(word: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Appends a formatted piece.
-pub(super) fn put(out: &mut Vec<u8>, piece: fmt::Arguments<'_>) {
+pub(crate) fn put(out: &mut Vec<u8>, piece: fmt::Arguments<'_>) {
     out.write_fmt(piece).expect("memory takes every write");
 }
 
 /// Decimal digits and nothing else.
-pub(super) fn number(digits: &[u8]) -> Option<u64> {
+pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
@@ -75,7 +75,7 @@ pub(super) fn read_checksum(digits: &[u8]) -> Option<u64> {
 }
 
 /// Exactly `N` words between single spaces.
-pub(super) fn words<const N: usize>(line: &[u8]) -> Option<[&[u8]; N]> {
+pub(crate) fn words<const N: usize>(line: &[u8]) -> Option<[&[u8]; N]> {
     let mut found = [&b""[..]; N];
     let mut parts = line.split(|&b| b == b' ');
     for slot in &mut found {
@@ -85,11 +85,11 @@ pub(super) fn words<const N: usize>(line: &[u8]) -> Option<[&[u8]; N]> {
 }
 
 /// The root folder is `.`, which no folder is called.
-pub(super) fn put_folder(out: &mut Vec<u8>, folder: &Folder) {
+pub(crate) fn put_folder(out: &mut Vec<u8>, folder: &Folder) {
     if folder.is_root() { out.push(b'.') } else { word(out, folder.as_bytes()) }
 }
 
-pub(super) fn read_folder(text: &[u8]) -> Option<Folder> {
+pub(crate) fn read_folder(text: &[u8]) -> Option<Folder> {
     match text {
         b"" => None,
         b"." => Some(Folder::root()),

@@ -20,6 +20,7 @@ use crate::error::Context as _;
 use crate::fs::{Fs, Kind};
 use crate::grave::{Grave, Resting, State};
 use crate::home::{Home, stem};
+use crate::keys::What;
 use crate::lock::{self, LockError, Wait};
 use crate::root::Root;
 
@@ -178,6 +179,28 @@ impl<F: Fs> Yard<F> {
             }
         }
         Ok(done)
+    }
+}
+
+impl<F: Fs> Yard<F> {
+    /// Takes back, under the root's lock, what a key did here beside burying; in the order in which it was done. Call it when what it
+    /// buried is back. Gives what became of each.
+    ///
+    /// # Errors
+    /// When the lock is held for too long; nothing was done then.
+    pub fn take_back(&self, home: &Home<F>, acts: &[What], wait: &Wait<'_>) -> Result<Vec<Undone>, LockError> {
+        let _lock = lock::root_lock(&self.root, home, wait)?;
+        let grave = Grave::open(&self.root, None, "undo");
+        let mut applier = Applier::new(self.root.clone(), grave, "undo", Box::new(|_| None));
+        let backs = applier.take_back(acts).into_iter();
+        Ok(backs
+            .map(|back| match back {
+                Back::Returned => Undone::Returned,
+                Back::Fresh(uniq) => Undone::Fresh(uniq),
+                Back::IsThere => Undone::IsThere,
+                Back::Failed(text) => Undone::Failed(text.into()),
+            })
+            .collect())
     }
 }
 

@@ -127,6 +127,8 @@ pub struct Past {
     pub elsewhere: [HashMap<Digest, u64>; 2],
     /// What runs brought within a day although it was there.
     pub doubled: Vec<Removal>,
+    /// The client's key may remove nothing at the server for now.
+    pub spent: bool,
 }
 
 /// The bulk guard tripped.
@@ -181,6 +183,12 @@ impl Plan {
         self.components.iter().any(|component| component.part(side).held.is_none() && removes(component, side))
     }
 
+    /// Whether a budget for removal at the server is asked for anything.
+    pub fn costs(&self, input: &Input<'_>) -> bool {
+        let open = |component: &&Component| component.theirs.held.is_none();
+        self.components.iter().filter(open).any(|component| costs(input, component, Side::Theirs))
+    }
+
     /// Whether any message is to be brought to a host now.
     pub fn brings(&self) -> bool {
         let mut open = self.components.iter().flat_map(|one| Side::BOTH.map(|side| one.part(side).open())).flatten();
@@ -212,6 +220,30 @@ pub fn survivors(input: &Input<'_>, side: Side, wanted: &HashSet<Digest>) -> Has
 /// Whether a host's part removes anything that counts.
 fn counts(input: &Input<'_>, component: &Component, side: Side) -> bool {
     !removals_of(input, component, side, 0).is_empty()
+}
+
+/// Whether a host's part takes of a budget for removal: by a message whose body goes, or that gets the flag `T`.
+fn costs(input: &Input<'_>, component: &Component, side: Side) -> bool {
+    let present = input.present(side);
+    let marks = |step: &Step| match step {
+        Step::Move { from, dress, .. } => {
+            dress.flags.has(b'T') && !present.entry(from).is_some_and(|entry| entry.flags.has(b'T'))
+        }
+        _ => false,
+    };
+    counts(input, component, side) || component.part(side).steps.iter().any(marks)
+}
+
+/// Holds back at the server what its budget no longer pays for, so that nothing is tried that it refuses.
+pub(super) fn spare(input: &Input<'_>, past: &Past, plan: &mut Plan) {
+    if !past.spent || seeded::is("a-spent-budget-is-tried-again") {
+        return;
+    }
+    for component in &mut plan.components {
+        if component.theirs.held.is_none() && costs(input, component, Side::Theirs) {
+            component.theirs.held = Some(Hold::Budget);
+        }
+    }
 }
 
 /// Holds back what removes when it is too much. `suspicious` roots are not asked for here.

@@ -62,6 +62,7 @@ fn is_permitted(input: &Input<'_>, policy: &Policy, component: &Component, side:
 pub(super) fn hold(input: &Input<'_>, policy: &Policy, past: &Past, plan: &mut Plan) {
     suspect(input, policy, plan);
     guard::guard(input, policy, past, plan);
+    guard::spare(input, past, plan);
     hold_copies(input, plan);
     hold_folders(plan);
 }

@@ -262,6 +262,8 @@ pub enum Hold {
     Incomplete,
     /// What it would bury may be a message that was moved to another root of the endpoint, and is not there yet.
     OtherRoot,
+    /// The client's key removed at the server as much as it may within a day.
+    Budget,
 }
 
 /// The steps of one host within a component, in order.

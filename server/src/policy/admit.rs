@@ -1,11 +1,11 @@
 //! Whether the steps of a batch are taken: the one place where rights, budgets and sizes are asked for each. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use smd_protocol::delta::Present;
 use smd_protocol::{Entry, Name, Refusal, Step, seeded};
 
 use super::Authority;
+use super::budget::{self, Removals};
 
 /// A planned step with what is known of it.
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ pub struct Planned<'a> {
     pub step: &'a Step,
     /// The message that it moves, replaces or deletes, as this host's look saw it or an earlier step of the batch leaves it.
     pub was: Option<Entry>,
+    /// Nothing is known under the name that it gives to a message.
+    pub is_free: bool,
 }
 
 /// What is left of something that a key has only so much of.
@@ -31,24 +33,25 @@ pub struct Left {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Standing {
     /// Removals.
-    pub removals: Option<Left>,
+    pub removals: Option<Removals>,
 }
 
-/// What is known of each step, in their order.
-pub fn planned<'a>(steps: &'a [Step], present: &Present<'_>) -> Vec<Planned<'a>> {
+/// What is known of each step, in their order. `known` tells what is under a name before the batch.
+pub fn planned<'a>(steps: &'a [Step], known: &dyn Fn(&Name) -> Option<Entry>) -> Vec<Planned<'a>> {
     // What earlier steps of the batch leave under a name.
     let mut now: HashMap<&Name, Option<Entry>> = HashMap::new();
     let mut planned = Vec::with_capacity(steps.len());
     for step in steps {
         let at = |name: &Name, now: &HashMap<&Name, Option<Entry>>| match now.get(name) {
             Some(entry) => entry.clone(),
-            None => present.entry(name).cloned(),
+            None => known(name),
         };
         let was = match step {
             Step::Move { from, .. } => at(from, &now),
             Step::Replace { at: name, .. } | Step::Delete(name) => at(name, &now),
             Step::MakeFolder(_) | Step::RemoveFolder(_) | Step::Put { .. } | Step::Part(_) => None,
         };
+        let is_free = step.target().is_some_and(|name| at(name, &now).is_none());
         match step {
             Step::Move { from, to, dress } => {
                 if from != to {
@@ -69,7 +72,7 @@ pub fn planned<'a>(steps: &'a [Step], present: &Present<'_>) -> Vec<Planned<'a>>
             Step::Delete(name) => drop(now.insert(name, None)),
             Step::MakeFolder(_) | Step::RemoveFolder(_) | Step::Part(_) => {}
         }
-        planned.push(Planned { step, was });
+        planned.push(Planned { step, was, is_free });
     }
     planned
 }
@@ -77,17 +80,22 @@ pub fn planned<'a>(steps: &'a [Step], present: &Present<'_>) -> Vec<Planned<'a>>
 /// Which steps of a batch are refused, by their place, and why. A step on a message that a refused step was to bring or to move
 /// away is refused with it.
 pub fn admit(authority: &Authority, standing: &Standing, planned: &[Planned<'_>]) -> Vec<(usize, Refusal)> {
-    let _ = standing;
     let mut refused = Vec::new();
+    let mut gone: HashSet<usize> = HashSet::new();
+    let mut removals = standing.removals.clone();
+    let costs = if removals.is_some() { budget::costs(planned) } else { Vec::new() };
     let mut stuck: HashMap<&Name, Refusal> = HashMap::new();
     for (at, one) in planned.iter().enumerate() {
         let after = names(one.step).find_map(|name| stuck.get(name).cloned());
         let was = one.was.as_ref().map(|entry| &entry.flags);
         let policy = || (!authority.rights.permit(one.step, was)).then_some(Refusal::Policy);
-        if let Some(refusal) = after.or_else(policy).filter(|_| !seeded::is("refused-steps-are-taken")) {
+        let spent = || removals.as_mut().and_then(|removals| removals.spend(&costs, at, one, &gone));
+        let refusal = after.or_else(policy).filter(|_| !seeded::is("refused-steps-are-taken")).or_else(spent);
+        if let Some(refusal) = refusal {
             for name in names(one.step) {
                 stuck.insert(name, refusal.clone());
             }
+            gone.insert(at);
             refused.push((at, refusal));
         }
     }
@@ -106,6 +114,7 @@ fn names(step: &Step) -> impl Iterator<Item = &Name> {
 
 #[cfg(test)]
 mod tests {
+    use smd_protocol::delta::Present;
     use smd_protocol::step::{Bytes, Dress};
     use smd_protocol::{Content, Delta, Flags, Folder, Place, Section, Snapshot, Source, Uniq};
 
@@ -141,7 +150,7 @@ mod tests {
         let delta = Delta::default();
         let rights = words.parse().unwrap_or_else(|never| match never {});
         let authority = Authority { rights, ..Authority::owner() };
-        let planned = planned(steps, &Present { base: &base, delta: &delta });
+        let planned = planned(steps, &|name| Present { base: &base, delta: &delta }.entry(name).cloned());
         let refused = admit(&authority, &Standing::default(), &planned);
         assert!(refused.iter().all(|(_, why)| *why == Refusal::Policy));
         refused.into_iter().map(|(at, _)| at).collect()

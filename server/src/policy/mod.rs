@@ -6,6 +6,7 @@
 //! Deliberately not here: reading arguments, and anything that touches a disk.
 
 mod admit;
+pub mod budget;
 mod limits;
 pub mod roots;
 
@@ -16,6 +17,7 @@ use smd_protocol::rights::{FEATURE, Push, UNBOUND};
 use smd_protocol::wire::Failure;
 
 pub use admit::{Left, Planned, Standing, admit, planned};
+pub use budget::Removals;
 pub use limits::{Limits, MaxRemove};
 pub use roots::Roots;
 
@@ -32,12 +34,21 @@ pub struct Authority {
     pub limits: Limits,
     /// The plain server runs by the command of a key's line, whose owner may think that the key is limited by it.
     pub forced: bool,
+    /// Where the client comes from, as sshd says (`SSH_CONNECTION`): for the log of the key.
+    pub connection: Vec<u8>,
 }
 
 impl Authority {
     /// Everything that the account may do: the plain server's.
     pub fn owner() -> Self {
-        Self { key: None, rights: Rights::OWNER, roots: Roots::Any, limits: Limits::none(), forced: false }
+        Self {
+            key: None,
+            rights: Rights::OWNER,
+            roots: Roots::Any,
+            limits: Limits::none(),
+            forced: false,
+            connection: Vec::new(),
+        }
     }
 
     /// Whether there is anything to ask for a step.

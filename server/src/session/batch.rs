@@ -5,27 +5,28 @@ use std::collections::{HashMap, HashSet};
 use smd_maildir::Trouble;
 use smd_maildir::apply::Applier;
 use smd_maildir::fs::Fs;
-use smd_maildir::run::RunError;
 use smd_maildir::send::{Wanted, send_contents};
 use smd_protocol::delta::{Meta, Present};
 use smd_protocol::rights::{Push, Verb};
 use smd_protocol::wire::{self, ContentEnd, ContentStart, Fetch, FromServer, Spelled};
-use smd_protocol::{Entry, Name, Outcome, Refusal, Step, Told, seeded};
+use smd_protocol::{Entry, Name, Outcome, Step, Told, seeded};
 
+use super::keys::Admitted;
 use super::words::{NOT_LISTED, few};
 use super::{Active, Session};
 use crate::error::{ServeError, never_offered, protocol};
 use crate::link::{Job, Outbox, send};
-use crate::policy::{self, Authority, Standing};
+use crate::policy::Authority;
 
 /// Steps in one batch.
 pub(super) const STEPS_MAX: usize = 2_000_000;
 
 impl<F: Fs> Active<F> {
     /// Begins the steps that this authority admits. What is to be removed is counted before any of them.
-    fn begin(&mut self, authority: &Authority, steps: Vec<Step>) -> Result<Vec<Trouble>, RunError> {
+    fn begin(&mut self, authority: &Authority, steps: Vec<Step>) -> Result<Vec<Trouble>, ServeError> {
         self.count_removals()?;
-        let refused = if authority.asks() { self.refused(authority, &steps)? } else { Vec::new() };
+        let asks = authority.asks() || authority.key.is_some();
+        let Admitted { refused, after } = if asks { self.admit(authority, &steps)? } else { Admitted::default() };
         let changes_nothing = steps.is_empty() && authority.rights.push == Push::Nothing;
         if changes_nothing || !refused.is_empty() && refused.len() == steps.len() {
             // Nothing below the root is touched, not even what an earlier run left there.
@@ -35,14 +36,11 @@ impl<F: Fs> Active<F> {
         if authority.key.is_some() {
             self.brought.extend(steps.iter().filter_map(Step::bytes).map(|bytes| bytes.content));
         }
-        self.run.begin_admitted(steps, refused, &|| false)
-    }
-
-    /// The steps that are not taken, by their place, and why.
-    fn refused(&mut self, authority: &Authority, steps: &[Step]) -> Result<Vec<(usize, Refusal)>, RunError> {
-        let (base, delta) = (self.run.base()?, self.run.delta().clone());
-        let planned = policy::planned(steps, &Present { base: &base, delta: &delta });
-        Ok(policy::admit(authority, &Standing::default(), &planned))
+        let troubles = self.run.begin_admitted(steps, refused, &|| false)?;
+        if let Some(applier) = self.run.applying() {
+            after.into_iter().for_each(|(at, other)| applier.only_after(at, other));
+        }
+        Ok(troubles)
     }
 }
 
@@ -190,12 +188,14 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         }
         // Everything the client wanted must have been read before names change.
         self.outbox.drain(&mut || {})?;
-        let active = self.active(root)?;
+        let Self { roots, authority, .. } = self;
+        let active = roots.get_mut(usize::from(root)).ok_or_else(never_offered)?;
         active.begun = None;
         let outcomes = match active.refused.take() {
             Some(refused) => refused.into_iter().map(Outcome::Refused).collect(),
             None => active.run.install(&|| false)?,
         };
+        active.write_down_late(authority)?;
         let failed: Vec<(u32, Outcome<Told>)> = (0u32..)
             .zip(outcomes)
             .filter(|(_, outcome)| !outcome.is_done() && !seeded::is("failures-are-not-told"))

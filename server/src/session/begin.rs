@@ -21,8 +21,8 @@ use super::words::{few, told};
 use super::{Active, Session};
 use crate::error::{ServeError, never_offered, protocol};
 use crate::link::{Outbox, send};
-use crate::policy::Roots;
 use crate::policy::roots::{self, Place};
+use crate::policy::{MaxRemove, Roots};
 use crate::watch::Rest;
 
 /// How long a lock is waited for, in milliseconds.
@@ -110,6 +110,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if let Some(rest) = &mut self.rest {
             rest.begin(self.roots.iter().map(|active| active.run.ground()).collect());
         }
+        self.tell_reports(&home, &hello)?;
         RootRun::introduce(self.roots.iter_mut().map(|active| &mut active.run));
         for (index, (offer, answer)) in (0u16..).zip(hello.roots.iter().zip(&answers)) {
             self.active(index)?.run.agree(offer.ids.common(answer.ids), &offer.damaged)?;
@@ -194,8 +195,11 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             damaged: run.damaged().to_vec(),
         };
         let (steps, fetch, spell, parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (removals, brought) = (Vec::new(), HashSet::new());
-        Ok((Active { run, steps, fetch, removals, spell, begun: None, refused: None, parts, brought }, answer))
+        let (removals, late, brought, real) = (Vec::new(), Vec::new(), HashSet::new(), real.to_vec());
+        let (begun, refused, is_in_log) = (None, None, false);
+        let active =
+            Active { run, steps, fetch, removals, spell, begun, refused, parts, brought, real, is_in_log, late };
+        Ok((active, answer))
     }
 
     /// Where the base lies that this host is to have with the client: under its right name, or under that which it gets now,
@@ -246,10 +250,13 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         }
         let watches = self.rest.iter().map(|_| wire::WATCH);
         let patterns = has(hello, wire::PATTERNS).then_some(wire::PATTERNS);
+        let has_budget = self.authority.key.is_some() && self.authority.limits.max_remove != MaxRemove::Any;
+        let budget = (has_budget && has(hello, wire::BUDGET)).then_some(wire::BUDGET);
         [VERSION, wire::SPELLING, wire::COUNTS, wire::HEADERS]
             .into_iter()
             .chain(watches)
             .chain(patterns)
+            .chain(budget)
             .map(Told::from)
             .chain(self.not_limited.unwrap_or_default().then(|| Told::from(NOT_LIMITED)))
             .chain(self.authority.features().into_iter().map(Told::from))
@@ -326,6 +333,6 @@ fn is_said_now<F: Fs>(home: &Home<F>) -> bool {
 }
 
 /// Whether the client named this feature.
-fn has(hello: &ClientHello, feature: &str) -> bool {
+pub(super) fn has(hello: &ClientHello, feature: &str) -> bool {
     hello.features.iter().any(|named| *named == *feature)
 }

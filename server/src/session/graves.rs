@@ -94,7 +94,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         self.graves.get_mut(usize::from(root)).ok_or_else(never_offered)
     }
 
-    fn home(&self, access: Access) -> Result<Home<F>, ServeError> {
+    pub(super) fn home(&self, access: Access) -> Result<Home<F>, ServeError> {
         Ok(Home::open(self.fs.clone(), &self.places.state, access).map_err(RunError::from)?)
     }
 

@@ -38,6 +38,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if dry_run && act != LedgerAct::Tell {
             return Err(protocol("removals in a dry run"));
         }
+        if act == LedgerAct::Tell {
+            self.tell_budget(root)?;
+        }
         if act != LedgerAct::Tell && !self.authority.rights.permits(Verb::Delete) {
             // It counts for the guards of all clients, and this one has nothing to count.
             return Ok(());

@@ -4,7 +4,7 @@
 //! after checking each against its own disk, and keeps its half of the base.
 //!
 //! The rooms, in the order of a run: `begin` (roots, bases, looks), `confined` (whether this process can do what a run wants), `batch` (steps and contents), `commit`; `ledger` (what runs removed within a day); `graves` (what rests, for
-//! a client that asks for nothing else); `headers`; `words` (what is
+//! a client that asks for nothing else); `headers`; `keys` (what a restricted key may remove, and what its owner hears); `words` (what is
 //! said of contents, troubles, and a look).
 //!
 //! Deliberately not here: frames and their order in time (`link`, `serve`), what a session may do and in which roots (`policy`), and
@@ -16,7 +16,10 @@ mod commit;
 mod confined;
 mod graves;
 mod headers;
+mod keys;
 mod ledger;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::collections::HashSet;
@@ -55,6 +58,12 @@ struct Active<F: Fs> {
     parts: Vec<Part>,
     /// What this session's own steps were to bring, where the next base is looked at (`commit`).
     brought: HashSet<Content>,
+    /// Its path without symlinks.
+    real: Vec<u8>,
+    /// This run is in the log of the client's key.
+    is_in_log: bool,
+    /// What a deliberate bug writes down too late.
+    late: Vec<smd_maildir::keys::Line>,
 }
 
 /// A session with one client, fed with what comes in.
@@ -87,6 +96,8 @@ pub struct Session<F: Fs, O: Outbox> {
     roots: Vec<Active<F>>,
     /// The roots of a session for their graves; then there are no others.
     graves: Vec<graves::Asked<F>>,
+    /// What the owner was told of other keys in this run.
+    reported: Vec<(smd_maildir::home::Label, smd_maildir::keys::Heard)>,
     /// The message whose bytes are coming in; none where its step was refused, and they are passed over.
     incoming: Option<(u32, Option<Incoming<F>>)>,
 }
@@ -111,6 +122,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             hello: None,
             roots: Vec::new(),
             graves: Vec::new(),
+            reported: Vec::new(),
             incoming: None,
         }
     }
@@ -155,6 +167,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             Some(Event::Frame(Frame::Message(bytes))) => {
                 let message = codec::decode(&bytes).map_err(|error| protocol(error.to_string()))?;
                 if message == FromClient::Bye {
+                    self.note_reported()?;
                     return Ok(ControlFlow::Break(()));
                 }
                 self.handle(message)?;
@@ -207,6 +220,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         if self.rest.is_none() || self.hello.is_none() {
             return Err(protocol("a rest that was not agreed on, or not after a run"));
         }
+        self.note_reported()?;
         self.end_run();
         self.rests = true;
         let mut unwatched = self.rest.as_mut().map(Rest::rest).unwrap_or_default();

@@ -63,6 +63,9 @@ impl Unfit {
     }
 }
 
+/// Bytes of what sshd says of the connection that are written down: two addresses and two ports are fewer.
+const CONNECTION_MAX: usize = 200;
+
 /// What `smd-restricted-shell` does.
 pub fn main_impl() -> ExitCode {
     let options = match args::parse(std::env::args_os()) {
@@ -141,7 +144,9 @@ fn begin(options: Options, command: Option<OsString>) -> Result<ExitCode, Unfit>
     held.boot();
     smd_maildir::hash::processors();
     let Options { key, rights, limits, .. } = options;
-    let authority = Authority { key: Some(key), rights, roots, limits, forced: false };
+    let mut connection = std::env::var_os("SSH_CONNECTION").unwrap_or_default().into_encoded_bytes();
+    connection.truncate(CONNECTION_MAX);
+    let authority = Authority { key: Some(key), rights, roots, limits, forced: false, connection };
     let confined = match &authority.roots {
         // Before the first byte.
         Roots::Named(_) | Roots::Any => Some(confine(&mut sandbox, &authority, &places, &held).map_err(lacking)?),

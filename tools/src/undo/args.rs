@@ -10,6 +10,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use jiff::Zoned;
 use smd_client::address::Address;
 use smd_client::args::{Color, Target, Typed, target};
+use smd_maildir::home::Label;
 use smd_protocol::Folder;
 
 use super::heads::Match;
@@ -43,6 +44,9 @@ struct Options {
     /// Bring back all runs that would be listed
     #[arg(long, conflicts_with = "list")]
     all: bool,
+    /// Take back what this restricted key did; -l shows it
+    #[arg(long, value_name = "LABEL", conflicts_with_all = ["remote", "all"])]
+    by: Option<String>,
     /// Only the grave of this Maildir
     #[arg(long, value_name = "DIRECTORY")]
     root: Vec<PathBuf>,
@@ -91,6 +95,8 @@ pub struct Request {
     pub matches: Vec<Match>,
     /// Which folders.
     pub folders: Vec<Pattern>,
+    /// The key whose doings are taken back.
+    pub by: Option<Label>,
     /// The other host whose graves are meant; none is this one.
     pub remote: Option<Remote>,
     /// How to talk.
@@ -125,12 +131,21 @@ impl Remote {
 impl Request {
     /// Whether anything is to be brought back.
     pub fn changes(&self) -> bool {
-        (self.all || !self.runs.is_empty()) && !self.list
+        (self.all || !self.runs.is_empty() || self.by.is_some()) && !self.list
     }
 
     /// Whether some of what rests is left out.
     pub fn is_restricted(&self) -> bool {
-        !self.folders.is_empty() || !self.matches.is_empty() || self.since.is_some() || !self.runs.is_empty()
+        !self.folders.is_empty()
+            || !self.matches.is_empty()
+            || self.since.is_some()
+            || !self.runs.is_empty()
+            || self.by.is_some()
+    }
+
+    /// Whether only some Maildirs are meant.
+    pub fn is_of_some_roots(&self) -> bool {
+        !self.roots.is_empty() || !self.endpoints.is_empty()
     }
 
     /// Whether messages are to be shown, and not only runs.
@@ -184,7 +199,7 @@ pub fn command() -> clap::Command {
         .about("Bring back what a run deleted or replaced, on this host or the other.")
         .override_usage(format!(
             "{NAME} [OPTIONS] [ENDPOINT | DIRECTORY]...\n       {NAME} [OPTIONS] RUN...\n       \
-             {NAME} [OPTIONS] --remote ENDPOINT [RUN]..."
+             {NAME} [OPTIONS] --remote ENDPOINT [RUN]...\n       {NAME} [OPTIONS] --by LABEL"
         ))
         .after_help(
             "Without RUN the runs that deleted or replaced something on this host are listed,
@@ -202,6 +217,7 @@ Examples:
   smd-undo -l 48291            the messages of one
   smd-undo 48291 -m from:ann   bring back those from Ann
   smd-undo -r work -s 1h --all bring back all of the last hour on the other host
+  smd-undo --by laptop         take back what that restricted key did here
 
 Exit codes: 0 done, 1 partly (see the warnings), 2 usage or no such run, 74
 input/output, 75 locked (try again), 78 config; with -r also those of smd-sync.",
@@ -222,6 +238,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, clap::
         since: None,
         matches: options.matches.iter().map(|word| Match::parse(word)).collect(),
         folders: options.folder.iter().map(|pattern| Pattern(pattern.as_bytes().to_vec())).collect(),
+        by: None,
         remote: None,
         typed: Typed {
             rsh: options.rsh,
@@ -239,6 +256,14 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, clap::
     }
     for word in &options.words {
         sort_in(&mut request, word).map_err(|text| command.error(ErrorKind::InvalidValue, text))?;
+    }
+    if let Some(label) = &options.by {
+        let label = Label::parse(label.as_bytes());
+        request.by = Some(label.map_err(|error| command.error(ErrorKind::InvalidValue, error.to_string()))?);
+        if !request.runs.is_empty() {
+            let text = "with --by all runs of the key are meant: take the numbers away, or --by";
+            return Err(command.error(ErrorKind::ArgumentConflict, text));
+        }
     }
     if let Some(word) = options.remote {
         let text = "with --remote only numbers of runs are taken: it names the Maildirs itself";
@@ -283,6 +308,8 @@ mod tests {
         let request = parsed("--since 1h -m from:ann -m x --all").expect("good");
         assert!(request.changes() && request.since.is_some() && request.matches.len() == 2);
         assert!(!parsed("--since today").expect("good").changes(), "a list");
+        let by = parsed("--by laptop -s 1h").expect("good");
+        assert!(by.changes() && !parsed("--by laptop -l").expect("good").changes());
         let remote = |line: &str| parsed(line).expect(line).remote.expect("another host").target;
         assert!(matches!(remote("-r work 48291"), Target::Endpoint(name) if name == "work"));
         assert!(matches!(remote("--remote me@office:Mail -e my-ssh -l"), Target::There(..)));
@@ -298,6 +325,10 @@ mod tests {
             "-r a/b",
             "-e x",
             "-r work home",
+            "--by",
+            "--by a/b",
+            "--by laptop -r work",
+            "--by laptop 48291",
         ] {
             assert_eq!(parsed(line).expect_err(line).exit_code(), 2, "{line}");
         }
@@ -328,6 +359,6 @@ mod tests {
     fn help_fits_a_screen() {
         command().debug_assert();
         let help = command().term_width(80).render_help().to_string();
-        assert!(help.lines().count() <= 51 && help.lines().all(|line| line.chars().count() <= 80), "{help}");
+        assert!(help.lines().count() <= 55 && help.lines().all(|line| line.chars().count() <= 80), "{help}");
     }
 }

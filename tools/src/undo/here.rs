@@ -2,7 +2,8 @@
 //!
 //! Deliberately not here: what rests in them, and how it comes back (`smd_maildir::undo`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -15,19 +16,23 @@ use smd_client::error::Failure;
 use smd_client::exit::Exit;
 use smd_client::home::SmdHome;
 use smd_client::output::Output;
-use smd_maildir::fs::Disk;
+use smd_maildir::fs::{Disk, Fs as _};
 use smd_maildir::grave::kept;
-use smd_maildir::home::{Access, Home};
+use smd_maildir::home::{Access, Home, Label};
+use smd_maildir::keys::{Key, Lines, What};
 use smd_maildir::lock::Wait;
+use smd_maildir::root::Root;
 use smd_maildir::undo::{Found, Yard, Yards};
 use smd_protocol::grave::{Head, Rests, Undone};
 use smd_protocol::names::printable;
 
 use super::args::Request;
+use super::by::Deeds;
 use super::runs::Mailbox;
 use super::text::{self, Place};
 use super::unseen::{Cause, Kept, Unseen, spelled};
 use super::{Graves, Halt, carry_out, io_failure, locked, places};
+use crate::allow::chosen;
 
 /// How long a root's lock is waited for, in milliseconds.
 const LOCK_WAIT_MS: u64 = 30_000;
@@ -40,7 +45,10 @@ pub(super) fn undo(request: &Request, output: &Output) -> Result<Exit, Box<Failu
     let access = if request.changes() { Access::ReadWrite } else { Access::ReadOnly };
     let home = Home::open(Arc::new(Disk), smd_home.path(), access).map_err(io_failure)?;
 
-    let known = places::known(&smd_home);
+    let mut known = places::known(&smd_home);
+    if let Some(key) = &request.by {
+        known.extend(roots_of(&home, key)?);
+    }
     let mut wanted = BTreeSet::new();
     for name in &request.endpoints {
         let roots = places::of_endpoint(&smd_home, name).map_err(|error| endpoint_failure(name, error.into()))?;
@@ -66,6 +74,18 @@ pub(super) fn undo(request: &Request, output: &Output) -> Result<Exit, Box<Failu
     };
     unseen.extend(graves.no_maildirs(&known, !wanted.is_empty()));
     Ok(text::report(request, output, &Place::Here, &seen, &unseen, warnings))
+}
+
+/// The roots in which a key did something: one of a session that was cut may have no base.
+fn roots_of(home: &Home<Disk>, key: &Label) -> Result<BTreeSet<PathBuf>, Box<Failure>> {
+    chosen(&Key::labels(home).map_err(io_failure)?, Some(key))?;
+    let lines = log_of(home, key)?;
+    let paths = lines.iter().map(|line| PathBuf::from(OsStr::from_bytes(&line.root)));
+    Ok(paths.filter(|path| path.is_absolute()).collect())
+}
+
+fn log_of(home: &Home<Disk>, key: &Label) -> Result<Lines, Box<Failure>> {
+    home.age().and_then(|now| Key::open(&home.reader(), key)?.log(now)).map_err(io_failure)
 }
 
 /// Of roots that cannot be opened those that were asked for: these, or without one all.
@@ -126,6 +146,28 @@ impl Graves for Here<'_> {
 
     fn heads(&mut self, mailbox: usize, ids: &[String]) -> Result<Vec<Head>, Halt> {
         Ok(self.found[mailbox].heads(ids.iter().map(String::as_str)))
+    }
+
+    fn deeds(&mut self, key: &Label) -> Result<Deeds, Halt> {
+        let lines = log_of(&self.state, key)?;
+        let mut known: HashMap<Vec<u8>, Option<usize>> = HashMap::new();
+        let yards = &self.yards;
+        let find = |root: &[u8]| {
+            let path = BTreeSet::from([PathBuf::from(OsStr::from_bytes(root))]);
+            yards.iter().position(|yard| yard.is_any_of(&path)).or_else(|| {
+                // It may be known under another path.
+                let same = Yards::open(&Arc::new(Disk), path.iter().cloned());
+                let stat = |root: &Root<Disk>| Disk.stat_dir(&root.dir).ok().map(|stat| (stat.dev, stat.ino));
+                let here = stat(&same.into_all().first()?.root)?;
+                yards.iter().position(|yard| stat(&yard.root) == Some(here))
+            })
+        };
+        Ok(Deeds::of(&lines, |root| *known.entry(root.to_vec()).or_insert_with(|| find(root))))
+    }
+
+    fn take_back(&mut self, mailbox: usize, acts: &[What]) -> Result<Vec<Undone>, Halt> {
+        let wait = Wait { ms: LOCK_WAIT_MS, stop: &|| false };
+        Ok(self.yards[mailbox].take_back(&self.state, acts, &wait).map_err(locked)?)
     }
 
     fn bring_back(&mut self, mailbox: usize, ids: &[String]) -> Result<Vec<Undone>, Halt> {

@@ -1,6 +1,6 @@
 //! `smd-undo`: lists the runs that deleted or replaced something on this host, or on another, and brings back what they buried.
 //!
-//! The rooms: [`args`] and [`since`] (what was typed), [`heads`] (From, Subject and Date), [`places`] (which roots of this host may have a
+//! The rooms: [`args`] and [`since`] (what was typed), [`by`] (what one restricted key did), [`heads`] (From, Subject and Date), [`places`] (which roots of this host may have a
 //! grave), [`runs`] (what rests, by run), `here` and `there` (the graves of either host), [`unseen`] (those that nobody could look into),
 //! [`text`] (what is said of it).
 //!
@@ -8,6 +8,7 @@
 //! addition like any other, and the next run takes it to the host that lacks it.
 
 pub mod args;
+pub mod by;
 pub mod heads;
 mod here;
 pub mod places;
@@ -28,12 +29,14 @@ use smd_client::output::Output;
 use smd_client::run::served;
 use smd_client::session::SessionError;
 use smd_maildir::fs::Disk;
-use smd_maildir::home::Home;
+use smd_maildir::home::{Home, Label};
+use smd_maildir::keys::What;
 use smd_maildir::lock::{self, Guard, LockError, Wait};
 use smd_maildir::root::Root;
 use smd_protocol::grave::{Head, Rests, Undone};
 
 use args::Request;
+use by::Deeds;
 use heads::Shown;
 use runs::{Item, Mailbox, Run};
 use text::{Done, Place, Seen};
@@ -77,7 +80,7 @@ pub(crate) fn take_lock(root: &Root<Disk>, home: &Home<Disk>, wait: &Wait<'_>) -
     lock::root_lock(root, home, wait).map_err(locked)
 }
 
-fn locked(error: LockError) -> Box<Failure> {
+pub(crate) fn locked(error: LockError) -> Box<Failure> {
     match error {
         LockError::Io(error) => io_failure(error),
         held => {
@@ -115,6 +118,10 @@ trait Graves {
     fn heads(&mut self, mailbox: usize, ids: &[String]) -> Result<Vec<Head>, Halt>;
     /// Brings these back. Gives what became of each, in the same order.
     fn bring_back(&mut self, mailbox: usize, ids: &[String]) -> Result<Vec<Undone>, Halt>;
+    /// What a key did in them.
+    fn deeds(&mut self, key: &Label) -> Result<Deeds, Halt>;
+    /// Takes these back, which a key did beside burying. Gives what became of each, in the same order.
+    fn take_back(&mut self, mailbox: usize, acts: &[What]) -> Result<Vec<Undone>, Halt>;
 }
 
 /// Looks for what is asked for, and brings it back if that was asked. `lost` are Maildirs that cannot be opened.
@@ -126,6 +133,7 @@ fn carry_out(request: &Request, place: &Place, graves: &mut dyn Graves, lost: &[
     if let Some(chosen) = choose(&runs, &request.runs, place, &lost)? {
         runs.retain(|run| chosen.contains(run.number()));
     }
+    let deeds = deeds(request, graves, &mut runs)?;
     runs.retain(|run| request.since.is_none_or(|since| run.until >= since));
     runs.iter_mut().for_each(|run| run.restrict(&request.folders));
     let changes = request.changes();
@@ -135,7 +143,36 @@ fn carry_out(request: &Request, place: &Place, graves: &mut dyn Graves, lost: &[
     runs.iter_mut().for_each(|run| run.search(&request.matches));
     runs.retain(|run| !run.items.is_empty());
     let done = if changes { Some(bring_back(&runs, mailboxes.len(), graves)?) } else { None };
-    Ok(Seen { mailboxes, runs, done })
+    // What was buried is back first: it may have been moved before.
+    let taken = if changes { Some(take_back(&deeds, mailboxes.len(), graves)?) } else { None };
+    Ok(Seen { mailboxes, runs, done, deeds, taken })
+}
+
+/// What the key did that is meant, if one is; of the runs its own are kept.
+fn deeds(request: &Request, graves: &mut dyn Graves, runs: &mut Vec<Run>) -> Result<Deeds, Halt> {
+    let Some(key) = &request.by else { return Ok(Deeds::default()) };
+    let mut deeds = graves.deeds(key)?;
+    deeds.keep(runs);
+    runs.iter_mut().for_each(|run| run.keep_since(request.since));
+    deeds.restrict(request.since, &request.folders);
+    if !request.matches.is_empty() {
+        deeds.acts.clear();
+    }
+    Ok(deeds)
+}
+
+fn take_back(deeds: &Deeds, mailboxes: usize, graves: &mut dyn Graves) -> Result<Vec<Undone>, Halt> {
+    let mut taken = vec![Undone::Before; deeds.acts.len()];
+    for mailbox in 0..mailboxes {
+        let (places, acts) = deeds.of_mailbox(mailbox);
+        if acts.is_empty() {
+            continue;
+        }
+        for (at, undone) in places.into_iter().zip(graves.take_back(mailbox, &acts)?) {
+            taken[at] = undone;
+        }
+    }
+    Ok(taken)
 }
 
 /// The numbers of the runs that were typed, by themselves or as bursts; none when none was.

@@ -140,6 +140,11 @@ impl Run {
         self.items.retain(|item| wanted(&item.rests.folder));
     }
 
+    /// Keeps what was buried since then.
+    pub fn keep_since(&mut self, since: Option<i64>) {
+        self.items.retain(|item| since.is_none_or(|since| item.rests.time >= since));
+    }
+
     /// Keeps the messages that all of these mean; without one all, control files too.
     pub fn search(&mut self, matches: &[Match]) {
         let is_meant = |item: &Item| item.rests.is_message() && matches.iter().all(|one| one.matches(&item.head));

@@ -27,7 +27,7 @@ pub fn since(word: &str, now: &Zoned) -> Option<i64> {
 }
 
 /// `90s`, `30m`, `1h`, `2d`, `1w`, in seconds.
-fn ago(word: &str) -> Option<i64> {
+pub(crate) fn ago(word: &str) -> Option<i64> {
     let (unit, seconds) = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400), ('w', 604_800)]
         .into_iter()
         .find(|(unit, _)| word.ends_with(*unit))?;

@@ -8,12 +8,14 @@ use serde_json::{Value, json};
 use smd_client::exit::Exit;
 use smd_client::output::Output;
 use smd_client::report::json::{VERSION, object};
+use smd_maildir::keys::What;
 use smd_protocol::grave::{Rests, Undone, Why};
 use smd_protocol::names::printable;
 use smd_protocol::told::json_line;
 use smd_protocol::{FileName, Folder};
 
 use super::args::{INBOX, NAME, Request};
+use super::by::{self, Act, Deeds};
 use super::runs::{Counts, Item, Mailbox, Run};
 use super::unseen::Unseen;
 
@@ -69,6 +71,10 @@ pub struct Seen {
     pub runs: Vec<Run>,
     /// What became of the burials of each; none when nothing was to be done.
     pub done: Option<Vec<Done>>,
+    /// What a key did beside burying, where one is meant.
+    pub deeds: Deeds,
+    /// What became of each of these.
+    pub taken: Option<Done>,
 }
 
 /// Says everything, and gives the exit code. `unseen` are Maildirs of the question into which nobody could look.
@@ -80,7 +86,7 @@ pub fn report(
     unseen: &[Unseen],
     mut warnings: Vec<String>,
 ) -> Exit {
-    let Seen { mailboxes, runs, done } = seen;
+    let Seen { mailboxes, runs, done, deeds, taken } = seen;
     let (faults, others): (Vec<&Unseen>, Vec<&Unseen>) = unseen.iter().partition(|one| one.is_fault());
     warnings.extend(faults.iter().map(|one| one.sentence()));
     warnings.extend(unsettled(mailboxes));
@@ -88,11 +94,16 @@ pub fn report(
         .iter()
         .flatten()
         .flatten()
+        .chain(taken.iter().flatten())
         .filter_map(|back| if let Undone::Failed(text) = back { Some(text.escaped()) } else { None })
         .collect();
     warnings.extend(failed.iter().take(FAILURES).map(|text| (*text).clone()));
     if failed.len() > FAILURES {
         warnings.push(format!("and {} more could not be brought back", failed.len() - FAILURES));
+    }
+    if deeds.elsewhere > 0 && !request.is_of_some_roots() {
+        let count = count(deeds.elsewhere, "line");
+        warnings.push(format!("{count} of the key's log are about a Maildir that is not there now"));
     }
     let exit = if failed.is_empty() && faults.is_empty() { Exit::Ok } else { Exit::Partly };
     let verbose = request.typed.verbose > 0;
@@ -100,11 +111,12 @@ pub fn report(
         output.say(&json_line(&object_of(place, seen, unseen, request.detailed(), &warnings, exit)));
     } else if !request.typed.quiet {
         output.say(&match done {
-            _ if runs.is_empty() => nothing(place, request, unseen),
+            _ if runs.is_empty() && deeds.acts.is_empty() => nothing(place, request, unseen),
             Some(done) => brought_back(place, mailboxes, runs, done, verbose),
             None if request.detailed() => messages(mailboxes, runs),
             None => listing(place, mailboxes, runs, verbose),
         });
+        output.say(&acts(mailboxes, deeds, taken.as_ref(), verbose));
         // Of those without mail only whoever sees nothing wants to hear.
         let others = others.iter().filter(|one| runs.is_empty() || one.may_have_mail());
         others.for_each(|one| output.say(&format!("{}\n", one.sentence())));
@@ -137,8 +149,41 @@ fn count<N: Copy + PartialEq + From<u8> + std::fmt::Display>(count: N, word: &st
     format!("{count} {word}{}", if count == N::from(1) { "" } else { "s" })
 }
 
+/// What a key did beside burying, line by line, or by what became of it.
+fn acts(mailboxes: &[Mailbox], deeds: &Deeds, taken: Option<&Done>, verbose: bool) -> String {
+    let mut text = String::new();
+    let mut tallies: BTreeMap<usize, [usize; 5]> = BTreeMap::new();
+    for (at, act) in deeds.acts.iter().enumerate() {
+        let (word, of) = by::words(&act.what);
+        if taken.is_none() || verbose {
+            text.push_str(&format!("  {word:<8}  {of}\n"));
+        }
+        let Some(taken) = taken else { continue };
+        let kind = match (&taken[at], &act.what) {
+            (Undone::Failed(_), _) => 4,
+            (Undone::IsThere | Undone::Before, _) => 3,
+            (_, What::Moved { .. }) => 0,
+            (_, What::Removed { .. }) => 1,
+            _ => 2,
+        };
+        tallies.entry(act.mailbox).or_default()[kind] += 1;
+    }
+    for (mailbox, [moved, marks, folders, there, failed]) in tallies {
+        let words = [
+            (moved > 0).then(|| format!("moved {} back", count(moved, "message"))),
+            (marks > 0).then(|| format!("took the mark as trashed off {}", count(marks, "message"))),
+            (folders > 0).then(|| format!("made {} again", count(folders, "folder"))),
+            (there > 0).then(|| format!("{there} were as before already")),
+            (failed > 0).then(|| format!("{failed} were touched since and stay")),
+        ];
+        let words: Vec<String> = words.into_iter().flatten().collect();
+        text.push_str(&format!("{}: {}\n", mailboxes[mailbox].shown, words.join("; ")));
+    }
+    text
+}
+
 /// When, by this host's clock and zone.
-fn when(seconds: i64) -> String {
+pub(crate) fn when(seconds: i64) -> String {
     match jiff::Timestamp::from_second(seconds) {
         Ok(stamp) => stamp.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
         Err(_) => format!("@{seconds}"),
@@ -392,7 +437,13 @@ fn brought_back(place: &Place, mailboxes: &[Mailbox], runs: &[Run], done: &[Done
 }
 
 fn object_of(place: &Place, seen: &Seen, unseen: &[Unseen], detailed: bool, warnings: &[String], exit: Exit) -> Value {
-    let Seen { mailboxes, runs, done } = seen;
+    let Seen { mailboxes, runs, done, deeds, taken } = seen;
+    let act = |(at, act): (usize, &Act)| {
+        let (what, of) = by::words(&act.what);
+        let outcome = taken.as_ref().map(|taken| outcome_word(&taken[at]));
+        let value = json!({ "what": what, "of": of, "time": act.time, "outcome": outcome });
+        object(value, [("root", mailboxes[act.mailbox].path.as_slice())])
+    };
     let run = |(at, run): (usize, &Run)| {
         let counts = run.counts();
         let folders: Vec<Value> =
@@ -423,20 +474,29 @@ fn object_of(place: &Place, seen: &Seen, unseen: &[Unseen], detailed: bool, warn
             Place::There { host, .. } => Some(host),
         },
         "runs": runs.iter().enumerate().map(run).collect::<Vec<_>>(),
+        "acts": deeds.acts.iter().enumerate().map(act).collect::<Vec<_>>(),
         "gone": unseen.iter().filter(|one| one.may_have_mail()).map(|one| printable(&one.path)).collect::<Vec<_>>(),
         "warnings": warnings,
     })
 }
 
+fn outcome_word(undone: &Undone) -> &'static str {
+    match undone {
+        Undone::Before => "back",
+        Undone::IsThere => "there",
+        Undone::Returned => "returned",
+        Undone::Fresh(_) | Undone::Anew(_) => "fresh",
+        Undone::Failed(_) => "failed",
+    }
+}
+
 fn message_object(item: &Item, back: Option<&Undone>) -> Value {
     let (rests, head) = (&item.rests, &item.head);
-    let (outcome, fresh, text) = match back {
-        None => (if rests.back { "back" } else { "rests" }, None, None),
-        Some(Undone::Before) => ("back", None, None),
-        Some(Undone::IsThere) => ("there", None, None),
-        Some(Undone::Returned) => ("returned", None, None),
-        Some(Undone::Fresh(uniq) | Undone::Anew(uniq)) => ("fresh", Some(uniq.to_string()), None),
-        Some(Undone::Failed(text)) => ("failed", None, Some(text.escaped())),
+    let outcome = back.map_or(if rests.back { "back" } else { "rests" }, outcome_word);
+    let (fresh, text) = match back {
+        Some(Undone::Fresh(uniq) | Undone::Anew(uniq)) => (Some(uniq.to_string()), None),
+        Some(Undone::Failed(text)) => (None, Some(text.escaped())),
+        _ => (None, None),
     };
     let value = json!({
         "from": head.from,

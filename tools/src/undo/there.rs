@@ -14,15 +14,17 @@ use smd_client::options::Direction;
 use smd_client::output::Output;
 use smd_client::run::connected;
 use smd_client::session::FarGraves;
-use smd_maildir::home::Access;
+use smd_maildir::home::{Access, Label};
+use smd_maildir::keys::What;
 use smd_protocol::grave::{Head, Rests, Undone};
 use smd_protocol::names::printable;
 
 use super::args::{Remote, Request};
+use super::by::Deeds;
 use super::runs::Mailbox;
 use super::text::{self, Place};
 use super::unseen::{Cause, Kept, Unseen};
-use super::{Graves, Halt, carry_out};
+use super::{Graves, Halt, carry_out, failure};
 
 /// What is asked for, of the other host.
 pub(super) fn undo(request: &Request, remote: &Remote, output: &mut Output) -> Result<Exit, Box<Failure>> {
@@ -81,6 +83,14 @@ impl Graves for There<'_> {
 
     fn heads(&mut self, mailbox: usize, ids: &[String]) -> Result<Vec<Head>, Halt> {
         Ok(self.graves.heads(index(mailbox), ids)?)
+    }
+
+    fn deeds(&mut self, _: &Label) -> Result<Deeds, Halt> {
+        Err(failure(Exit::Usage, "What a key did is taken back on the host that has the mail.", None, None).into())
+    }
+
+    fn take_back(&mut self, _: usize, _: &[What]) -> Result<Vec<Undone>, Halt> {
+        Ok(Vec::new())
     }
 
     fn bring_back(&mut self, mailbox: usize, ids: &[String]) -> Result<Vec<Undone>, Halt> {

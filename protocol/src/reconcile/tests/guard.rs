@@ -1,7 +1,7 @@
 //! The bulk guard, sentence by sentence: what counts, what excuses, where it trips, and what ends it.
 
 use super::text::Scene;
-use crate::reconcile::Side;
+use crate::reconcile::{Hold, Side};
 
 fn many(who: &str, from: usize, to: usize) -> String {
     (from..to).map(|i| format!("{who} m{i} cur S h b{i}\n")).collect()
@@ -139,4 +139,25 @@ fn a_message_saved_elsewhere_with_a_header_more_is_shown_as_moved() {
     let [ours, theirs] = &plan.dressed_moves;
     assert_eq!(ours.iter().map(|name| name.uniq.to_string()).collect::<Vec<_>>(), ["x"]);
     assert!(theirs.is_empty());
+}
+
+#[test]
+fn a_spent_budget_at_the_server_holds_back_removals_and_marks_there_and_nothing_else() {
+    let scene = |spent: &str| {
+        let text = "bt gone cur S h b1\n bt mark cur S h b2\n o mark cur ST h b2\n bo here cur S h b3\n \
+                    o new cur S h b4\n bt head cur S h b5\n o head cur S g b5\n bt body cur S h b6\n o body cur S h c6\n \
+                    bot stays cur S h b7\n bt moved cur S h b8\n o A/moved cur S h b8\n bo trash cur S h b9\n t trash cur ST h b9";
+        Scene::parse(&format!("{spent}{text}"))
+    };
+    let held = |spent: &str| {
+        let plan = scene(spent).plan();
+        let held = plan.components.iter().filter(|one| one.ours.held.is_some() || one.theirs.held.is_some());
+        let mut held: Vec<(String, Option<Hold>, Option<Hold>)> =
+            held.map(|one| (one.names[0].uniq.to_string(), one.ours.held, one.theirs.held)).collect();
+        held.sort();
+        held
+    };
+    assert_eq!(held(""), []);
+    let at_the_server = |uniq: &str| (uniq.to_owned(), None, Some(Hold::Budget));
+    assert_eq!(held("! spent\n"), [at_the_server("body"), at_the_server("gone"), at_the_server("mark")]);
 }

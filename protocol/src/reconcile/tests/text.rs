@@ -110,6 +110,7 @@ impl Scene {
             ["adopt-other-headers"] => self.policy.adopt_other_headers = true,
             ["marks"] => self.marks = true,
             ["tripped"] => self.past.tripped = true,
+            ["spent"] => self.past.spent = true,
             ["except", names @ ..] => self.policy.exempt = Exempt::new(names.iter().map(|name| name.as_bytes())),
             ["elsewhere", who, body, count] => {
                 let count = count.parse().expect("a number");

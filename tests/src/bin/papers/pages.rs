@@ -65,6 +65,7 @@ pub(crate) fn all() -> Vec<Page> {
             include_str!("text/smd-uniform-names.txt"),
         ),
         command("smd-dedup", smd_tools::dedup::args::command(), Words::Files, include_str!("text/smd-dedup.txt")),
+        command("smd-allow", smd_tools::allow::args::command(), Words::Files, include_str!("text/smd-allow.txt")),
         command("mddiff", smd_tools::mddiff::args::command(), Words::Files, include_str!("text/mddiff.txt")),
         command(
             "smd-restricted-shell",
