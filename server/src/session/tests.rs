@@ -109,8 +109,7 @@ impl World {
         }
         hear(&mut session, FromClient::BatchEnd { root: 0 });
         session.finish();
-        let outcomes = said
-            .0
+        said.0
             .borrow()
             .iter()
             .filter_map(|one| match one {
@@ -118,8 +117,7 @@ impl World {
                 _ => None,
             })
             .flatten()
-            .collect();
-        outcomes
+            .collect()
     }
 
     /// A session in which a batch is begun.
@@ -361,11 +359,10 @@ fn what_is_left_is_told_where_it_is_asked_for() {
         greet(&mut session, &said, features);
         hear(&mut session, FromClient::Ledger { root: 0, act: LedgerAct::Tell });
         session.finish();
-        let left = said.0.borrow().iter().find_map(|one| match one {
+        said.0.borrow().iter().find_map(|one| match one {
             FromServer::Budget { left, .. } => Some(*left),
             _ => None,
-        });
-        left
+        })
     };
     assert_eq!(left(Some("laptop"), &[wire::BUDGET]), Some(20));
     assert!(world.takes(Some("laptop"), vec![harm(0)]).is_empty());
