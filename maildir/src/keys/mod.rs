@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `log` | what the key removed, moved and marked as trashed, written before it is done ([`log`]) |
 //! | `allowance` | what its owner lets it remove beyond its budget ([`allowance`]) |
-//! | `told` | how much of the log its owner heard of ([`fact`]) |
+//! | `told` | how much of the log its owner heard of ([`fact()`]) |
 //!
 //! All who write hold the lock of the key, which is taken for a decision and never while a peer is waited for.
 //!
