@@ -22,6 +22,7 @@ use crate::address::{AddressError, Destination, RemoteAddress};
 use crate::args::{Args, Target, Typed};
 use crate::config::{Config, ConfigError, GRAVE_DAYS};
 use crate::home::{NoHome, SmdHome};
+use crate::hooks;
 use crate::options::{Direction, RunOptions, Scan};
 use crate::translate::{LeftAlone, RootNaming, Roots};
 use overlap::Overlap;
@@ -84,13 +85,16 @@ pub enum Transport {
 }
 
 impl Endpoint {
+    /// The word that names it on a command line; none for two paths, which have no config.
+    pub fn word(&self) -> Option<&str> {
+        self.home.has_endpoint(&self.name).then_some(&*self.name)
+    }
+
     /// What is typed, or done, to bring back what a run deleted at the server.
     pub fn undo_there(&self) -> String {
         match &self.transport {
             Transport::Local => "smd-undo".to_owned(),
-            Transport::Rsh { .. } if self.home.config_file(&self.name).exists() => {
-                format!("smd-undo --remote {}", self.name)
-            }
+            Transport::Rsh { .. } if self.word().is_some() => format!("smd-undo --remote {}", self.name),
             // Without a config it takes the same words again, which are few when nothing else was typed.
             Transport::Rsh { rsh, destination, command: None }
                 if *rsh == [DEFAULT_RSH] && !destination.as_str().contains(':') && self.roots.len() == 1 =>
@@ -160,6 +164,9 @@ pub enum EndpointError {
     /// A directory that may be no root.
     #[error(transparent)]
     NoRoot(#[from] NoRoot),
+    /// A directory to be made that has the name of an endpoint.
+    #[error("`{0}` is an endpoint, and there is no directory of that name")]
+    EndpointAsPath(String),
     /// The words of `--rsh` make no sense.
     #[error("--rsh `{0}` is not a command: a quote is never closed, or it is empty")]
     Rsh(String),
@@ -170,9 +177,10 @@ pub enum EndpointError {
 
 /// Resolves what was typed.
 pub fn resolve(args: &Args, direction: Direction, home: SmdHome) -> Result<Resolved, EndpointError> {
-    let foreign = home.of_another_user();
+    let mut warnings: Vec<String> = home.of_another_user().into_iter().collect();
+    warnings.extend(hooks::not_executable(&home, direction));
     let mut resolved = resolved(args, direction, home)?;
-    resolved.warnings.extend(foreign);
+    resolved.warnings.extend(warnings);
     Ok(resolved)
 }
 
@@ -183,6 +191,7 @@ fn resolved(args: &Args, direction: Direction, home: SmdHome) -> Result<Resolved
             configured(name, config, args.typed.clone(), direction, home)
         }
         Target::Here(local, remote) => {
+            [local, remote].into_iter().try_for_each(|path| no_endpoint(path, &home))?;
             let (local_path, remote_path) = (overlap::resolved(local)?, overlap::resolved(remote)?);
             let endpoint = Endpoint {
                 name: derived_name(remote.as_os_str(), &local_path, remote_path.as_os_str().as_bytes()),
@@ -195,7 +204,20 @@ fn resolved(args: &Args, direction: Direction, home: SmdHome) -> Result<Resolved
             overlap::check(&endpoint.home, &[local_path, remote_path])?;
             Ok(unconfigured(endpoint, &args.typed, direction))
         }
-        Target::There(local, remote, text) => there(local, remote, text, &args.typed, direction, home),
+        Target::There(local, remote, text) => {
+            no_endpoint(local, &home)?;
+            there(local, remote, text, &args.typed, direction, home)
+        }
+    }
+}
+
+/// Refuses a directory that is not there and has the name of an endpoint: it would be made, for mail that was to go elsewhere.
+fn no_endpoint(path: &Path, home: &SmdHome) -> Result<(), EndpointError> {
+    match path.to_str() {
+        Some(name) if !name.contains('/') && home.has_endpoint(name) && path.symlink_metadata().is_err() => {
+            Err(EndpointError::EndpointAsPath(name.to_owned()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -404,6 +426,20 @@ mod tests {
             (&["Mail", "Copy"], "smd-undo"),
         ] {
             assert_eq!(run(dir.path(), line).expect("it resolves").endpoint.undo_there(), undo, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_would_be_made_has_not_the_name_of_an_endpoint() {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::create_dir(dir.path().join(".smd")).expect("a home");
+        fs::write(dir.path().join(".smd/config.some-office"), "SERVERNAME=h\nMAILBOX=Mail\n").expect("a config");
+        for line in [["Mail", "some-office"], ["some-office", "Mail"], ["some-office", "host:Mail"]] {
+            let refused = run(dir.path(), &line);
+            assert!(matches!(refused, Err(EndpointError::EndpointAsPath(name)) if name == "some-office"), "{line:?}");
+        }
+        for line in [["Mail", "./some-office"], ["Mail", "some-offices"], ["Mail", "host:some-office"]] {
+            run(dir.path(), &line).expect("it is meant");
         }
     }
 

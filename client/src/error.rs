@@ -98,6 +98,9 @@ impl Failure {
             EndpointError::Path(..) => {
                 Self::new(Exit::Io, "A directory on this host cannot be looked at.").cause(&error)
             }
+            EndpointError::EndpointAsPath(word) => Self::new(Exit::Usage, "Invalid command line.")
+                .cause(&error)
+                .hint(format!("for the endpoint: {program} {word}; for a directory: ./{word}")),
             EndpointError::Address(_) | EndpointError::Rsh(_) | EndpointError::RemoteCommand(_) => {
                 Self::new(Exit::Usage, "Invalid command line.").cause(&error).hint(format!("{program} --help"))
             }

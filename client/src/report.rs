@@ -36,6 +36,9 @@ pub struct Report {
     /// What is typed, or done, to bring back what was deleted at the server; empty where that is not known.
     #[serde(default)]
     pub undo_there: String,
+    /// The endpoint as it is typed; empty for two paths.
+    #[serde(default)]
+    pub word: String,
     /// Which way changes were to go.
     pub direction: Direction,
     /// Nothing was changed: counts and items are what would be done.

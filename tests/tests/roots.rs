@@ -184,6 +184,22 @@ fn a_message_that_cannot_come_to_one_root_stays_in_the_other_and_the_next_run_mo
 }
 
 #[test]
+fn a_message_edited_on_one_host_and_moved_to_another_root_on_the_other_is_kept_in_both_and_said() {
+    let world = agreed();
+    let [from, to] = ROOTS.map(|root| world.client().home.join(root));
+    let moved = tree::list(&from)[0].clone();
+    let name = moved.path(&from).file_name().expect("a name").to_owned();
+    fs::rename(moved.path(&from), to.join("cur").join(&name)).expect("a message can be moved");
+    let edited = moved.path(&world.server().home.join("Maildir"));
+    let text = [&fs::read(&edited).expect("a message")[..], b"edited\n"].concat();
+    fs::write(&edited, &text).expect("it can be edited");
+    sync(&world, &[]).ok().says("was edited on the server and moved to Archive on this host; both are kept");
+    assert_equal(&world);
+    assert!(mail(world.client()).contains(&text) && to.join("cur").join(&name).exists());
+    sync(&world, &[]).ok().silent();
+}
+
+#[test]
 fn roots_of_which_one_has_work_cost_no_more_than_one_root() {
     let world = agreed();
     let trips = |both: bool| {

@@ -15,7 +15,7 @@ pub mod untold;
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -121,14 +121,9 @@ pub fn within() -> bool {
 /// # Errors
 /// When a directory of hooks is there and cannot be read.
 pub fn find(home: &SmdHome, when: When, direction: Direction) -> Result<Vec<Hook>, Failed> {
-    let ways: &[&str] = match direction {
-        Direction::Pull => &["pull"],
-        Direction::Push => &["push"],
-        Direction::Sync => &["pull", "push"],
-    };
     let mut hooks = Vec::new();
-    for way in ways {
-        let dir = home.path().join("hooks").join(format!("{}-{way}.d", when.word()));
+    for way in ways(direction) {
+        let dir = dir(home, when, way);
         let paths = list(&dir).map_err(|source| Failed {
             hook: Hook { when, way, path: dir.clone() },
             fault: Fault { what: format!("{} cannot be read: {source}", dir.display()), said: Vec::new() },
@@ -136,6 +131,38 @@ pub fn find(home: &SmdHome, when: When, direction: Direction) -> Result<Vec<Hook
         hooks.extend(paths.into_iter().map(|path| Hook { when, way, path }));
     }
     Ok(hooks)
+}
+
+/// Says which files would be hooks, as the scripts that they are, and cannot be run: by a slip, nearly always.
+pub fn not_executable(home: &SmdHome, direction: Direction) -> Vec<String> {
+    let whens = [When::Pre, When::Post].into_iter();
+    let dirs = whens.flat_map(|when| ways(direction).iter().map(move |way| dir(home, when, way)));
+    // A directory that cannot be read stops the run when its hooks are looked for.
+    let paths = dirs.filter_map(|dir| candidates(&dir).ok()).flatten();
+    let slips = paths.filter(|path| access(path, Access::EXEC_OK).is_err() && is_script(path));
+    slips
+        .map(|path| {
+            format!("{0} is no hook, since it is not executable; if it is meant to be: chmod +x {0}", path.display())
+        })
+        .collect()
+}
+
+/// Whether it begins as a script does.
+fn is_script(path: &Path) -> bool {
+    let mut start = [0; 2];
+    fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"#!"
+}
+
+fn ways(direction: Direction) -> &'static [&'static str] {
+    match direction {
+        Direction::Pull => &["pull"],
+        Direction::Push => &["push"],
+        Direction::Sync => &["pull", "push"],
+    }
+}
+
+fn dir(home: &SmdHome, when: When, way: &str) -> PathBuf {
+    home.path().join("hooks").join(format!("{}-{way}.d", when.word()))
 }
 
 /// Runs hooks before a run, one after the other; the first that fails is the last.
@@ -178,6 +205,13 @@ fn run(hook: Hook, status: u8, changes: Option<(&[Change], Format)>, manner: &mu
 
 /// The executables of a directory by name, without hidden files and what editors leave behind.
 fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = candidates(dir)?;
+    paths.retain(|path| access(path, Access::EXEC_OK).is_ok());
+    Ok(paths)
+}
+
+/// The files of a directory by name that would be hooks if they were executable.
+fn candidates(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -192,7 +226,7 @@ fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => return Err(error),
         };
-        if is_file && is_hook(path.file_name().unwrap_or_default()) && access(&path, Access::EXEC_OK).is_ok() {
+        if is_file && is_hook(path.file_name().unwrap_or_default()) {
             paths.push(path);
         }
     }
@@ -233,6 +267,26 @@ mod tests {
         let shown: Vec<String> = found.iter().map(Hook::shown).collect();
         assert_eq!(shown, ["post-pull.d/10-a", "post-pull.d/20-b"]);
         assert!(find(&home, When::Post, Direction::Push).expect("none").is_empty());
+    }
+
+    #[test]
+    fn a_script_that_is_not_executable_is_said_and_a_text_is_not() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let dir = temp.path().join("hooks/pre-push.d");
+        fs::create_dir_all(&dir).expect("a directory");
+        for (name, text, mode) in [
+            ("10-mark", "#!/bin/sh\n", 0o644),
+            ("20-runs", "#!/bin/sh\n", 0o755),
+            ("readme", "hooks\n", 0o644),
+            ("30.bak", "#!/bin/sh\n", 0o644),
+        ] {
+            fs::write(dir.join(name), text).expect("a file");
+            fs::set_permissions(dir.join(name), fs::Permissions::from_mode(mode)).expect("its mode");
+        }
+        let home = SmdHome::new(temp.path(), temp.path());
+        let said = not_executable(&home, Direction::Sync);
+        assert!(said.len() == 1 && said[0].contains("10-mark is no hook") && said[0].contains("chmod +x"), "{said:?}");
+        assert!(not_executable(&home, Direction::Pull).is_empty());
     }
 
     #[test]

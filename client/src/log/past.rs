@@ -64,13 +64,21 @@ impl Past {
             direction: direction.to_owned(),
             exit: failure.exit.code(),
             seconds,
-            text: failure.heading.clone(),
+            text: with_cause(failure),
             counts: Value::Null,
         }
     }
 
     fn is_idle(&self) -> bool {
         self.exit == 0 && is_zero(&self.counts)
+    }
+}
+
+/// The heading, and the first line of what lies at the bottom of it.
+fn with_cause(failure: &Failure) -> String {
+    match failure.causes.last().and_then(|cause| cause.lines().next()) {
+        Some(cause) => format!("{} {cause}", failure.heading),
+        None => failure.heading.clone(),
     }
 }
 

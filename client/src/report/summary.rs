@@ -146,7 +146,10 @@ fn left(report: &Report, watched: bool) -> String {
     }
     if held.direction > 0 && watched {
         text.push_str(&changes(held.direction, "change waits", "changes wait"));
-        text.push_str(" for the other direction");
+        text.push_str(match report.direction {
+            Direction::Push => " for smd-pull",
+            _ => " for smd-push",
+        });
     }
     text
 }
@@ -299,11 +302,11 @@ mod tests {
             ),
             (
                 Report { direction: Direction::Pull, ..held(waits) },
-                "nothing to pull from host; 1 change waits for the other direction",
+                "nothing to pull from host; 1 change waits for smd-push",
             ),
             (
                 Report { direction: Direction::Push, ..held(waits) },
-                "nothing to push to host; 1 change waits for the other direction",
+                "nothing to push to host; 1 change waits for smd-pull",
             ),
             (Report { direction: Direction::Pull, ..idle() }, "already in sync with host"),
         ] {

@@ -157,6 +157,14 @@ pub fn left_out_words(left_out: &[Trouble], host_name: impl Fn(Host) -> String) 
     (!words.is_empty()).then(|| words.join("; "))
 }
 
+/// How to run again with an option: whoever reads it under a loop has typed nothing.
+fn again(report: &Report, option: &str) -> String {
+    match report.word.as_str() {
+        "" => format!("run again with {option}"),
+        word => format!("run: smd-{} {option} {word}", report.direction.word()),
+    }
+}
+
 fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {
     let name = place(root, b"");
     let (held, done, nothing) = if report.dry_run {
@@ -171,31 +179,55 @@ fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {
             {
                 let (host, name) = (host_name(report, *host), place(root, folder.as_deref().unwrap_or_default()));
                 let what = match (stands, earlier) {
-                    (true, _) => format!("the guard tripped before and still stands; {} to be deleted or replaced at {host}", count(*steps, "message is", "messages are")),
+                    (true, _) => format!(
+                        "the guard tripped before and still stands; {} to be deleted or replaced at {host}",
+                        count(*steps, "message is", "messages are")
+                    ),
                     (false, 0) => format!("{steps} of {of} messages would be deleted or replaced at {host}"),
-                    (false, earlier) => format!("{steps} of {of} messages would be deleted or replaced at {host}, with the {earlier} of the last 24 hours"),
+                    (false, earlier) => format!(
+                        "{steps} of {of} messages would be deleted or replaced at {host}, with the {earlier} of the last 24 hours"
+                    ),
                 };
                 format!("{name}: {what}. Those steps {held} on both hosts. {rest}").trim_end().to_owned()
             },
-            "if they were meant, run again with --allow-bulk-delete; if not, with --adopt, which merges both hosts and deletes nothing.".to_owned(),
+            format!(
+                "if they were meant, {}; if not, {}, which merges both hosts and deletes nothing.",
+                again(report, "--allow-bulk-delete"),
+                again(report, "--adopt")
+            ),
         ),
         Guard::Swapped { host, path, what } => (
-            format!("{name}: {} at {} {what}, and something would be deleted. {nothing} in this Maildir.", printable(path), host_name(report, *host)),
-            "is everything mounted? If the change was meant, run again with --allow-bulk-delete; to merge both hosts and delete nothing, with --adopt.".to_owned(),
+            format!(
+                "{name}: {} at {} {what}, and something would be deleted. {nothing} in this Maildir.",
+                printable(path),
+                host_name(report, *host)
+            ),
+            format!(
+                "is everything mounted? If the change was meant, {}; to merge both hosts and delete nothing, {}.",
+                again(report, "--allow-bulk-delete"),
+                again(report, "--adopt")
+            ),
         ),
         Guard::OtherHeaders { messages, of, copies } => {
             let by = differ(report, copies).map(|by| format!(" ({by})")).unwrap_or_default();
             let server = host_name(report, Host::Server);
             (
-                format!("{name}: {messages} of {of} messages differ from their copies on {server} only in the header{by}. {nothing} in this Maildir."),
-                format!("{}; or, to keep both copies of each, run again with --adopt-other-headers.", strip(report, copies)),
+                format!(
+                    "{name}: {messages} of {of} messages differ from their copies on {server} only in the header{by}. {nothing} in this Maildir."
+                ),
+                format!(
+                    "{}; or, to keep both copies of each, {}.",
+                    strip(report, copies),
+                    again(report, "--adopt-other-headers")
+                ),
             )
         }
         Guard::Doubles { host, folder, messages, earlier, of, copies } => {
             let host = host_name(report, *host);
             let program = copies.program().unwrap_or("another program");
             let by = differ(report, copies).map(|by| format!(", but for {by}")).unwrap_or_default();
-            let earlier = if *earlier > 0 { format!(", with the {earlier} of the last 24 hours") } else { String::new() };
+            let earlier =
+                if *earlier > 0 { format!(", with the {earlier} of the last 24 hours") } else { String::new() };
             let folder_path = [&copies.path[..], if folder.is_empty() { b"" } else { b"/" }, folder].concat();
             (
                 format!(
@@ -203,8 +235,9 @@ fn tripped(report: &Report, root: &RootReport, guard: &Guard) -> Warning {
                     place(root, folder),
                 ),
                 format!(
-                    "stop {program} at {host}, and bury its copies there with: smd-dedup --apply {}; or, to keep both copies of each, run again with --adopt-other-headers.",
+                    "stop {program} at {host}, and bury its copies there with: smd-dedup --apply {}; or, to keep both copies of each, {}.",
                     quoted(&folder_path),
+                    again(report, "--adopt-other-headers"),
                 ),
             )
         }

@@ -245,6 +245,7 @@ fn converse<F: Fs>(
         client: endpoint.client.clone(),
         server: endpoint.server.clone(),
         undo_there: endpoint.undo_there(),
+        word: endpoint.word().unwrap_or_default().to_owned(),
         direction: options.direction,
         dry_run: options.dry_run,
         traffic,

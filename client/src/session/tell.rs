@@ -76,6 +76,7 @@ impl Undone {
             Note::MovedTwice { kept, .. } => on(Side::Ours, kept),
             Note::Returned { to: side, name } | Note::Healed { on: side, name } => on(*side, name),
             Note::FolderKept(folder) => !self.folders.contains(folder),
+            Note::MovedAway { edited, name, .. } => on(edited.other(), name),
         }
     }
 }
@@ -298,6 +299,15 @@ impl<F: Fs> Pair<F> {
                     Side::Theirs => "the server",
                 };
                 self.report.notes.push(format!("{name} was empty on {host} and gets the other host's bytes"));
+            }
+            Note::MovedAway { edited, name, root } => {
+                let (edited, moved) = match edited {
+                    Side::Ours => ("this host", "the server"),
+                    Side::Theirs => ("the server", "this host"),
+                };
+                self.report.notes.push(format!(
+                    "{name} was edited on {edited} and moved to {root} on {moved}; both are kept, so delete the one that you do not want"
+                ));
             }
             Note::FolderKept(folder) => {
                 self.report.notes.push(format!(

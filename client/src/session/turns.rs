@@ -14,7 +14,8 @@
 //! Deliberately not here: what may be a copy of what (`smd_protocol::reconcile`).
 
 use smd_maildir::fs::Fs;
-use smd_protocol::reconcile::{Lacking, Side, Turn, wait_for_other_roots};
+use smd_protocol::names::printable;
+use smd_protocol::reconcile::{Lacking, Side, Turn, backs, brought, wait_for_other_roots};
 use smd_protocol::seeded;
 
 use super::SessionError;
@@ -60,6 +61,24 @@ fn may_go_on(turns: &[Option<Turn>], at: usize) -> Turn {
 pub(super) fn hold<F: Fs>(pairs: &mut [Pair<F>]) {
     // What waits may be what a third root waits for.
     while (0..pairs.len()).any(|at| hold_in(pairs, at)) {}
+    note_what_moved_away(pairs);
+}
+
+/// Notes in every root what comes back to it edited, though another root brings it as it was.
+fn note_what_moved_away<F: Fs>(pairs: &mut [Pair<F>]) {
+    if pairs.len() < 2 {
+        return;
+    }
+    for at in 0..pairs.len() {
+        let backs = backs(&pairs[at].input(), &pairs[at].plan);
+        if backs.is_empty() {
+            continue;
+        }
+        for other in (0..pairs.len()).filter(|other| *other != at) {
+            let (brought, root) = (brought(&pairs[other].plan), printable(pairs[other].label()));
+            pairs[at].plan.notes.extend(backs.iter().filter_map(|back| back.note(&brought, &root)));
+        }
+    }
 }
 
 /// The same in one root; gives whether anything was held back.

@@ -37,6 +37,7 @@ mod headers;
 mod hold;
 mod merge;
 mod moves;
+mod parted;
 mod parts;
 mod settle;
 mod sources;
@@ -46,6 +47,7 @@ mod turns;
 
 pub use begun::{Begun, Brought, Changed};
 pub use guard::{Exempt, GuardTrip, Limit, Past, Removal, removals, survivors};
+pub use parted::{Back, backs, brought};
 pub use settle::normalise;
 pub use turns::{Lacking, Turn, wait_for_other_roots};
 
@@ -372,6 +374,15 @@ pub enum Note {
     },
     /// A folder removed on one host is made again, since mail is in it.
     FolderKept(Folder),
+    /// One host edited a message, and the other moved it to another root; both are kept.
+    MovedAway {
+        /// The host that edited it.
+        edited: Side,
+        /// The message, which is there again on both.
+        name: Name,
+        /// The other root, as the client writes it.
+        root: String,
+    },
 }
 
 /// Why nothing at all is done in a root.

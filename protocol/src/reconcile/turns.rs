@@ -46,7 +46,7 @@ impl Component {
 }
 
 /// What tells a message in one root from others in another: its body, or its header where it has none.
-fn mark(content: Content) -> Option<Digest> {
+pub(super) fn mark(content: Content) -> Option<Digest> {
     let nothing = Digest::of(b"");
     let mark = if content.body == nothing { content.header } else { content.body };
     (mark != nothing).then_some(mark)

@@ -13,8 +13,6 @@ mod tunnel;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write as _;
-
 use super::Account;
 use sections::{File, Section};
 
@@ -264,12 +262,15 @@ impl<'a> Pair<'a> {
             }
             let expunge = words("expunge").join(" ");
             if !matches!(&expunge.to_ascii_lowercase()[..], "both" | "near far" | "far near" | "master slave") {
-                let mut text = String::from("deleted mail was not expunged on ");
-                let _ = match &expunge.to_ascii_lowercase()[..] {
-                    "" | "none" => write!(text, "either host"),
-                    _ => write!(text, "both hosts (Expunge {expunge})"),
+                let of = match channel.section.name.as_str() {
+                    "" => String::new(),
+                    name => format!(" by channel {name}"),
                 };
-                untold.push(format!("{text}: to keep what is deleted on one host, write SMDCLIENTOPTS=-n"));
+                let on = match &expunge.to_ascii_lowercase()[..] {
+                    "" | "none" => "either host".to_owned(),
+                    _ => format!("both hosts (Expunge {expunge})"),
+                };
+                untold.push(format!("deleted mail was not expunged on {on}{of}: to keep what is deleted on one host, write SMDCLIENTOPTS=-n"));
             }
             for key in ["maxmessages", "maxsize", "expireunread"] {
                 let first = words(key).first().or_else(|| self.maildir.words(key).first());

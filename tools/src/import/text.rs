@@ -27,7 +27,8 @@ pub fn config(kind: Kind, shown: &str, account: &Account, endpoint: &str, user: 
     let host = if account.server.is_empty() { "the server" } else { &account.server };
     let mut out = Writer::default();
     out.remark(&format!("From {} of {shown}, by smd-check-conf --import {}.", account.name, kind.word()));
-    out.remark("Each CHECK: is a thing that could not be told; then try: smd-check-conf, smd-sync -d");
+    out.remark("Each CHECK: is a thing that could not be told; then try:");
+    out.remark(&format!("smd-check-conf {endpoint}, smd-sync -d {endpoint}"));
     out.blank();
     match account.server.is_empty() {
         true => out.check("the host that ssh is to connect to; its name was not found"),
@@ -142,7 +143,8 @@ mod tests {
         let (text, _) = config(Kind::OfflineImap, "~/.offlineimaprc", &plain, "my-mail", Path::new("/home/me"));
         insta::assert_snapshot!(text, @r"
         # From my mail of ~/.offlineimaprc, by smd-check-conf --import offlineimap.
-        # Each CHECK: is a thing that could not be told; then try: smd-check-conf, smd-sync -d
+        # Each CHECK: is a thing that could not be told; then try:
+        # smd-check-conf my-mail, smd-sync -d my-mail
 
         # CHECK: ssh must reach mail.example.org: it is the IMAP server's name, which may not be the one for ssh
         SERVERNAME=mail.example.org

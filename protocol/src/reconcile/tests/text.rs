@@ -311,6 +311,7 @@ impl Scene {
             Note::Returned { to, name } => format!("returned to {}: {}", side(to), self.show_name(name)),
             Note::Healed { on, name } => format!("healed on {}: {}", side(on), self.show_name(name)),
             Note::FolderKept(folder) => format!("folder kept: {folder}/"),
+            Note::MovedAway { edited, name, root } => format!("edited by {edited:?} and moved to {root}: {name}"),
         }
     }
 

@@ -89,7 +89,7 @@ fn habits_that_a_sync_does_not_have_are_told() {
     for what in [
         "Sync Pull: choose",
         "maxmessages 100",
-        "Expunge Near): to keep",
+        "(Expunge Near) by channel home: to keep",
         "SMDCLIENTOPTS=-n",
         "Trash Bin",
         "frob a b: not understood",
