@@ -9,7 +9,7 @@
 //! Each barrier is put up as far as the system has it. What is missing is told, or ends the process where that is wanted.
 //!
 //! The rooms: `stage` (the first one), `calls` (the list), `landlock`, [`grounds`] (directories and what may be done in them),
-//! [`prepare`] (what must be made, opened or read before the second stage), `without` (what tests take away).
+//! [`mod@prepare`] (what must be made, opened or read before the second stage), `without` (what tests take away).
 //!
 //! Deliberately not here: which roots a client may name (`roots`), and what it may do in them.
 
