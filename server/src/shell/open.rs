@@ -1,12 +1,13 @@
 //! Roots and state are opened, judged and held before anything is heard of the client; or, where the owner named no roots, a way
 //! is kept to find Maildir trees below the home directory, which is held.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use smd_maildir::fs::{Disk, Fs as _, Held, Kind};
 use smd_maildir::home::{Access, Home, server_id};
@@ -131,7 +132,7 @@ fn trees(judge: Judge, places: &Places, held: &Arc<Held>, sealed: Arc<AtomicBool
     let home = Disk.open_root(&places.user).map_err(cannot)?;
     let real_home = real(&places.user).map_err(|error| Unfit::io(error.to_string()))?;
     let (places, held) = (places.clone(), held.clone());
-    Ok(Roots::Found(Arc::new(move |path: &[u8]| {
+    let find = move |path: &[u8]| {
         let wanted = resolve(&places, path)?;
         let refuse = |why: &str| {
             let shown = printable(&path[..path.len().min(256)]);
@@ -143,12 +144,6 @@ fn trees(judge: Judge, places: &Places, held: &Arc<Held>, sealed: Arc<AtomicBool
         })?;
         let real = real_home.join(below);
         let path_here = places.user.join(below);
-        match held.open_root(&path_here) {
-            Ok(_) => return Ok(Place { path: path_here, real }),
-            // Nothing else can be opened any more; another session can.
-            Err(_) if sealed.load(Ordering::Relaxed) => return Err(Failure::Reconnect),
-            Err(_) => {}
-        }
         if let Err(why) = judge.check(&real, Path::new(OsStr::from_bytes(path))) {
             return Err(Failure::Refused(why.to_string().into()));
         }
@@ -168,6 +163,16 @@ fn trees(judge: Judge, places: &Places, held: &Arc<Held>, sealed: Arc<AtomicBool
         held.hold_as(&path_here, dir.clone());
         held.hold_as(&real, dir);
         Ok(Place { path: path_here, real })
+    };
+    let known: Mutex<HashMap<Vec<u8>, Result<Place, Failure>>> = Mutex::default();
+    Ok(Roots::Found(Arc::new(move |path: &[u8]| {
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get(path) {
+            Some(found) => found.clone(),
+            // Nothing else can be opened any more; another session can.
+            None if sealed.load(Ordering::Relaxed) => Err(Failure::Reconnect),
+            None => known.entry(path.to_vec()).or_insert(find(path)).clone(),
+        }
     })))
 }
 
