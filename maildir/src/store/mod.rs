@@ -34,6 +34,7 @@ pub(crate) mod ledger;
 mod tail;
 pub(crate) mod text;
 mod tripped;
+pub mod visits;
 mod write;
 
 #[cfg(test)]
