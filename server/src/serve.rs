@@ -34,18 +34,9 @@ pub(crate) fn serve<F: Fs>(
     let writer = Writer::start(writer, Words);
     let mut session = Session::new(fs, places, authority, writer);
     session.wakes_by(inbox.ringer());
+    session.counts_sessions();
     let mut talk = Talk { session, inbox, memory: Memory::default() };
-    let result = loop {
-        match talk.rest() {
-            Ok(Some(event)) => match talk.run(event) {
-                Ok(ControlFlow::Continue(())) => {}
-                Ok(ControlFlow::Break(())) => break Ok(()),
-                Err(error) => break Err(error),
-            },
-            Ok(None) => {}
-            Err(error) => break Err(error),
-        }
-    };
+    let result = talk.session.comes_in().and_then(|()| talk.serve());
     talk.session.finish();
     result
 }
@@ -58,6 +49,17 @@ struct Talk<F: Fs> {
 }
 
 impl<F: Fs> Talk<F> {
+    /// Deals with what comes in, until the client is done.
+    fn serve(&mut self) -> Result<(), ServeError> {
+        loop {
+            if let Some(event) = self.rest()?
+                && self.run(event)?.is_break()
+            {
+                return Ok(());
+            }
+        }
+    }
+
     /// Waits between two runs. Gives what begins the next one, or ends the session.
     fn rest(&mut self) -> Result<Option<Event>, ServeError> {
         let event = self.inbox.next(Duration::from_secs(wire::SILENCE_SECONDS));

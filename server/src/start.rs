@@ -34,7 +34,7 @@ restrict,command=\"smd-server\" before it in ~/.ssh/authorized_keys.
 fn code(failure: &Failure) -> u8 {
     match failure {
         Failure::Io { .. } => 74,
-        Failure::Locked { .. } => 75,
+        Failure::Locked { .. } | Failure::Busy(_) => 75,
         Failure::Protocol(_) => 76,
         Failure::Refused(_) => 77,
         Failure::Config(_) => 78,

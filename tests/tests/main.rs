@@ -22,6 +22,7 @@ mod identity;
 mod install;
 mod kill;
 mod ledger;
+mod limits;
 mod log;
 mod looping;
 mod lost_state;

@@ -135,7 +135,7 @@ fn look_at_both<F: Fs>(
     let mut compressed = local;
     let (mut pairs, hello) = host.meet(&mut |_, roots| {
         peer.say(&FromClient::Hello(ClientHello {
-            features: [wire::LEFT_OUT, wire::TWINS].map(Told::from).to_vec(),
+            features: [wire::LEFT_OUT, wire::TWINS, wire::BUSY].map(Told::from).to_vec(),
             client: id.id.as_str().to_owned(),
             direction: options.direction.into(),
             dry_run: true,

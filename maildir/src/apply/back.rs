@@ -68,6 +68,7 @@ impl<F: Fs> Applier<F> {
             .map(|resting| match self.work.bring_back(resting) {
                 Ok(back) => back,
                 Err(Stop::Changed(text) | Stop::Failed(text)) => Back::Failed(text),
+                Err(Stop::Refused(refusal)) => Back::Failed(refusal.to_string()),
             })
             .collect();
         // First the folders, then the graves: a crash between the two leaves both names, and never none.

@@ -7,6 +7,7 @@ use smd_maildir::exclude::Excludes;
 use smd_maildir::fs::Fs;
 use smd_maildir::home::{Access, Home, Label, Side, server_id};
 use smd_maildir::lock::Wait;
+use smd_maildir::quota::{Quota, Whose};
 use smd_maildir::run::{RootRun, RunError, Settings};
 use smd_maildir::store::earlier::{self, Earlier};
 use smd_protocol::reconcile::Side as HostSide;
@@ -15,8 +16,10 @@ use smd_protocol::wire::{
 };
 use smd_protocol::{Told, pack, seeded};
 
+use super::presence::hears_busy;
 use super::words::{few, told};
 use super::{Active, Session};
+use crate::config::ServerConfig;
 use crate::error::{ServeError, never_offered, protocol};
 use crate::link::{Outbox, send};
 use crate::roots;
@@ -24,8 +27,6 @@ use crate::watch::Rest;
 
 /// How long a lock is waited for, in milliseconds.
 pub(super) const LOCK_WAIT_MS: u64 = 30_000;
-/// Days that messages rest in this host's grave at least.
-const GRAVE_DAYS_LEAST: u32 = 7;
 /// What is said of this program: advice for a person.
 pub(super) const VERSION: &str = concat!("version=", env!("CARGO_PKG_VERSION"));
 
@@ -38,6 +39,12 @@ struct Asked<'a> {
     real: &'a [u8],
     client: &'a Label,
     server: &'a Label,
+}
+
+/// What the owner of this host set for whoever comes, and what a run may bring by it.
+struct Limited<F: Fs> {
+    config: ServerConfig,
+    quota: Quota<F>,
 }
 
 fn label(text: &str) -> Result<Label, ServeError> {
@@ -57,17 +64,23 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         let paths: Vec<PathBuf> =
             hello.roots.iter().map(|offer| roots::resolve(&self.places, &offer.path)).collect::<Result<_, _>>()?;
         let real = roots::check(&self.places, &paths)?;
+        let access = if hello.dry_run { Access::ReadOnly } else { Access::ReadWrite };
+        let home = Home::open(self.fs.clone(), &self.places.state, access).map_err(RunError::from)?;
+        self.hears_busy = hears_busy(&hello);
+        self.takes_place(&home, &client)?;
         if has(&hello, wire::GRAVE) {
             return self.begin_graves(hello, paths, real);
         }
-        let access = if hello.dry_run { Access::ReadOnly } else { Access::ReadWrite };
-        let home = Home::open(self.fs.clone(), &self.places.state, access).map_err(RunError::from)?;
         let server = server_id(&home).map_err(RunError::from)?;
+        let config = ServerConfig::read(&home)?;
+        let whose = Whose::Server(self.authority.key.as_ref());
+        let quota = Quota::new(self.authority.limits.caps(config.caps), &home, whose);
+        let limited = Limited { config, quota };
 
         let mut answers = Vec::new();
         for ((offer, path), real) in hello.roots.iter().zip(&paths).zip(&real) {
             let asked = Asked { offer, path, real: real.as_os_str().as_bytes(), client: &client, server: &server };
-            let (active, answer) = self.open_root(&home, &hello, &asked)?;
+            let (active, answer) = self.open_root(&home, &hello, &asked, &limited)?;
             self.roots.push(active);
             answers.push(answer);
         }
@@ -103,6 +116,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         home: &Home<F>,
         hello: &ClientHello,
         asked: &Asked<'_>,
+        limited: &Limited<F>,
     ) -> Result<(Active<F>, RootAnswer), ServeError> {
         let Asked { offer, path, real, client, server } = *asked;
         let named = if seeded::is("each-spelling-is-a-root") { &offer.path } else { real };
@@ -125,8 +139,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         };
         let excludes = Excludes::new(&offer.excludes)
             .map_err(|error| ServeError::Failure(Failure::Config(error.to_string().into())))?;
+        self.admits(home, &peer)?;
         // A client may ask for more, but not empty a grave in which other clients' messages rest too.
-        let least = if seeded::is("client-empties-the-grave") { 0 } else { GRAVE_DAYS_LEAST };
+        let least = if seeded::is("client-empties-the-grave") { 0 } else { limited.config.grave_days };
         let settings = Settings {
             path,
             key: &key,
@@ -140,6 +155,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             lock_wait_ms: LOCK_WAIT_MS,
         };
         let mut run = RootRun::open(home, Side::Server, &peer, settings, &|| false)?;
+        self.keeps_books(home, &peer);
+        run.set_grave_max(limited.config.grave_max);
+        run.set_quota(limited.quota.clone());
         if has(hello, wire::CUT) {
             run.comes_after_cut();
         }

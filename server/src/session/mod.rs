@@ -4,7 +4,7 @@
 //! after checking each against its own disk, and keeps its half of the base.
 //!
 //! The rooms, in the order of a run: `begin` (roots, bases, looks), `batch` (steps and contents), `commit`; `ledger` (what runs removed within a day); `graves` (what rests, for
-//! a client that asks for nothing else); `headers`; `words` (what is
+//! a client that asks for nothing else); `headers`; `presence` (sessions of one client, and which clients there may be); `words` (what is
 //! said of contents, troubles, and a look).
 //!
 //! Deliberately not here: frames and their order in time (`link`, `serve`), which paths may be roots (`roots`), and
@@ -16,6 +16,7 @@ mod commit;
 mod graves;
 mod headers;
 mod ledger;
+mod presence;
 mod words;
 
 use std::ops::ControlFlow;
@@ -67,6 +68,10 @@ pub struct Session<F: Fs, O: Outbox> {
     hears_of_left_out: bool,
     /// The client wants to know how much room there is.
     tells_room: bool,
+    /// The client takes word of there being too many sessions.
+    hears_busy: bool,
+    /// Its place among the sessions of its client.
+    presence: presence::Presence<F>,
     /// Of the run that is on.
     hello: Option<ClientHello>,
     roots: Vec<Active<F>>,
@@ -89,6 +94,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             compressed: false,
             hears_of_left_out: false,
             tells_room: false,
+            hears_busy: false,
+            presence: presence::Presence::Uncounted,
             hello: None,
             roots: Vec::new(),
             graves: Vec::new(),
@@ -178,6 +185,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             return Err(protocol("a rest that was not agreed on, or not after a run"));
         }
         self.end_run();
+        self.gives_place();
         let mut unwatched = self.rest.as_mut().map(Rest::rest).unwrap_or_default();
         unwatched.truncate(words::TROUBLES_MAX);
         Ok(send(&self.outbox, &FromServer::Resting { unwatched })?)
