@@ -1,12 +1,11 @@
 //! The config file of an endpoint, `config.NAME`: what it says, checked for sense.
 //!
-//! Rooms: [`lines`] (assignments), [`mailboxes`] (roots and how they pair up), [`opts`]
+//! Rooms: `lines` (assignments, of `smd-server`, which has such a file too), [`mailboxes`] (roots and how they pair up), [`opts`]
 //! (`SMDCLIENTOPTS`, `SMDSERVEROPTS`), [`quote`] (values as they are written), [`template`] (the file to begin with). The keys of the predecessor keep
 //! their meaning, or end the run with what to write instead.
 //!
 //! Deliberately not here: running the file, and looking at the mailboxes it names.
 
-pub mod lines;
 pub mod mailboxes;
 pub mod opts;
 pub mod quote;
@@ -18,22 +17,25 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use smd_maildir::exclude::names_root;
-use smd_maildir::grave::GraveMax;
+use smd_maildir::quota::Caps;
+use smd_maildir::share::Share;
 use smd_protocol::names::printable;
 use smd_protocol::seeded;
+
+use smd_server::config::{limits, lines};
 
 use crate::address::{AddressError, Destination, os_string};
 use crate::home::SmdHome;
 use crate::options::MaxDelete;
 use crate::translate::{self, Translation, lines::Said};
-use lines::{Line, Lines};
+use lines::{Line, LineError, Lines};
 use mailboxes::MailboxPair;
 
 /// How many days a message rests in the grave when `GRAVE_DAYS` says nothing.
 pub const GRAVE_DAYS: u32 = 7;
 
 /// Every key that means something.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 23] = [
     "SERVERNAME",
     "CLIENTNAME",
     "MAILBOX",
@@ -51,6 +53,10 @@ const KEYS: [&str; 19] = [
     "REMOTE_COMMAND",
     "GRAVE_DAYS",
     "GRAVE_MAX",
+    "KEEP_FREE",
+    "MAX_MESSAGE",
+    "MAX_BYTES",
+    "MAX_BYTES_DAY",
     "MAX_DELETE",
     "GUARD_EXCEPT",
 ];
@@ -83,7 +89,9 @@ pub struct Config {
     /// `GRAVE_DAYS`.
     pub grave_days: u32,
     /// `GRAVE_MAX`.
-    pub grave_max: GraveMax,
+    pub grave_max: Option<Share>,
+    /// `KEEP_FREE`, `MAX_MESSAGE`, `MAX_BYTES`, `MAX_BYTES_DAY`.
+    pub caps: Caps,
     /// `MAX_DELETE`: another limit for the bulk guard.
     pub max_delete: Option<MaxDelete>,
     /// `GUARD_EXCEPT`: names of folders that may be emptied without a question.
@@ -139,7 +147,8 @@ impl Config {
     pub fn parse(file: &Path, text: &[u8], user: &Path) -> Result<Self, ConfigError> {
         let home = user.as_os_str().as_encoded_bytes();
         let at = |line: usize, text: String| ConfigError::Line { file: file.to_owned(), line, text };
-        let lines = Lines::parse(text, home).map_err(|error| at(error.number, error.text))?;
+        let of_line = |error: LineError| at(error.number, error.text);
+        let lines = Lines::parse(text, home).map_err(of_line)?;
         let reader = Reader { file, lines: &lines, home };
         reader.check_keys()?;
         let options = reader.options()?;
@@ -157,8 +166,9 @@ impl Config {
             options,
             rsh: reader.rsh()?,
             remote_command: reader.set("REMOTE_COMMAND").map(|line| os_string(&line.value)),
-            grave_days: reader.number("GRAVE_DAYS")?.unwrap_or(GRAVE_DAYS),
-            grave_max: reader.grave_max()?,
+            grave_days: limits::number(&lines, "GRAVE_DAYS").map_err(of_line)?.unwrap_or(GRAVE_DAYS),
+            grave_max: limits::share(&lines, "GRAVE_MAX").map_err(of_line)?,
+            caps: limits::caps(&lines).map_err(of_line)?,
             max_delete: reader.max_delete()?,
             guard_except: reader.set("GUARD_EXCEPT").map(|line| mailboxes::patterns(&line.value)),
             debug: reader.debug()?,
@@ -352,18 +362,6 @@ impl<'a> Reader<'a> {
         Ok(Some(words.iter().map(|word| os_string(word)).collect()))
     }
 
-    fn number(&self, key: &str) -> Result<Option<u32>, ConfigError> {
-        let Some(line) = self.set(key) else { return Ok(None) };
-        let number = str::from_utf8(&line.value).ok().and_then(|text| text.trim().parse().ok());
-        number.map(Some).ok_or_else(|| self.wrong(line, format!("{key} must be a number")))
-    }
-
-    fn grave_max(&self) -> Result<GraveMax, ConfigError> {
-        let Some(line) = self.set("GRAVE_MAX") else { return Ok(GraveMax::default()) };
-        let max = str::from_utf8(&line.value).ok().and_then(GraveMax::parse);
-        max.ok_or_else(|| self.wrong(line, "GRAVE_MAX must be a size such as 500M or 2G, or a percentage such as 10%"))
-    }
-
     fn max_delete(&self) -> Result<Option<MaxDelete>, ConfigError> {
         let Some(line) = self.set("MAX_DELETE") else { return Ok(None) };
         let limit = str::from_utf8(&line.value).ok().and_then(MaxDelete::parse);
@@ -499,7 +497,7 @@ mod tests {
         assert_eq!(config.rsh, Some(vec!["ssh".into(), "-p".into(), "2 2".into()]));
         assert_eq!((config.grave_days, config.max_delete), (30, Some(MaxDelete::Percent(30))));
         wrong("SERVERNAME=h\nMAILBOX=M\nGRAVE_DAYS=soon\n", "line 3: GRAVE_DAYS");
-        assert_eq!(good("SERVERNAME=h\nMAILBOX=M\nGRAVE_MAX=2G").grave_max, GraveMax::Bytes(2 << 30));
+        assert_eq!(good("SERVERNAME=h\nMAILBOX=M\nGRAVE_MAX=2G").grave_max, Some(Share::Bytes(2 << 30)));
         wrong("SERVERNAME=h\nMAILBOX=M\nGRAVE_MAX=much\n", "line 3: GRAVE_MAX");
         wrong("SERVERNAME=h\nMAILBOX=M\nMAX_DELETE=101%\n", "line 3: MAX_DELETE");
     }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use smd_maildir::exclude::{ExcludeError, ExcludePair, Excludes};
-use smd_maildir::grave::GraveMax;
+use smd_maildir::quota::Caps;
 use smd_maildir::root::Naming;
 use smd_maildir::roots::NoRoot;
 use smd_protocol::Digest;
@@ -299,6 +299,7 @@ fn configured(
     let mut options = run_options(&typed, direction);
     options.grave_days = config.grave_days;
     options.grave_max = config.grave_max;
+    options.caps = config.caps;
     options.max_delete = config.max_delete;
     options.guard_except = config.guard_except;
     Ok(Resolved { endpoint, options, voice: Voice { debug: config.debug, ..voice(&typed) }, warnings: Vec::new() })
@@ -319,7 +320,8 @@ fn run_options(typed: &Typed, direction: Direction) -> RunOptions {
         adopt_other_headers: typed.adopt_other_headers,
         verbose: typed.verbose,
         grave_days: GRAVE_DAYS,
-        grave_max: GraveMax::default(),
+        grave_max: None,
+        caps: Caps::default(),
         max_delete: None,
         guard_except: None,
     }

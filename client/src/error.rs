@@ -186,6 +186,11 @@ impl Failure {
             SessionError::Locked { .. } => Self::new(Exit::Locked, "Another run is using this Maildir.")
                 .cause(&error)
                 .hint("try again when it is done; nothing needs to be removed"),
+            SessionError::Busy { .. } => {
+                Self::new(Exit::Locked, format!("{server} has too many sessions of this host."))
+                    .cause(&error)
+                    .hint("try again when another run is done; nothing needs to be removed")
+            }
             SessionError::Version { .. } => {
                 let look = explain::look(endpoint, ending).map(|look| format!("; what is there: {look}"));
                 Self::new(Exit::Protocol, format!("{server} has a different version of these programs."))

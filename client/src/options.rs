@@ -2,7 +2,8 @@
 //!
 //! Deliberately not here: where they were said (`args`, `config`).
 
-use smd_maildir::grave::GraveMax;
+use smd_maildir::quota::Caps;
+use smd_maildir::share::Share;
 
 /// Which way changes go: a policy of the planner, nothing more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -58,8 +59,10 @@ pub struct RunOptions {
     pub verbose: u8,
     /// Days that messages rest in this host's grave.
     pub grave_days: u32,
-    /// How large this host's grave may get.
-    pub grave_max: GraveMax,
+    /// How large this host's grave may get; none: whatever its messages take.
+    pub grave_max: Option<Share>,
+    /// How much may be brought to this host.
+    pub caps: Caps,
     /// Another limit for the bulk guard.
     pub max_delete: Option<MaxDelete>,
     /// Folders that may be emptied without a question, by name; none: the usual names of trash and junk.

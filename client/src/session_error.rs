@@ -18,6 +18,12 @@ pub enum SessionError {
         /// The lock or the root.
         path: PathBuf,
     },
+    /// The server has enough sessions.
+    #[error("{text}")]
+    Busy {
+        /// Of whom, and how many.
+        text: String,
+    },
     /// The first bytes were no frame of ours.
     #[error("it said `{}`", printable(first_bytes))]
     Noise {

@@ -22,6 +22,7 @@ mod client_id;
 pub(crate) mod file;
 mod label;
 mod server_id;
+mod sessions;
 
 pub use age::Age;
 pub(crate) use age::{DAY, age};
@@ -29,6 +30,8 @@ pub use client_id::{ClientId, Fresh, client_id};
 pub use file::{put_in_place, read_file, replace_file, write_beside};
 pub use label::{LABEL_MAX, Label, LabelError, STEM_MAX, path_of_stem, stem};
 pub use server_id::server_id;
+pub(crate) use sessions::Gate;
+pub use sessions::{Crowded, Sessions};
 
 /// Whether state may be written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -36,6 +36,11 @@ pub struct Guard<F: Fs> {
 }
 
 impl<F: Fs> Guard<F> {
+    /// The lock on something that is not there.
+    pub(crate) fn of_nothing() -> Self {
+        Self { held: None }
+    }
+
     /// Whether there was anything to lock: a dry run finds nothing where no run was before.
     pub fn is_held(&self) -> bool {
         self.held.is_some()

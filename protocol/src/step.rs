@@ -188,7 +188,12 @@ impl fmt::Display for Refusal {
                 write!(f, "this key may remove no more for now; the owner lifts that at the server by `{lift}`")
             }
             Refusal::Room(why) => f.write_str(why),
-            Refusal::TooLarge { most } => write!(f, "the server takes no message of more than {most} bytes"),
+            Refusal::TooLarge { most } => {
+                write!(
+                    f,
+                    "it is larger than a message may be here: {most} bytes (max-message); raise that there, or exclude its folder"
+                )
+            }
         }
     }
 }

@@ -88,6 +88,9 @@ pub const HEADER_MAX: usize = 64 * 1024;
 /// The feature by which a client asks how much room there is in each root: [`FromServer::Room`].
 pub const ROOM: &str = "room";
 
+/// The feature by which a client says that it takes [`Failure::Busy`].
+pub const BUSY: &str = "busy";
+
 /// The feature by which a client says that it is there for the graves of the roots alone, and a server that it tells of them and gives
 /// back. Where both have it nobody looks at a mailbox, and no base is agreed on: after the Hellos come [`FromClient::Grave`] and
 /// a goodbye.
@@ -630,6 +633,9 @@ pub enum Failure {
     /// connects again at once ([`RECONNECT`]).
     #[error("this needs another connection")]
     Reconnect,
+    /// There are too many sessions; to a client that knows of it ([`BUSY`]).
+    #[error("{}", .0.escaped())]
+    Busy(Told),
 }
 
 /// A frame taken off the wire.

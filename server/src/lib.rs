@@ -10,6 +10,7 @@
 //! Deliberately not here: decisions about messages (the client's planner makes them), and anything said
 //! to a person but by way of the client.
 
+pub mod config;
 mod error;
 pub mod link;
 pub mod memory;

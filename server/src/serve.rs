@@ -20,7 +20,7 @@ use crate::memory::Memory;
 use crate::policy::Authority;
 use crate::roots::Places;
 use crate::sandbox::Lacking;
-use crate::session::{Confined, Session, Words};
+use crate::session::{Confined, Presence, Session, Words};
 
 /// A client's first message, and its signs of life.
 const HEARING: Hearing = Hearing {
@@ -56,6 +56,7 @@ pub(crate) fn serve<F: Fs>(
     fs: Arc<F>,
     places: &Places,
     authority: Authority,
+    presence: Presence<F>,
     mut reader: impl Incoming + 'static,
     mut writer: Box<dyn Write + Send>,
     confine: impl FnOnce(Option<&ClientHello>) -> Result<Confined<F>, Lacking>,
@@ -73,18 +74,27 @@ pub(crate) fn serve<F: Fs>(
         Err(error) => (None, Event::Broken(error)),
     };
     reader.bound(None);
-    let confined = confine(hello_of(&first).as_ref()).inspect_err(|lacking| refuse(&mut *writer, lacking))?;
+    let confined = confine(hello_of(&first).as_ref())
+        .inspect_err(|lacking| refuse(&mut *writer, Failure::Refused(lacking.to_string().into())))?;
     let life = Life::default();
     let inbox = Reader::behind(opened, Box::new(reader), HEARING, life.clone());
     let writer = Writer::behind_preamble(writer, Words, life.clone());
     let mut session = Session::new(fs, places, authority, writer);
     session.is_confined(confined);
+    session.is_counted(presence);
     session.wakes_by(inbox.ringer());
     let idle = Duration::from_secs(wire::IDLE_SECONDS);
     let mut talk = Talk { session, inbox, memory: Memory::default(), life, idle };
     let result = talk.talk(first);
     talk.session.finish();
     result
+}
+
+/// Serves nobody, and tells the client why.
+pub(crate) fn turn_away(writer: &mut dyn Write, why: Failure) {
+    if writer.write_all(&wire::preamble()).is_ok() {
+        refuse(writer, why);
+    }
 }
 
 fn hello_of(first: &Event) -> Option<ClientHello> {
@@ -96,8 +106,8 @@ fn hello_of(first: &Event) -> Option<ClientHello> {
 }
 
 /// Tells a client that nothing is served here; that it cannot be told any more is no second failure.
-fn refuse(writer: &mut dyn Write, lacking: &Lacking) {
-    let refused = wire::message(&FromServer::Fail(Failure::Refused(lacking.to_string().into())));
+fn refuse(writer: &mut dyn Write, why: Failure) {
+    let refused = wire::message(&FromServer::Fail(why));
     let _ = refused.map(|refused| writer.write_all(&refused).and_then(|()| writer.flush()));
 }
 
@@ -309,9 +319,10 @@ mod tests {
         let places = Places { state: temp.path().join(".smd"), user: temp.path().to_path_buf() };
         let bounds = Arc::default();
         let silent = Silent(Arc::clone(&bounds));
-        let ended = serve(Arc::new(Disk), &places, Authority::owner(), silent, Box::new(io::sink()), |_| {
-            Ok(Confined::default())
-        });
+        let ended =
+            serve(Arc::new(Disk), &places, Authority::owner(), Presence::Outside, silent, Box::new(io::sink()), |_| {
+                Ok(Confined::default())
+            });
         assert!(matches!(ended, Err(ServeError::Silence(wire::HANDSHAKE_SECONDS))), "{ended:?}");
         assert_eq!(*bounds.lock().expect("nobody panics"), [Some(Duration::from_secs(wire::HANDSHAKE_SECONDS))]);
         assert!(!places.state.exists());

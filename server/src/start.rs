@@ -17,6 +17,7 @@ use crate::policy::Authority;
 use crate::roots::Places;
 use crate::sandbox::{Limits, Mode, Sandbox};
 use crate::serve::serve;
+use crate::session::Presence;
 
 const HELP: &str = "\
 The far end of smd-sync: ssh starts it on the other host, and it speaks to
@@ -39,7 +40,7 @@ const LACKING: u8 = 77;
 pub(crate) fn code(failure: &Failure) -> u8 {
     match failure {
         Failure::Io { .. } => 74,
-        Failure::Locked { .. } => 75,
+        Failure::Locked { .. } | Failure::Busy(_) => 75,
         Failure::Protocol(_) => 76,
         Failure::Refused(_) => 77,
         Failure::Config(_) => 78,
@@ -90,7 +91,7 @@ pub fn main_impl() -> ExitCode {
     };
     let disk = Arc::new(Disk);
     let confine = |hello: Option<&ClientHello>| sandbox.at_hello(&disk, &places, hello);
-    match serve(disk.clone(), &places, authority, Stdin::of_process(), Box::new(Stdout), confine) {
+    match serve(disk.clone(), &places, authority, Presence::Outside, Stdin::of_process(), Box::new(Stdout), confine) {
         Ok(()) => ExitCode::SUCCESS,
         // The client was told and tells the person.
         Err(ServeError::Failure(failure)) => ExitCode::from(code(&failure)),

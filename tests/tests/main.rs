@@ -23,6 +23,7 @@ mod identity;
 mod install;
 mod kill;
 mod ledger;
+mod limits;
 mod log;
 mod looping;
 mod lost_state;

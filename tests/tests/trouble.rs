@@ -154,6 +154,32 @@ fn a_message_is_not_deleted_when_there_is_no_room_for_the_line_in_the_index_of_t
 }
 
 #[test]
+fn a_full_disk_takes_nothing_out_of_the_grave_before_its_days_are_over() {
+    for side in SIDES {
+        let mut scene = Scene::new(Link::Local, 73);
+        let room = Room::mount(&scene.root(side), "1m");
+        finish(&mut room.enter(&scene.sync())).ok();
+        let roots = if side == 0 { [room.path(), scene.root(1)] } else { [scene.root(0), room.path()] };
+        let grave = room.path().join("..smd-grave");
+        fs::create_dir(&grave).expect("a grave");
+        // The clock by which its days count began long ago.
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+        let clock = format!("smd-age-clock 1\nage {now}\nboot -\nwall {now}\nbegan 0\n");
+        fs::write(scene.world.client().smd_home().join("age-clock"), clock).expect("a clock");
+        let [young, old] = [6, 8].map(|days| grave.join(format!("{}.old.{days}.k", now - days * 86_400)));
+        for file in [&young, &old] {
+            fs::write(file, vec![0; 200_000]).expect("a grave");
+        }
+        // More than there is room for, whatever goes; and a message that is replaced.
+        scene.deliver_much(&roots[1 - side], 30);
+        let found = scene.users[1 - side].any();
+        scene.users[1 - side].edit_in_place(&found);
+        finish(&mut room.enter(&scene.sync())).exits(PARTLY).says("make room on this disk");
+        assert!(young.exists() && !old.exists());
+    }
+}
+
+#[test]
 fn a_full_disk_under_the_state_ends_the_run_and_nothing_is_lost() {
     for side in SIDES {
         let mut scene = Scene::new(Link::Rsh, 72);

@@ -358,15 +358,15 @@ fn began_long_ago(host: &Host) {
 }
 
 #[test]
-fn a_grave_is_bounded_by_what_the_config_says() {
+fn a_grave_that_the_config_bounds_takes_no_more_and_gives_nothing_up() {
     let (world, _, mut them) = agreed();
     let text = format!("SERVERNAME=office\nMAILBOX=Maildir\nSSH={}\nGRAVE_MAX=3K\n", world.rsh_script().display());
     fs::create_dir_all(world.client().smd_home()).expect("a home");
-    fs::write(world.client().smd_home().join("config.default"), text).expect("a config");
-    let sync = || finish(&mut world.command("smd-sync", world.client())).ok();
-    sync();
+    fs::write(world.client().smd_home().join("config.default"), &text).expect("a config");
+    let sync = || finish(&mut world.command("smd-sync", world.client()));
+    sync().ok();
     them.delete(&them.list()[0].clone());
-    sync();
+    sync().ok();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
     let old = |days: u64| grave(world.client()).join(format!("{}.old.{days}.k", now - days * 86_400 - 60));
     began_long_ago(world.client());
@@ -374,9 +374,14 @@ fn a_grave_is_bounded_by_what_the_config_says() {
         fs::write(old(days), vec![b'x'; 2000]).expect("an old one");
     }
     them.delete(&them.list()[0].clone());
-    sync();
-    assert!(!old(4).exists() && !old(3).exists(), "the oldest go");
-    assert_eq!(runs(&world, world.client()).len(), 2, "those of today stay");
+    let before = Tree::read(&world.client().maildir()).len();
+    sync().exits(1).says("GRAVE_MAX is 3K").says("set GRAVE_MAX higher");
+    assert_eq!(Tree::read(&world.client().maildir()).len(), before, "what finds no room in the grave stays");
+    assert!([2, 3, 4].iter().all(|days| old(*days).exists()), "and nothing makes room for it");
+    let config = world.client().smd_home().join("config.default");
+    fs::write(&config, text.replace("GRAVE_MAX=3K\n", "")).expect("a config");
+    sync().ok();
+    world.assert_equal();
 }
 
 #[test]
@@ -399,6 +404,12 @@ fn a_client_cannot_empty_the_servers_grave() {
     sync();
     assert!(young.exists(), "for a week it rests, whatever a client asks");
     assert!(!old.exists(), "then its days are over");
+    // Or for as long as the owner of the server says.
+    fs::write(world.server().smd_home().join("server"), "GRAVE_DAYS=30\n").expect("a file of limits");
+    fs::write(&old, "another client's").expect("a grave");
+    us.delete(&us.list()[0].clone());
+    sync();
+    assert!(old.exists(), "for thirty days it rests");
 }
 
 #[test]

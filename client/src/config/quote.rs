@@ -156,7 +156,7 @@ mod tests {
             let value = words.iter().map(|one| word(one)).collect::<Vec<_>>().join(" ");
             prop_assert_eq!(mailboxes::words(value.as_bytes()), words.clone());
             let line = assignment("CLIENTNAME", &value);
-            let lines = super::super::lines::Lines::parse(line.as_bytes(), b"/home/me").expect("it parses");
+            let lines = smd_server::config::lines::Lines::parse(line.as_bytes(), b"/home/me").expect("it parses");
             prop_assert_eq!(mailboxes::words(&lines.lines[0].value), words);
         }
 
@@ -166,7 +166,7 @@ mod tests {
             let more = pattern_of(&more);
             let line = assignment("E", &format!("{} {more}", kept(&value)));
             prop_assert!(!line.contains(char::is_control), "{}", line);
-            let lines = super::super::lines::Lines::parse(line.as_bytes(), b"/home/me").expect("it parses");
+            let lines = smd_server::config::lines::Lines::parse(line.as_bytes(), b"/home/me").expect("it parses");
             let mut patterns = mailboxes::patterns(&value);
             patterns.extend(mailboxes::patterns(more.as_bytes()));
             prop_assert_eq!(mailboxes::patterns(&lines.lines[0].value), patterns);
@@ -177,7 +177,7 @@ mod tests {
             let pattern = pattern_of(&path);
             let (before, after) = if quote.is_empty() { ("", "") } else { ("a ", " b") };
             let line = format!("E={quote}{before}{pattern}{after}{quote}");
-            let lines = super::super::lines::Lines::parse(line.as_bytes(), b"/home/me").expect("it parses");
+            let lines = smd_server::config::lines::Lines::parse(line.as_bytes(), b"/home/me").expect("it parses");
             let read = mailboxes::patterns(&lines.lines[0].value);
             prop_assert!(read.contains(&mailboxes::patterns(pattern.as_bytes())[0]), "{}", line);
         }

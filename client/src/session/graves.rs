@@ -53,7 +53,7 @@ impl FarGraves {
         // A server that does not know the feature begins a dry run that reads nothing, and is said goodbye to. It refuses a run
         // that looks at no message and is no dry run.
         peer.say(&FromClient::Hello(ClientHello {
-            features: [wire::GRAVE, wire::WORKING, wire::RECONNECT].map(Into::into).to_vec(),
+            features: [wire::GRAVE, wire::WORKING, wire::RECONNECT, wire::BUSY].map(Into::into).to_vec(),
             client: id.id.as_str().to_owned(),
             direction: Direction::Sync,
             dry_run: access == Access::ReadOnly,

@@ -17,6 +17,7 @@ use std::sync::atomic::AtomicBool;
 use smd_maildir::fs::Fs;
 use smd_maildir::home::{Access, Fresh, Home, client_id};
 use smd_maildir::lock::LockError;
+use smd_maildir::quota::{Quota, Whose};
 use smd_maildir::run::{RootRun, RunError};
 use smd_maildir::store::StoreError;
 use smd_protocol::names::printable;
@@ -117,6 +118,7 @@ impl<F: Fs> Open<F> {
             (true, wire::RECONNECT),
             (true, wire::BUDGET),
             (true, wire::REPORTS),
+            (true, wire::BUSY),
         ];
         let features = features
             .into_iter()
@@ -171,6 +173,8 @@ fn converse<F: Fs>(
     open.peer.begin();
     let (met, hello) = host.meet(&mut |pairs, roots| open.say_hello(stays, id.id.as_str(), options, pairs, roots))?;
     *pairs = met;
+    let quota = Quota::new(options.caps, &home, Whose::Endpoint(&endpoint.name));
+    pairs.iter_mut().for_each(|pair| pair.local.set_quota(quota.clone()));
     let changed = match id.fresh {
         Some(Fresh::Clone) => Some("this machine is a copy of another one, so it has a new client id"),
         Some(Fresh::Damaged) => Some("the client id could not be read, so there is a new one"),

@@ -351,6 +351,7 @@ fn told(failure: Failure) -> SessionError {
             let source = std::io::Error::other(text.escaped());
             SessionError::Io { host: Host::Server, path: path.escaped().into(), source }
         }
+        Failure::Busy(text) => SessionError::Busy { text: text.escaped() },
         Failure::Refused(text) => SessionError::Refused { text: text.escaped() },
         Failure::Config(text) => SessionError::Config { text: text.escaped() },
         Failure::Protocol(text) => SessionError::Protocol { text: text.escaped() },

@@ -1,7 +1,7 @@
 //! Whether what a plan brings to each host fits on its disk, as far as that can be known before anything is sent.
 //!
 //! Only the sizes of messages that a look found new are known, and others write to the disk too: what is said is that the room
-//! will not do, never that it will. The run goes on all the same, since the grave gives way and what fits is done.
+//! will not do, never that it will. The run goes on all the same, since what fits is done.
 //!
 //! Deliberately not here: what becomes of a step that found no room. That is its outcome.
 

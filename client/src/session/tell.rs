@@ -155,7 +155,7 @@ impl<F: Fs> Pair<F> {
                 }
                 self.undone.add(component, side);
                 self.report.failed += 1;
-                let passing = !matches!(outcome, Outcome::Failed(_));
+                let passing = !matches!(outcome, Outcome::Failed(_) | Outcome::Refused(_));
                 self.troubles.push(Trouble { passing, met: Met::Step, ..Trouble::new(host(side), shown(step), text) });
             }
         }

@@ -135,7 +135,9 @@ fn look_at_both<F: Fs>(
     let mut compressed = local;
     let (mut pairs, hello) = host.meet(&mut |_, roots| {
         peer.say(&FromClient::Hello(ClientHello {
-            features: [wire::LEFT_OUT, wire::TWINS, wire::WORKING, wire::RECONNECT].map(Told::from).to_vec(),
+            features: [wire::LEFT_OUT, wire::TWINS, wire::WORKING, wire::RECONNECT, wire::BUSY]
+                .map(Told::from)
+                .to_vec(),
             client: id.id.as_str().to_owned(),
             direction: options.direction.into(),
             dry_run: true,

@@ -67,7 +67,7 @@ impl<F: Fs> Applier<F> {
             .iter()
             .map(|resting| match self.work.bring_back(resting) {
                 Ok(back) => back,
-                Err(Stop::Changed(text) | Stop::Failed(text)) => Back::Failed(text),
+                Err(stop) => Back::Failed(stop.text()),
             })
             .collect();
         // First the folders, then the graves: a crash between the two leaves both names, and never none.
@@ -83,7 +83,7 @@ impl<F: Fs> Applier<F> {
             true => Ok(()),
             false => Ok(Resting::note_back(&done).context("write the grave of", shown)?),
         });
-        if let Err(Stop::Changed(text) | Stop::Failed(text)) = noted {
+        if let Err(text) = noted.map_err(Stop::text) {
             outcomes.iter_mut().filter(|back| !matches!(back, Back::Failed(_))).for_each(|back| {
                 *back = Back::Failed(text.clone());
             });

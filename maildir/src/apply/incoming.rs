@@ -6,7 +6,6 @@ use smd_protocol::seeded;
 use super::Applier;
 use super::stage::Draft;
 use super::stop::Stop;
-use crate::error::Context;
 use crate::fs::Fs;
 
 /// The peer broke the rules of sending contents.
@@ -62,10 +61,10 @@ impl<F: Fs> Incoming<F> {
             .or(seeded::is("takes-more-than-announced").then_some(0))
             .ok_or(Refused::TooLong { step: self.step, size: self.size })?;
         if let Ok(draft) = &mut self.draft
-            && let Err(error) = draft.write(bytes).context("write", &self.shown)
+            && let Err(denied) = draft.write(bytes)
         {
             draft.discard();
-            self.draft = Err(error.into());
+            self.draft = Err(Stop::denied("write", &self.shown, denied));
         }
         Ok(())
     }

@@ -29,6 +29,7 @@ use smd_protocol::{Content, Entry, Folder, Name, Outcome, Refusal, Source, Step,
 use crate::error::{Context, Trouble};
 use crate::fs::{Fs, Stat};
 use crate::grave::{Grave, Record, Ticket, Why, record_of};
+use crate::quota::Quota;
 use crate::root::Root;
 
 mod back;
@@ -127,6 +128,12 @@ impl<F: Fs> Applier<F> {
         self
     }
 
+    /// Brings no more than this quota allows; otherwise as much as there is.
+    pub fn within(mut self, quota: Quota<F>) -> Self {
+        self.work.quota = quota;
+        self
+    }
+
     /// Removes what earlier runs of the same owner left in `tmp/` of these folders, and settles what a crash left in the
     /// grave between taking and looking. Call it before the first batch that touches a folder.
     pub fn sweep<'a>(&mut self, folders: impl IntoIterator<Item = &'a Folder>) -> Vec<Trouble> {
@@ -174,8 +181,27 @@ impl<F: Fs> Applier<F> {
             _ => None,
         };
         let (at, folders): (Vec<usize>, Vec<Folder>) = self.batch.steps.iter().enumerate().filter_map(making).unzip();
-        for (at, made) in at.into_iter().zip(self.work.make_folders(&folders)) {
-            self.batch.states[at] = State::Settled(outcome(made));
+        match self.work.permit_folders(folders.len()) {
+            Ok(()) => {
+                for (at, made) in at.into_iter().zip(self.work.make_folders(&folders)) {
+                    self.batch.states[at] = State::Settled(outcome(made));
+                }
+            }
+            Err(stop) => self.do_without(&folders, &stop),
+        }
+    }
+
+    /// Folders that may not be made: nor is anything done that needs them.
+    fn do_without(&mut self, folders: &[Folder], stop: &Stop) {
+        let folders: BTreeSet<&Folder> = folders.iter().collect();
+        for (step, state) in self.batch.steps.iter().zip(&mut self.batch.states) {
+            let needed = match step {
+                Step::MakeFolder(folder) => Some(folder),
+                step => step.target().map(|name| &name.folder),
+            };
+            if needed.is_some_and(|folder| folders.contains(folder)) && !matches!(state, State::Settled(_)) {
+                *state = State::Settled(stop.clone().into());
+            }
         }
     }
 

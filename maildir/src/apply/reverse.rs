@@ -42,7 +42,7 @@ impl<F: Fs> Applier<F> {
             }
         }
         let mut outcomes: Vec<Back> = acts.iter().rev().map(|act| told(self.work.take_back(act))).collect();
-        if let Err(Stop::Changed(text) | Stop::Failed(text)) = self.work.sync_names() {
+        if let Err(text) = self.work.sync_names().map_err(Stop::text) {
             let taken = outcomes.iter_mut().filter(|back| matches!(back, Back::Returned | Back::Fresh(_)));
             taken.for_each(|back| *back = Back::Failed(text.clone()));
         }
@@ -52,7 +52,7 @@ impl<F: Fs> Applier<F> {
 }
 
 fn told(taken: Result<Back, Stop>) -> Back {
-    taken.unwrap_or_else(|(Stop::Changed(text) | Stop::Failed(text))| Back::Failed(text))
+    taken.unwrap_or_else(|stop| Back::Failed(stop.text()))
 }
 
 fn beside(name: &Name, content: &Content, nth: u32) -> Name {

@@ -10,7 +10,7 @@ use smd_protocol::digest::Hashed;
 use smd_protocol::{ContentHasher, Folder, seeded};
 
 use crate::fs::{Fs, Stat};
-use crate::grave::{self, Grave};
+use crate::quota::{Denied, Permit, Quota};
 
 /// Complete bytes in `tmp/` of a folder.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,66 +41,45 @@ impl From<io::Error> for StageError {
 /// Bytes being written.
 pub(super) struct Draft<F: Fs> {
     fs: Arc<F>,
-    grave: Grave<F>,
+    permit: Permit<F>,
     tmp: F::Dir,
     folder: Folder,
     name: Vec<u8>,
     file: F::File,
     hasher: ContentHasher,
-    /// Whether the grave was already asked for space.
-    freed: bool,
     /// Permission bits that the file shall have.
     mode: Option<u32>,
 }
 
 impl<F: Fs> Draft<F> {
-    /// Creates the file. `name` gives another name each time.
+    /// Creates the file, for which so many bytes were announced. `name` gives another name each time.
     pub(super) fn create(
         fs: &Arc<F>,
-        grave: &Grave<F>,
+        quota: &Quota<F>,
         tmp: F::Dir,
         folder: &Folder,
+        size: u64,
         mut name: impl FnMut() -> Vec<u8>,
-    ) -> io::Result<Self> {
-        let mut freed = false;
+    ) -> Result<Self, Denied> {
+        let permit = quota.permit(fs, &tmp, size)?;
         loop {
             let name = name();
             match fs.create(&tmp, &name) {
                 Ok(file) => {
-                    let (fs, grave, folder) = (fs.clone(), grave.clone(), folder.clone());
-                    return Ok(Self {
-                        fs,
-                        grave,
-                        tmp,
-                        folder,
-                        name,
-                        file,
-                        hasher: ContentHasher::new(),
-                        freed,
-                        mode: None,
-                    });
+                    let (fs, folder) = (fs.clone(), folder.clone());
+                    let hasher = ContentHasher::new();
+                    return Ok(Self { fs, permit, tmp, folder, name, file, hasher, mode: None });
                 }
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(e) if grave::is_full(&e) && !freed && grave.free_space().unwrap_or(0) > 0 => freed = true,
-                Err(e) => return Err(e),
+                Err(e) => return Err(e.into()),
             }
         }
     }
 
-    /// Writes all of these bytes. When the disk is full the grave is asked, once, for space.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut left = bytes;
-        while !left.is_empty() {
-            match self.file.write(left) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => left = &left[n..],
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if grave::is_full(&e) && !self.freed && self.grave.free_space().unwrap_or(0) > 0 => {
-                    self.freed = true
-                }
-                Err(e) => return Err(e),
-            }
-        }
+    /// Writes all of these bytes, where the quota has room for them.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Denied> {
+        self.permit.write(&self.fs, &self.tmp, bytes.len() as u64)?;
+        self.file.write_all(bytes)?;
         self.hasher.update(bytes);
         Ok(())
     }

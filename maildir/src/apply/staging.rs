@@ -13,7 +13,7 @@ use super::stop::Stop;
 use super::work::Work;
 use super::{Applier, State};
 use crate::error::{Context, Error};
-use crate::fs::Fs;
+use crate::fs::{Fs, Stat};
 use crate::hash;
 
 /// Why a step has no bytes from this host.
@@ -136,13 +136,13 @@ impl<F: Fs> Applier<F> {
             }
             // It was refused, which the peer hears with the outcomes; it may be sending already.
             Some(State::Settled(Outcome::Refused(refusal))) if self.batch.steps[step].bytes().is_some() => {
-                Some(Stop::Failed(refusal.to_string()))
+                Some(Stop::Refused(refusal.clone()))
             }
             _ => return Err(refused),
         };
         let (target, _) = target_of(&self.batch.steps[step]);
         let shown = self.work.shown(target);
-        let draft = stop.map_or_else(|| self.work.draft(target), Err);
+        let draft = stop.map_or_else(|| self.work.draft(target, meta.size), Err);
         Ok(Incoming::new(step, meta, shown, draft))
     }
 
@@ -195,12 +195,13 @@ fn target_of(step: &Step) -> (&Name, &Bytes) {
 }
 
 impl<F: Fs> Work<F> {
-    /// Creates a file for the bytes of this message in its folder's `tmp/`.
-    fn draft(&mut self, target: &Name) -> Result<Draft<F>, Stop> {
+    /// Creates a file for so many bytes of this message in its folder's `tmp/`.
+    fn draft(&mut self, target: &Name, size: u64) -> Result<Draft<F>, Stop> {
         let shown = self.root.shown(&target.folder, b"tmp");
         let tmp = self.folders.tmp(&target.folder).context("open", &shown)?;
-        let (fs, grave) = (self.root.fs.clone(), self.grave.clone());
-        Ok(Draft::create(&fs, &grave, tmp, &target.folder, || self.tmp_name()).context("write", &shown)?)
+        let (fs, quota) = (self.root.fs.clone(), self.quota.clone());
+        Draft::create(&fs, &quota, tmp, &target.folder, size, || self.tmp_name())
+            .map_err(|denied| Stop::denied("write", &shown, denied))
     }
 
     /// Whether this host's message of this name has this body.
@@ -218,7 +219,7 @@ impl<F: Fs> Work<F> {
         let Some(hint) = self.expected(name) else { return Err(Lack::Source) };
         // An unreadable source is no reason to fail: the peer has the bytes.
         let message = self.messages.open(name, Some(&hint)).map_err(|_| Lack::Source)?;
-        self.copy_file(message.file, target, bytes, message.stat.mtime, sync)
+        self.copy_file(message.file, target, bytes, message.stat, sync)
     }
 
     /// Stages a copy of what another step staged.
@@ -226,11 +227,11 @@ impl<F: Fs> Work<F> {
         let open = |work: &mut Self| -> io::Result<_> {
             let tmp = work.folders.tmp(&leader.folder)?;
             let file = work.fs().open(&tmp, &leader.file)?;
-            let mtime = work.fs().stat_file(&file)?.mtime;
-            Ok((file, mtime))
+            let stat = work.fs().stat_file(&file)?;
+            Ok((file, stat))
         };
-        let (file, mtime) = open(self).map_err(|_| Lack::Source)?;
-        self.copy_file(file, target, bytes, mtime, sync)
+        let (file, stat) = open(self).map_err(|_| Lack::Source)?;
+        self.copy_file(file, target, bytes, stat, sync)
     }
 
     fn copy_file(
@@ -238,10 +239,10 @@ impl<F: Fs> Work<F> {
         mut file: F::File,
         target: &Name,
         bytes: &Bytes,
-        mtime: Mtime,
+        stat: Stat,
         sync: bool,
     ) -> Result<Staged, Lack> {
-        let mut draft = self.draft(target)?;
+        let mut draft = self.draft(target, stat.size)?;
         let mut written = Ok(());
         let read = read::each_chunk(&mut file, |chunk| {
             written = draft.write(chunk);
@@ -249,10 +250,10 @@ impl<F: Fs> Work<F> {
         });
         if written.is_err() || read.is_err() || draft.hashed().content != bytes.content {
             draft.discard();
-            written.context("write", self.shown(target))?;
+            written.map_err(|denied| Stop::denied("write", &self.shown(target), denied))?;
             return Err(Lack::Source);
         }
-        self.finish(draft, target, bytes.mtime.unwrap_or(mtime), sync)
+        self.finish(draft, target, bytes.mtime.unwrap_or(stat.mtime), sync)
     }
 
     /// Checks what came for a message and, when it was the header alone, adds the body from this host's message.
@@ -297,7 +298,7 @@ impl<F: Fs> Work<F> {
             written = draft.write(&chunk[body..]);
             if written.is_ok() { Ok(()) } else { Err(io::ErrorKind::Other.into()) }
         });
-        written.context("write", self.shown(target))?;
+        written.map_err(|denied| Stop::denied("write", &self.shown(target), denied))?;
         read.map_err(|_| Lack::Source)
     }
 

@@ -174,21 +174,24 @@ impl<F: Fs> Work<F> {
         let source = self.folders.place(&from.folder, spot.place).context("open", &shown)?;
         let dir = self.folders.place(&to.folder, target.place).context("open", &shown_to)?;
         let mut file = self.fs().open(&source, &spot.file).context("open", &shown)?;
-        let mtime = self.fs().stat_file(&file).context("look at", &shown)?.mtime;
+        let stat = self.fs().stat_file(&file).context("look at", &shown)?;
         let tmp = self.folders.tmp(&to.folder).context("open", &shown_to)?;
-        let (fs, grave) = (self.root.fs.clone(), self.grave.clone());
-        let mut draft =
-            Draft::create(&fs, &grave, tmp.clone(), &to.folder, || self.tmp_name()).context("write", &shown_to)?;
-        let copied = read::each_chunk(&mut file, |chunk| draft.write(chunk)).context("copy", &shown);
-        if copied.is_err() || draft.hashed().content != *content {
+        let (fs, quota) = (self.root.fs.clone(), self.quota.clone());
+        let mut draft = Draft::create(&fs, &quota, tmp.clone(), &to.folder, stat.size, || self.tmp_name())
+            .map_err(|denied| Stop::denied("write", &shown_to, denied))?;
+        let mut written = Ok(());
+        let copied = read::each_chunk(&mut file, |chunk| {
+            written = draft.write(chunk);
+            if written.is_ok() { Ok(()) } else { Err(io::ErrorKind::Other.into()) }
+        });
+        if written.is_err() || copied.is_err() || draft.hashed().content != *content {
             draft.discard();
-            copied?;
+            written.map_err(|denied| Stop::denied("write", &shown_to, denied))?;
+            copied.context("copy", &shown)?;
             return Err(Stop::changed(&shown, "was edited"));
         }
-        let staged = draft.finish(mtime, true).map_err(|(StageError::Io(cause) | StageError::Sync(cause))| Error {
-            action: "write",
-            path: shown_to.clone(),
-            cause,
+        let staged = draft.finish(stat.mtime, true).map_err(|(StageError::Io(cause) | StageError::Sync(cause))| {
+            Error { action: "write", path: shown_to.clone(), cause }
         })?;
         let installed = rename_free(self.fs(), &tmp, &staged.file, &dir, &target.file);
         let installed = if seeded::is("carries-names-unsynced") {

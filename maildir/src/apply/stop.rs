@@ -2,11 +2,12 @@
 
 use std::io;
 
-use smd_protocol::Outcome;
 use smd_protocol::names::printable;
 use smd_protocol::step::LOOKS_AGAIN;
+use smd_protocol::{Outcome, Refusal};
 
 use crate::error::Error;
+use crate::quota::Denied;
 
 /// Ends a step before it is done.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,11 +16,29 @@ pub(super) enum Stop {
     Changed(String),
     /// The file system or a name forbids it.
     Failed(String),
+    /// A limit forbids it.
+    Refused(Refusal),
 }
 
 impl Stop {
+    /// The sentence.
+    pub(super) fn text(self) -> String {
+        match self {
+            Stop::Changed(text) | Stop::Failed(text) => text,
+            Stop::Refused(refusal) => refusal.to_string(),
+        }
+    }
+
     pub(super) fn changed(path: &[u8], what: &str) -> Self {
         Stop::Changed(format!("{} {what}; {LOOKS_AGAIN}", printable(path)))
+    }
+
+    /// What a quota says, or the disk when it was asked.
+    pub(super) fn denied(action: &'static str, path: &[u8], denied: Denied) -> Self {
+        match denied {
+            Denied::Over(over) => Stop::Refused(over.refusal()),
+            Denied::Io(cause) => Error { action, path: path.to_vec(), cause }.into(),
+        }
     }
 
     pub(super) fn failed(path: &[u8], what: &str, hint: &str) -> Self {
@@ -32,6 +51,7 @@ impl From<Stop> for Outcome {
         match stop {
             Stop::Changed(text) => Outcome::Changed(text),
             Stop::Failed(text) => Outcome::Failed(text),
+            Stop::Refused(refusal) => Outcome::Refused(refusal),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::error::{Context, Error, Trouble};
 use crate::fs::{Fs, Kind};
 use crate::grave::{Grave, Why, file_safe};
 use crate::hash;
+use crate::quota::Quota;
 use crate::root::{Root, if_there};
 
 /// How often a message that is renamed meanwhile is looked for.
@@ -25,6 +26,8 @@ pub(super) const TRIES: usize = 4;
 pub(super) struct Work<F: Fs> {
     pub(super) root: Root<F>,
     pub(super) grave: Grave<F>,
+    /// How much may be brought.
+    pub(super) quota: Quota<F>,
     pub(super) folders: Folders<F>,
     /// Sources of copies.
     pub(super) messages: Messages<F>,
@@ -77,6 +80,7 @@ impl<F: Fs> Work<F> {
             messages: Messages::new(root.clone()),
             root,
             grave,
+            quota: Quota::default(),
             expect,
             known: HashMap::new(),
             created: Vec::new(),
@@ -161,6 +165,15 @@ impl<F: Fs> Work<F> {
         }
         self.fs().unlink(dir, file)?;
         Ok(true)
+    }
+
+    /// Asks the quota for so many folders.
+    pub(super) fn permit_folders(&self, number: usize) -> Result<(), Stop> {
+        if number == 0 {
+            return Ok(());
+        }
+        let asked = self.quota.folders(self.fs(), &self.root.dir, number as u64);
+        asked.map_err(|denied| Stop::denied("make folders in", &self.shown_root(), denied))
     }
 
     /// Whether these bytes are under this name already; then they are made durable.

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use smd_protocol::delta::Mtime;
 use smd_protocol::seeded;
 
-use super::{Boot, Fs, Habits, Kind, Rename, Stat};
+use super::{Boot, Fs, Habits, Kind, Rename, Space, Stat};
 
 /// The real thing.
 #[derive(Clone, Copy, Debug, Default)]
@@ -236,15 +236,11 @@ impl Fs for Disk {
         Ok(Habits { trusted: TRUSTED.contains(&magic) })
     }
 
-    fn capacity(&self, dir: &Self::Dir) -> io::Result<Option<u64>> {
+    fn space(&self, dir: &Self::Dir) -> io::Result<Option<Space>> {
         let stat = fs::fstatvfs(dir)?;
-        Ok(stat.f_blocks.checked_mul(stat.f_frsize).filter(|bytes| *bytes > 0))
-    }
-
-    fn room(&self, dir: &Self::Dir) -> io::Result<Option<u64>> {
-        let stat = fs::fstatvfs(dir)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
         // A file system without blocks, such as some FUSE ones, does not say.
-        Ok((stat.f_blocks > 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize)))
+        Ok((stat.f_blocks > 0).then(|| Space { all: bytes(stat.f_blocks), free: bytes(stat.f_bavail) }))
     }
 
     fn may_write(&self, dir: &Self::Dir) -> io::Result<()> {

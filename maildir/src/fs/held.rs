@@ -15,7 +15,7 @@ use rustix::fs::{CWD, statat};
 use smd_protocol::delta::Mtime;
 use smd_protocol::seeded;
 
-use super::{Boot, Disk, Fs, Habits, Kind, Rename, Stat};
+use super::{Boot, Disk, Fs, Habits, Kind, Rename, Space, Stat};
 
 type Dir = <Disk as Fs>::Dir;
 type File = <Disk as Fs>::File;
@@ -160,12 +160,8 @@ impl Fs for Held {
         Disk.habits(dir)
     }
 
-    fn capacity(&self, dir: &Dir) -> io::Result<Option<u64>> {
-        Disk.capacity(dir)
-    }
-
-    fn room(&self, dir: &Dir) -> io::Result<Option<u64>> {
-        Disk.room(dir)
+    fn space(&self, dir: &Dir) -> io::Result<Option<Space>> {
+        Disk.space(dir)
     }
 
     fn may_write(&self, dir: &Dir) -> io::Result<()> {

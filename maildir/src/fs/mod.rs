@@ -78,6 +78,15 @@ pub struct Habits {
     pub trusted: bool,
 }
 
+/// How much space a file system has, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Space {
+    /// In all, used and free.
+    pub all: u64,
+    /// What this process may still write. Others write there too, and a quota of the system may allow less.
+    pub free: u64,
+}
+
 /// The boot that a system is in, and how long it has lasted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Boot {
@@ -148,13 +157,8 @@ pub trait Fs: Send + Sync + 'static {
     fn sync_fs(&self, dir: &Self::Dir) -> io::Result<()>;
     /// Tells what may be relied on where this directory lies.
     fn habits(&self, dir: &Self::Dir) -> io::Result<Habits>;
-    /// How many bytes the file system of this directory holds in all, used and free; none where it does not say.
-    fn capacity(&self, _dir: &Self::Dir) -> io::Result<Option<u64>> {
-        Ok(None)
-    }
-    /// How many bytes this process may still write to the file system of this directory; none where it does not say. Others
-    /// write there too, and a quota may allow less.
-    fn room(&self, _dir: &Self::Dir) -> io::Result<Option<u64>> {
+    /// How much space the file system of this directory has; none where it does not say.
+    fn space(&self, _dir: &Self::Dir) -> io::Result<Option<Space>> {
         Ok(None)
     }
     /// Whether names in a held directory may be changed by this process; an error says why not.

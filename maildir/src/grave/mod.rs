@@ -28,6 +28,7 @@ use crate::fs::{Fs, Kind, Rename};
 use crate::home::Age;
 use crate::rename::is_unsupported;
 use crate::root::{Root, if_there};
+use crate::share::Share;
 
 mod bound;
 mod index;
@@ -35,7 +36,7 @@ mod resting;
 #[cfg(test)]
 mod tests;
 
-pub use bound::{GraveMax, Swept};
+pub use bound::{Full, Swept};
 pub use index::{Record, Why};
 pub use resting::{Resting, kept};
 
@@ -74,6 +75,9 @@ struct Opened<F: Fs> {
     dir: Option<F::Dir>,
     /// Whether this run wrote to the index: what a crash left without a line end is closed before.
     appended: bool,
+    /// How large it may get, and how large it is, once somebody asked.
+    max: Option<Share>,
+    size: Option<u64>,
 }
 
 /// A burial that was announced.
@@ -169,7 +173,8 @@ impl<F: Fs> Grave<F> {
         let home = home.map(|(dir, stem)| (dir, stem.as_bytes().to_vec()));
         let nonce =
             format!("{:x}-{:x}-{:x}", root.fs.now().nsec, std::process::id(), OPENED.fetch_add(1, Ordering::Relaxed));
-        let (root, run, opened) = (root.clone(), file_safe(run), Mutex::new(Opened { dir: None, appended: false }));
+        let (root, run, opened) =
+            (root.clone(), file_safe(run), Mutex::new(Opened { dir: None, appended: false, max: None, size: None }));
         let (age, next) = (OnceLock::new(), AtomicU64::new(0));
         Self { shared: Arc::new(Shared { root, home, run, age, nonce, next, opened }) }
     }
@@ -264,12 +269,16 @@ impl<F: Fs> Grave<F> {
     /// Writes into the index what will be buried and makes it durable. A ticket that is never used does no harm.
     ///
     /// # Errors
-    /// When the grave cannot be made or written: then nothing may be buried.
+    /// When the grave cannot be made or written, or is full: then nothing may be buried.
     pub fn announce(&self, records: Vec<Record>) -> io::Result<Vec<Ticket>> {
         if records.is_empty() {
             return Ok(Vec::new());
         }
         let dir = self.dir()?;
+        // A rename buries nothing.
+        if records.iter().any(|record| record.why != Why::Renamed) {
+            self.has_room(&dir)?;
+        }
         let (time, age) = (self.fs().now().sec, self.age()?.now);
         let number = |record: Record| {
             let n = self.shared.next.fetch_add(1, Ordering::Relaxed);
@@ -281,10 +290,6 @@ impl<F: Fs> Grave<F> {
         let numbered: Vec<_> = records.into_iter().map(number).collect();
         let mut opened = self.opened();
         let result = index::append(self.fs(), &dir, &numbered, !opened.appended);
-        let result = match result {
-            Err(e) if is_full(&e) && self.free_in(&dir)? > 0 => index::append(self.fs(), &dir, &numbered, true),
-            other => other,
-        };
         // After a failure the last line may be torn.
         opened.appended = result.is_ok();
         result?;
@@ -338,7 +343,10 @@ impl<F: Fs> Grave<F> {
             return self.discard(ticket);
         }
         let dir = self.dir()?;
-        crate::rename::rename_free(self.fs(), &dir, &ticket.taken(), &dir, &ticket.file(State::Kept))
+        let kept = ticket.file(State::Kept);
+        crate::rename::rename_free(self.fs(), &dir, &ticket.taken(), &dir, &kept)?;
+        self.grows_by(&dir, &kept);
+        Ok(())
     }
 
     /// Gives what was taken back under a name that must be free.
@@ -408,11 +416,6 @@ impl<F: Fs> Grave<F> {
         found.sort_by_key(|buried| (buried.age, buried.time));
         Ok(found)
     }
-}
-
-/// Whether an error says that the disk or the quota is full.
-pub(crate) fn is_full(e: &io::Error) -> bool {
-    matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// What the index shall say of a message.

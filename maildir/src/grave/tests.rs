@@ -152,35 +152,34 @@ fn what_is_older_than_its_days_goes_with_its_line() {
 }
 
 #[test]
-fn only_what_is_over_a_day_old_makes_room() {
-    let yard = Yard::new();
-    let grave = yard.grave(false);
-    let ticket = yard.bury(&grave, "a:2,", "x");
-    grave.keep(&ticket).expect("keeps");
-    std::fs::write(yard.path("mail/..smd-grave/1000.old.0.k"), "four").expect("writes");
-    std::fs::write(yard.path("mail/..smd-grave/1000.old.1.t"), "not looked at").expect("writes");
-    assert_eq!(grave.free_space().expect("frees"), 4);
-    assert_eq!(grave.free_space().expect("frees"), 0);
-    assert_eq!(grave.entries().expect("lists").len(), 2);
-}
-
-#[test]
-fn a_grave_that_is_too_large_loses_the_oldest_but_nothing_of_the_last_day() {
+fn a_grave_that_is_full_takes_nothing_more_and_gives_nothing_up() {
     let yard = Yard::new();
     let grave = yard.grave(false);
     grave.keep(&yard.bury(&grave, "a:2,", "of today")).expect("keeps");
-    let (now, clock) = (Disk.now().sec, at(Disk.now().sec));
-    let old = |days: i64, number: u32| format!("{}.old.{number}.k", now - days * DAY - 60);
-    for (number, days) in [(1, 2), (2, 3), (3, 4)] {
+    let old = |days: i64, number: u32| format!("{}.old.{number}.k", Disk.now().sec - days * DAY - 60);
+    for (number, days) in [(1, 2), (2, 3), (3, 6)] {
         std::fs::write(yard.path("mail/..smd-grave").join(old(days, number)), "ten bytes.").expect("writes");
     }
-    assert_eq!(grave.bound(GraveMax::Bytes(38), clock).expect("looks"), 0);
-    assert_eq!(grave.bound(GraveMax::Bytes(30), clock).expect("looks"), 1);
-    assert!(!yard.path("mail/..smd-grave").join(old(4, 3)).exists(), "the oldest goes first");
-    assert_eq!(grave.bound(GraveMax::Percent(100), clock).expect("looks"), 0);
-    assert_eq!(grave.bound(GraveMax::Bytes(0), clock).expect("looks"), 2);
-    let left = grave.entries().expect("lists");
-    assert!(left.len() == 1 && left[0].record.is_some(), "{left:?}");
+    let name = Name::new(&smd_protocol::Folder::root(), &Uniq::parse(b"b").expect("uniq"));
+    let record = |why| record_of(why, &name, Place::Cur, b"b:2,", Content::of(b"x"));
+    let bounded = |max: u64| {
+        let grave = yard.grave(false);
+        grave.bound(Share::Bytes(max));
+        grave
+    };
+    let full = bounded(38).announce(vec![record(Why::Deleted)]).expect_err("it is full").to_string();
+    assert!(full.contains("GRAVE_MAX is 38") && full.contains("nothing in it is over its days"), "{full}");
+    // A rename buries nothing.
+    let renamed = Record { renamed: Some(Uniq::parse(b"c").expect("uniq")), ..record(Why::Renamed) };
+    assert_eq!(bounded(38).announce(vec![renamed]).expect("is noted").len(), 1);
+    // What this run buries counts.
+    let grave = bounded(39);
+    grave.keep(&yard.bury(&grave, "b:2,", "x")).expect("keeps");
+    assert!(grave.announce(vec![record(Why::Deleted)]).is_err());
+    assert_eq!(yard.grave(false).entries().expect("lists").len(), 5, "nothing went");
+    let grave = yard.grave(false);
+    grave.bound(Share::Percent(100));
+    assert!(grave.announce(vec![record(Why::Deleted)]).is_ok());
 }
 
 #[test]
@@ -276,7 +275,6 @@ fn what_rests_in_a_root_stays_when_the_clock_is_lost_and_the_wall_clock_is_weeks
     let grave = yard.grave(true);
     let age = grave.age().expect("reads");
     let swept = grave.sweep(7, age).expect("sweeps");
-    assert_eq!((swept.removed, grave.bound(GraveMax::Bytes(0), age).expect("looks")), (0, 0));
-    assert_eq!(grave.free_space().expect("frees"), 0);
+    assert_eq!(swept.removed, 0);
     assert!(buried.exists() && swept.newest.is_some_and(|newest| (newest - age.now).abs() < 60));
 }

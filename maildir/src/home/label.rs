@@ -133,6 +133,19 @@ impl Label {
         self.0.starts_with(&client.served_as()) || client.is_of_bits() && earlier()
     }
 
+    /// Whose state one of this name is, as [`Label::served`] made it, up to the first `+` in it: the client, or the key that its
+    /// client came with. For counting, since two clients may be one by it.
+    pub fn served_whom(&self) -> &str {
+        let long = self.0.strip_prefix('+').and_then(|rest| {
+            let (length, rest) = rest.split_once('+')?;
+            rest.get(..length.parse().ok()?)
+        });
+        let short = || self.0.split_once('+').map(|(client, _)| client);
+        let earlier = || self.0.split_once('.').map_or(&*self.0, |(client, _)| client);
+        let client = long.or_else(short).unwrap_or_else(earlier);
+        client.split_once('+').map_or(client, |(first, _)| first)
+    }
+
     fn is_of_bits(&self) -> bool {
         self.0.len() == 26 && self.0.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'))
     }

@@ -24,12 +24,14 @@ use crate::cache::{Cache, DirStamp};
 use crate::error::{Context, Error, Trouble};
 use crate::exclude::{Excludes, Names};
 use crate::fs::Fs;
-use crate::grave::{Grave, GraveMax};
+use crate::grave::Grave;
 use crate::hash;
 use crate::home::{Access, Home, Label, Side, stem};
 use crate::lock::{self, Guard, LockError, Wait};
+use crate::quota::Quota;
 use crate::root::{Naming, Root};
 use crate::scan::{Depth, Look};
+use crate::share::Share;
 use crate::store::{Endpoints, Ids, Store, StoreError};
 use crate::watch::Ground;
 
@@ -122,7 +124,9 @@ pub struct RootRun<F: Fs> {
     /// The same, asked by local names.
     disk_excludes: Excludes,
     grave_days: u32,
-    grave_max: GraveMax,
+    grave_max: Option<Share>,
+    /// How much this run may bring here, with the endpoint's other roots.
+    quota: Quota<F>,
     /// Whose run this is, of those that one state lock keeps apart: part of the names of what it stages and buries.
     runs_as: String,
     /// The endpoint for which this is, and all that share the base.
@@ -218,7 +222,8 @@ impl<F: Fs> RootRun<F> {
             disk_excludes: asked(Names::Local),
             naming: settings.naming,
             grave_days: settings.grave_days,
-            grave_max: GraveMax::default(),
+            grave_max: None,
+            quota: Quota::default(),
             runs_as: match side {
                 Side::Client => format!("{}{peer}", settings.owner),
                 Side::Server => peer.to_string(),
@@ -279,9 +284,14 @@ impl<F: Fs> RootRun<F> {
         self.renames = self.changes;
     }
 
-    /// Lets the grave get as large as this, rather than as the default.
-    pub fn set_grave_max(&mut self, max: GraveMax) {
+    /// Buries nothing more once the grave is as large as this; none: whatever its size.
+    pub fn set_grave_max(&mut self, max: Option<Share>) {
         self.grave_max = max;
+    }
+
+    /// Brings no more than this quota allows, which the endpoint's roots share; otherwise as much as there is.
+    pub fn set_quota(&mut self, quota: Quota<F>) {
+        self.quota = quota;
     }
 
     /// The bases that this host can offer.
@@ -442,10 +452,12 @@ impl<F: Fs> RootRun<F> {
         self.root.as_ref()
     }
 
-    /// How many bytes may still be written to the root's file system; none while there is no root, or where it does not say.
+    /// How many bytes may still be written to the root's file system, without what is to stay free; none while there is no root, or
+    /// where it does not say.
     pub fn room(&self) -> Option<u64> {
         let root = self.root.as_ref()?;
-        root.fs.room(&root.dir).ok().flatten()
+        let space = root.fs.space(&root.dir).ok().flatten()?;
+        Some(self.quota.room(space))
     }
 
     /// Reads a message whole and gives the digest of all its bytes: its fresh uniq, should it need one.
@@ -503,18 +515,18 @@ impl<F: Fs> RootRun<F> {
             // What this run buries can be told from what others bury, and brought back together.
             let label = format!("{}-{}", self.runs_as, self.fs.now().sec);
             let grave = Grave::open(&root, home, &label);
-            let swept = grave.age().and_then(|age| {
-                let swept = grave.sweep(u64::from(self.grave_days), age)?;
-                grave.bound(self.grave_max, age).map(|_| swept)
-            });
-            match swept {
+            if let Some(max) = self.grave_max {
+                grave.bound(max);
+            }
+            // Here alone something leaves a grave unasked: what is over its days. Nothing that comes in makes room by it.
+            match grave.age().and_then(|age| grave.sweep(u64::from(self.grave_days), age)) {
                 Ok(swept) => swept.newest.map_or(Ok(()), |newest| self.home.keep_age_after(newest))?,
                 Err(error) => tracing::warn!(%error, "the grave was not swept"),
             }
             let (base, delta) = (self.base()?, self.delta.clone());
             let expect = move |name: &Name| Present { base: &base, delta: &delta }.entry(name).cloned();
             // Other runs may be under way in this root; those of the same name cannot, by the state lock.
-            let mut applier = Applier::new(root, grave, &self.runs_as, Box::new(expect));
+            let mut applier = Applier::new(root, grave, &self.runs_as, Box::new(expect)).within(self.quota.clone());
             if self.tells {
                 applier.tell_changes();
             }

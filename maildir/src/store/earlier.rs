@@ -17,7 +17,7 @@ use crate::lock::{self, LockError, Wait};
 use crate::root::if_there;
 
 /// The end of every base's name.
-const BASE: &[u8] = b".db.txt";
+pub(super) const BASE: &[u8] = b".db.txt";
 /// So much of a base holds the line with the root's path.
 const HEAD: u64 = 16 << 10;
 
@@ -130,7 +130,7 @@ fn root_in<F: Fs>(pair: &Pair<F>, dir: &F::Dir, name: &[u8]) -> Option<Vec<u8>> 
     root_of(&head).filter(|root| !root.is_empty())
 }
 
-fn names<F: Fs>(fs: &F, dir: &F::Dir, wanted: impl Fn(Kind) -> bool) -> std::io::Result<Vec<Vec<u8>>> {
+pub(super) fn names<F: Fs>(fs: &F, dir: &F::Dir, wanted: impl Fn(Kind) -> bool) -> std::io::Result<Vec<Vec<u8>>> {
     let mut names = Vec::new();
     fs.list(dir, &mut |name, kind, _| {
         if wanted(kind) {

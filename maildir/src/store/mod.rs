@@ -35,6 +35,7 @@ pub(crate) mod ledger;
 mod tail;
 pub(crate) mod text;
 mod tripped;
+pub mod visits;
 mod write;
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! Limits of quantity: plain data, none of which is enforced here.
 
+use smd_maildir::quota::Caps;
+use smd_maildir::share::Share;
+
 /// How many messages a key may remove within 24 hours of the age clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MaxRemove {
@@ -16,8 +19,8 @@ pub enum MaxRemove {
 pub struct Limits {
     /// `--max-remove N`.
     pub max_remove: MaxRemove,
-    /// `--keep-free SIZE`: so much stays free on the disk of a root.
-    pub keep_free: Option<u64>,
+    /// `--keep-free SIZE`: so much stays free on the disk of a root, or such a share of it.
+    pub keep_free: Option<Share>,
     /// `--max-message SIZE`: the largest message.
     pub max_message: Option<u64>,
     /// `--max-bytes SIZE`: what one run may bring, copies counted.
@@ -29,6 +32,16 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// How much may be brought: what is not said here, the owner's file says.
+    pub fn caps(&self, file: Caps) -> Caps {
+        Caps {
+            keep_free: self.keep_free.or(file.keep_free),
+            max_message: self.max_message.or(file.max_message),
+            run: self.max_bytes_run.or(file.run),
+            day: self.max_bytes_day.or(file.day),
+        }
+    }
+
     /// No limit.
     pub fn none() -> Self {
         Self {

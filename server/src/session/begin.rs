@@ -8,6 +8,7 @@ use smd_maildir::exclude::Excludes;
 use smd_maildir::fs::Fs;
 use smd_maildir::home::{Access, Home, Label, Side, server_id};
 use smd_maildir::lock::Wait;
+use smd_maildir::quota::{Quota, Whose};
 use smd_maildir::run::{RootRun, RunError, Settings};
 use smd_maildir::store::earlier::{self, Earlier};
 use smd_protocol::reconcile::Side as HostSide;
@@ -17,8 +18,10 @@ use smd_protocol::wire::{
 };
 use smd_protocol::{Told, pack, seeded};
 
+use super::presence::hears_busy;
 use super::words::{few, told};
 use super::{Active, Session};
+use crate::config::ServerConfig;
 use crate::error::{ServeError, never_offered, protocol};
 use crate::link::{Outbox, send};
 use crate::policy::roots::{self, Place};
@@ -27,8 +30,6 @@ use crate::watch::Rest;
 
 /// How long a lock is waited for, in milliseconds.
 pub(super) const LOCK_WAIT_MS: u64 = wire::LOCK_SECONDS * 1000;
-/// Days that messages rest in this host's grave at least.
-const GRAVE_DAYS_LEAST: u32 = 7;
 /// Of the state: the owner was told.
 const KEY_IS_NOT_LIMITED: &[u8] = b"told-key-is-not-limited";
 /// What is said of this program: advice for a person.
@@ -46,6 +47,12 @@ struct Asked<'a> {
     /// As the client calls itself.
     id: &'a Label,
     server: &'a Label,
+}
+
+/// What the owner of this host set for whoever comes, and what a run may bring by it.
+struct Limited<F: Fs> {
+    config: ServerConfig,
+    quota: Quota<F>,
 }
 
 fn label(text: &str) -> Result<Label, ServeError> {
@@ -74,22 +81,28 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             Roots::Any => self.reaches(&hello)?,
             Roots::Named(_) | Roots::Found(_) => self.are_held(&places)?,
         }
+        let access = if hello.dry_run { Access::ReadOnly } else { Access::ReadWrite };
+        let home = Home::open(self.fs.clone(), &self.places.state, access).map_err(RunError::from)?;
+        self.hears_busy = hears_busy(&hello);
+        self.takes_place(&home, &client)?;
         if has(&hello, wire::GRAVE) {
             return self.begin_graves(hello, places);
         }
         hello.direction = self.authority.direction(hello.direction)?;
-        let access = if hello.dry_run { Access::ReadOnly } else { Access::ReadWrite };
-        let home = Home::open(self.fs.clone(), &self.places.state, access).map_err(RunError::from)?;
         let server = server_id(&home).map_err(RunError::from)?;
         if self.authority.forced && self.not_limited.is_none() {
             self.not_limited = Some(is_said_now(&home));
         }
+        let config = ServerConfig::read(&home)?;
+        let whose = Whose::Server(self.authority.key.as_ref());
+        let quota = Quota::new(self.authority.limits.caps(config.caps), &home, whose);
+        let limited = Limited { config, quota };
 
         let mut answers = Vec::new();
         for (offer, Place { path, real }) in hello.roots.iter().zip(&places) {
             let real = real.as_os_str().as_bytes();
             let asked = Asked { offer, path, real, client: &client, id: &id, server: &server };
-            let (active, answer) = self.open_root(&home, &hello, &asked)?;
+            let (active, answer) = self.open_root(&home, &hello, &asked, &limited)?;
             self.roots.push(active);
             answers.push(answer);
         }
@@ -138,6 +151,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         home: &Home<F>,
         hello: &ClientHello,
         asked: &Asked<'_>,
+        limited: &Limited<F>,
     ) -> Result<(Active<F>, RootAnswer), ServeError> {
         let Asked { offer, path, real, client, server, .. } = *asked;
         let named = if seeded::is("each-spelling-is-a-root") { &offer.path } else { real };
@@ -160,8 +174,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         };
         let excludes = Excludes::new(&offer.excludes)
             .map_err(|error| ServeError::Failure(Failure::Config(error.to_string().into())))?;
+        self.admits(home, &peer)?;
         // A client may ask for more, but not empty a grave in which other clients' messages rest too.
-        let least = if seeded::is("client-empties-the-grave") { 0 } else { GRAVE_DAYS_LEAST };
+        let least = if seeded::is("client-empties-the-grave") { 0 } else { limited.config.grave_days };
         let settings = Settings {
             path,
             key: &key,
@@ -175,6 +190,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             lock_wait_ms: LOCK_WAIT_MS,
         };
         let mut run = RootRun::open(home, Side::Server, &peer, settings, &|| false)?;
+        self.keeps_books(home, &peer);
+        run.set_grave_max(limited.config.grave_max);
+        run.set_quota(limited.quota.clone());
         if has(hello, wire::CUT) {
             run.comes_after_cut();
         }

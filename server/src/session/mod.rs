@@ -4,7 +4,8 @@
 //! after checking each against its own disk, and keeps its half of the base.
 //!
 //! The rooms, in the order of a run: `begin` (roots, bases, looks), `confined` (whether this process can do what a run wants), `batch` (steps and contents), `commit`; `ledger` (what runs removed within a day); `graves` (what rests, for
-//! a client that asks for nothing else); `headers`; `keys` (what a restricted key may remove, and what its owner hears); `words` (what is
+//! a client that asks for nothing else); `headers`; `keys` (what a restricted key may remove, and what its owner hears); `presence` (sessions of one client, and
+//! which clients there may be); `words` (what is
 //! said of contents, troubles, and a look).
 //!
 //! Deliberately not here: frames and their order in time (`link`, `serve`), what a session may do and in which roots (`policy`), and
@@ -18,6 +19,7 @@ mod graves;
 mod headers;
 mod keys;
 mod ledger;
+mod presence;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -35,6 +37,7 @@ use smd_protocol::wire::{self, ClientHello, Depth, Fetch, Frame, FromClient, Fro
 use smd_protocol::{Content, Name, Refusal, Step, codec};
 
 pub(crate) use self::confined::Confined;
+pub(crate) use self::presence::Presence;
 pub use self::words::Words;
 use crate::error::{ServeError, never_offered, protocol};
 use crate::link::{Event, Outbox, ReadError, Ringer, send};
@@ -91,6 +94,10 @@ pub struct Session<F: Fs, O: Outbox> {
     confined: Confined<F>,
     /// No run is on, and the session stays.
     rests: bool,
+    /// The client takes word of there being too many sessions.
+    hears_busy: bool,
+    /// Its place among the sessions of its client.
+    presence: Presence<F>,
     /// Of the run that is on.
     hello: Option<ClientHello>,
     roots: Vec<Active<F>>,
@@ -119,6 +126,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             reconnects: false,
             confined: Confined::default(),
             rests: false,
+            hears_busy: false,
+            presence: Presence::Uncounted,
             hello: None,
             roots: Vec::new(),
             graves: Vec::new(),
@@ -223,6 +232,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         self.note_reported()?;
         self.end_run();
         self.rests = true;
+        self.gives_place();
         let mut unwatched = self.rest.as_mut().map(Rest::rest).unwrap_or_default();
         unwatched.truncate(words::TROUBLES_MAX);
         Ok(send(&self.outbox, &FromServer::Resting { unwatched })?)

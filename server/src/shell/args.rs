@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use clap::builder::Styles;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, ValueEnum};
-use smd_maildir::grave::GraveMax;
 use smd_maildir::home::Label;
+use smd_maildir::share::{self, Share};
 use smd_protocol::Rights;
 use smd_protocol::rights::Push;
 
@@ -55,8 +55,8 @@ struct Line {
     #[arg(long, value_name = "N")]
     max_remove: Option<u64>,
     /// Room that it must leave on the disk: 500M, 2G
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    keep_free: Option<u64>,
+    #[arg(long, value_name = "SIZE", value_parser = part)]
+    keep_free: Option<Share>,
     /// The largest message that it may bring
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_message: Option<u64>,
@@ -199,10 +199,12 @@ fn root(word: &OsStr) -> Result<RootArg, String> {
 }
 
 fn size(text: &str) -> Result<u64, String> {
-    match GraveMax::parse(text) {
-        Some(GraveMax::Bytes(bytes)) => Ok(bytes),
-        _ => Err("a size is a number with K, M, G or T behind it, or none".to_owned()),
-    }
+    share::size(text).ok_or_else(|| "a size is a number with K, M, G or T behind it, or none".to_owned())
+}
+
+fn part(text: &str) -> Result<Share, String> {
+    let wrong = || "a size is a number with K, M, G or T behind it, or none; or a percentage of the disk".to_owned();
+    Share::parse(text).ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -233,7 +235,7 @@ mod tests {
         assert!(none.roots.is_empty() && none.rights.to_string() == "pull,push" && none.key.as_str() == NO_KEY);
         let line = "--keep-free 2G --max-message 50M --max-bytes 1g --max-bytes-day 1T --max-remove 7 --require-sandbox --state /x";
         let limits = options(line).expect("fine").limits;
-        assert_eq!((limits.keep_free, limits.max_message), (Some(2 << 30), Some(50 << 20)));
+        assert_eq!((limits.keep_free, limits.max_message), (Some(Share::Bytes(2 << 30)), Some(50 << 20)));
         assert_eq!((limits.max_bytes_run, limits.max_bytes_day), (Some(1 << 30), Some(1 << 40)));
         assert_eq!((limits.max_remove, limits.require_sandbox), (MaxRemove::Messages(7), true));
         for (line, words) in [

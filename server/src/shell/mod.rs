@@ -31,8 +31,8 @@ use crate::link::{Stdin, Stdout};
 use crate::policy::{self, Authority, Roots};
 use crate::roots::Places;
 use crate::sandbox::{Grounds, Lacking, Limits, Mode as Barriers, Right, Sandbox, prepare};
-use crate::serve::serve;
-use crate::session::Confined;
+use crate::serve::{serve, turn_away};
+use crate::session::{Confined, Presence};
 use crate::start::code;
 use args::{Asked, Options};
 
@@ -163,7 +163,15 @@ fn begin(options: Options, command: Option<OsString>) -> Result<ExitCode, Unfit>
             confine(&mut sandbox, &asked, &at, &fs)
         }
     };
-    Ok(match serve(held, &places, authority, Stdin::of_process(), Box::new(Stdout), confine) {
+    let presence = match authority.key.as_ref().map(|key| Presence::of_key(&held, &places, key)) {
+        Some(Ok(presence)) => presence,
+        None => Presence::Outside,
+        Some(Err(failure)) => {
+            turn_away(&mut Stdout, failure.clone());
+            return Ok(ExitCode::from(code(&failure)));
+        }
+    };
+    Ok(match serve(held, &places, authority, presence, Stdin::of_process(), Box::new(Stdout), confine) {
         // The client does at once what it was told.
         Ok(()) | Err(ServeError::Failure(Failure::Reconnect)) => ExitCode::SUCCESS,
         // The client was told and tells the person.

@@ -1,7 +1,11 @@
 //! Where bytes come from, and what is swept.
 
+use smd_protocol::Refusal;
+
 use super::super::{Refused, open_message};
 use super::*;
+use crate::home::{Access, Home};
+use crate::quota::{Caps, Quota, Whose};
 
 #[test]
 fn a_copy_takes_its_bytes_and_mtime_from_here() {
@@ -130,18 +134,44 @@ fn bytes_for_a_folder_that_is_gone_are_passed_over() {
 }
 
 #[test]
-fn a_full_disk_takes_the_oldest_of_the_grave_and_is_tried_once_more() {
+fn a_full_disk_takes_nothing_from_the_grave_however_old_it_is() {
     let world = World::with(&[("..smd-grave/1000.run.0.k", "old"), ("..smd-grave/99999999999.run.0.k", "young")]);
     *world.fs.space.lock().expect("unpoisoned") = Some(1);
     let outcomes = world.run(&mut world.applier(), vec![put("a", "", "much longer")], &[("a", "much longer")]);
-    assert_eq!(outcomes, [Outcome::Done]);
-    assert_eq!(world.buried(State::Kept), ["young"]);
-
-    *world.fs.space.lock().expect("unpoisoned") = Some(1);
-    let outcomes = world.run(&mut world.applier(), vec![put("b", "", "much longer")], &[("b", "much longer")]);
     assert!(is_failed(&outcomes[0]), "{outcomes:?}");
     assert!(world.in_tmp().is_empty());
-    assert_eq!(world.buried(State::Kept), ["young"]);
+    assert_eq!(world.buried(State::Kept), ["old", "young"]);
+}
+
+#[test]
+fn what_a_quota_has_no_room_for_is_refused_wherever_its_bytes_come_from_and_the_rest_is_done() {
+    let (long, header) = ("A: b\n\n".to_owned() + &"x".repeat(5_000), "A: c\n\n");
+    let headed = long.replacen('b', "c", 1);
+    let world = World::with(&[("cur/long:2,", &long), ("cur/a:2,", "x")]);
+    let caps = Caps { max_message: Some(5_000), run: Some(4 * 4096), ..Caps::NONE };
+    let home = Home::open(world.fs.clone(), world.temp.path(), Access::ReadOnly).expect("opens");
+    let body = Step::Put { to: name("body"), dress: cur(""), bytes: bytes(&headed, Source::Body(name("long"))) };
+    let steps = vec![
+        put_copy("copied", &long, "long"),
+        body,
+        put("sent", "", &long),
+        put_copy("b", "x", "a"),
+        put("c", "", "y"),
+        delete("a"),
+    ];
+    let mut applier = world.applier().within(Quota::new(caps, &home, Whose::Server(None)));
+    let outcomes = world.run(&mut applier, steps, &[("body", header), ("sent", &long), ("c", "y")]);
+    let large = Outcome::Refused(Refusal::TooLarge { most: 5_000 });
+    let done = Outcome::Done;
+    assert_eq!(outcomes, [large.clone(), large.clone(), large, done.clone(), done.clone(), done]);
+    assert!(world.in_tmp().is_empty());
+    // Three of four blocks are spent: one for the header of what was too large, which had to be tried. A folder takes four, and
+    // what is to go into it is refused with it.
+    let steps = vec![put("d", "", "z"), put_copy("e", "z", "d"), Step::MakeFolder(folder("F")), moved("b", "F/b", "")];
+    let outcomes = world.run(&mut applier, steps, &[("d", "z")]);
+    assert!(outcomes[0].is_done(), "{outcomes:?}");
+    let refused = |outcome: &Outcome| matches!(outcome, Outcome::Refused(Refusal::Room(_)));
+    assert!(outcomes[1..].iter().all(refused), "{outcomes:?}");
 }
 
 #[test]
