@@ -412,6 +412,8 @@ mod tests {
           the host may lack memory, or limit the account; this must print a version: ssh -p 2222 me@host "~/'my bin/smd-server'" --version </dev/null
         76 ~/my bin/smd-server on host is another program, or an old one: it wants arguments.
           this must print the version of smd-server that this host has: ssh -p 2222 me@host "~/'my bin/smd-server'" --version </dev/null
+        77 host serves nothing to this key: .
+          the key's line in ~/.ssh/authorized_keys on host says what it is for: man smd-restricted-shell
         76 ~/my bin/smd-server on host ended by itself with exit code 1 before it said anything.
           it, or a start-up file there (.bashrc, .profile), ends at once; this must print a version: ssh -p 2222 me@host "~/'my bin/smd-server'" --version </dev/null
         76 host said `` and ended with exit code 1; that is not our smd-server.
