@@ -18,6 +18,7 @@ mod guard;
 mod hazards;
 mod hooks;
 mod hostile;
+mod hundred;
 mod identity;
 mod install;
 mod kill;

@@ -259,7 +259,8 @@ fn old_server(world_home: PathBuf) -> connect::Link {
         let inbox = Reader::start(Box::new(reads), |_| false);
         let places = Places { state: world_home.join(".smd"), user: world_home };
         // It is given nothing that could end its waits, so it offers no rest.
-        let mut session = Session::new(Arc::new(Disk), &places, Authority::owner(), Writer::start(Box::new(writes), session::Words));
+        let mut session =
+            Session::new(Arc::new(Disk), &places, Authority::owner(), Writer::start(Box::new(writes), session::Words));
         while session.hear(inbox.next(PATIENCE)).is_ok_and(|flow| flow.is_continue()) {}
         session.finish();
     });

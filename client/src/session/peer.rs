@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use smd_protocol::codec;
+use smd_protocol::limits::{self, Budget};
 use smd_protocol::wire::{self, ContentEnd, ContentStart, Failure, Frame, FromClient, FromServer, Spelled, WireError};
 use smd_server::link::{Event, Inbox, Job, Outbox, ReadError, Ringer, SendError, Wording, send};
 
@@ -41,6 +42,12 @@ fn framed(message: &FromClient) -> Vec<u8> {
     wire::message(message).expect("such a message is small")
 }
 
+/// A quarter of this host's memory, in bytes: more than this no server makes it keep, however many messages it names.
+fn memory_share() -> u64 {
+    let info = rustix::system::sysinfo();
+    (info.totalram as u64).saturating_mul(u64::from(info.mem_unit)) / 4
+}
+
 /// What was heard.
 pub(super) enum Heard {
     /// A message.
@@ -64,6 +71,12 @@ pub(super) struct Peer {
     pub(super) round_trips: u64,
     /// What the server wants a person to know.
     pub(super) troubles: Vec<Trouble>,
+    /// What the server makes this host keep in this run.
+    budget: Budget,
+    /// Messages and folders that this host knows of, and those that the server named.
+    known: [u64; 2],
+    /// The server told of a change since its last rest began.
+    told_of_change: bool,
 }
 
 impl Peer {
@@ -77,6 +90,9 @@ impl Peer {
             hello_bytes: 0,
             round_trips: 0,
             troubles: Vec::new(),
+            budget: Budget::within(memory_share()),
+            known: [0; 2],
+            told_of_change: false,
         }
     }
 
@@ -87,6 +103,32 @@ impl Peer {
         }
         self.round_trips = 0;
         self.troubles.clear();
+        (self.budget, self.known) = (Budget::within(memory_share()), [0; 2]);
+    }
+
+    /// This host has so many messages and folders more than was said before.
+    pub(super) fn knows(&mut self, more: usize) {
+        self.known[0] += more as u64;
+        self.budget.knows(self.known[0] + self.known[1]);
+    }
+
+    /// The server rests: it may tell of a change again.
+    pub(super) fn rests(&mut self) {
+        self.told_of_change = false;
+    }
+
+    /// Holds what the server says to the numbers that every server keeps to.
+    fn weigh(&mut self, message: &FromServer) -> Result<(), SessionError> {
+        self.known[1] += limits::named(message);
+        if self.known[1] > limits::may_have_named(self.inbox.bytes()) {
+            return Err(unexpected("more names than its bytes can hold"));
+        }
+        self.budget.knows(self.known[0] + self.known[1]);
+        self.budget.keep(limits::kept(message)).map_err(|over| unexpected(&over.to_string()))?;
+        if matches!(message, FromServer::Changed) && std::mem::replace(&mut self.told_of_change, true) {
+            return Err(unexpected("word of a change once more"));
+        }
+        Ok(())
     }
 
     /// What ends a wait from another thread.
@@ -170,6 +212,7 @@ impl Peer {
                         self.hello_bytes = self.before.1 + (preamble + wire::FRAME_HEAD + bytes.len()) as u64;
                     }
                     tracing::debug!(bytes = bytes.len(), "<- {}", Brief(&message));
+                    self.weigh(&message)?;
                     match message {
                         // The server tells of a change, and the client has begun the next run already.
                         FromServer::Ping | FromServer::Changed => since = Instant::now(),
@@ -206,7 +249,7 @@ impl Peer {
             Some(Event::Frame(Frame::Piece(_))) => Err(unexpected("bytes of no message")),
             Some(Event::Frame(Frame::Message(bytes))) => match codec::decode(&bytes) {
                 Ok(FromServer::Fail(failure)) => Err(told(failure)),
-                Ok(message) => Ok(Some(message)),
+                Ok(message) => self.weigh(&message).map(|()| Some(message)),
                 Err(error) => Err(SessionError::Protocol { text: error.to_string() }),
             },
             Some(Event::End) => Err(SessionError::Lost { met: self.met, source: None }),
@@ -244,8 +287,7 @@ pub(super) fn unexpected(text: &str) -> SessionError {
 }
 
 pub(super) fn trouble(trouble: wire::PeerTrouble) -> Trouble {
-    let wire::PeerTrouble { mut path, text } = trouble;
-    path.truncate(wire::TOLD_MAX);
+    let wire::PeerTrouble { path, text } = trouble;
     Trouble::new(Host::Server, path, text.escaped())
 }
 

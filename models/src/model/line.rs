@@ -17,8 +17,8 @@ use smd_maildir::send::ContentSink;
 use smd_protocol::delta::Meta;
 use smd_protocol::wire::{self, ContentEnd, ContentStart, FRAME_HEAD, Frame, Spelled};
 use smd_server::link::{Event, Inbox, Job, Outbox, ReadError, SendError, Wording};
-use smd_server::roots::Places;
 use smd_server::policy::Authority;
+use smd_server::roots::Places;
 use smd_server::session::{self, Session};
 
 use crate::memory::Dice;

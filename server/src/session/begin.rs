@@ -13,7 +13,7 @@ use smd_protocol::reconcile::Side as HostSide;
 use smd_protocol::wire::{
     self, ClientHello, Depth, Failure, FromServer, Ids, Looked, RootAnswer, RootOffer, ServerHello,
 };
-use smd_protocol::{Told, pack, seeded};
+use smd_protocol::{Told, limits, pack, seeded};
 
 use super::words::{few, told};
 use super::{Active, Session};
@@ -49,6 +49,10 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     pub(super) fn handle_hello(&mut self, hello: ClientHello) -> Result<(), ServeError> {
         if self.hello.is_some() || hello.roots.is_empty() || hello.roots.len() > wire::ROOTS_MAX {
             return Err(protocol("a second Hello, or one without roots"));
+        }
+        self.hellos += 1;
+        if self.hellos > limits::HELLOS_MAX {
+            return Err(protocol("other names of the roots each time"));
         }
         if hello.depth == Depth::Folders && !hello.dry_run && !has(&hello, wire::GRAVE) {
             return Err(protocol("a run that looks at no message"));
@@ -94,6 +98,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             self.look(index, &hello)?;
         }
         self.hello = Some(hello);
+        self.hellos = 0;
         Ok(())
     }
 
@@ -158,7 +163,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         };
         let (steps, fetch, spell, parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let removals = Vec::new();
-        Ok((Active { run, steps, fetch, removals, spell, begun: None, parts }, answer))
+        let (kept, adopted) = ([0; 2], false);
+        Ok((Active { run, steps, fetch, removals, spell, begun: None, parts, kept, adopted }, answer))
     }
 
     /// Where the base lies that this host is to have with the client: under its right name, or under that which it gets now,
@@ -251,8 +257,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     pub(super) fn handle_adopt(&mut self, root: u16) -> Result<(), ServeError> {
         let hello = self.hello.clone().ok_or_else(|| protocol("something before a Hello"))?;
         let active = self.active(root)?;
-        if active.begun.is_some() || !active.steps.is_empty() {
-            return Err(protocol("a base is given up within a batch"));
+        if active.begun.is_some() || !active.steps.is_empty() || std::mem::replace(&mut active.adopted, true) {
+            return Err(protocol("a base is given up within a batch, or once more"));
         }
         active.run.agree(None, &[])?;
         self.look(root, &hello)

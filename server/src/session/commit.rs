@@ -1,6 +1,7 @@
 //! The end of a run: both halves of the base change together, or neither does.
 
 use smd_maildir::fs::Fs;
+use smd_protocol::limits::Weigh as _;
 use smd_protocol::pack::{Part, Unpacker};
 use smd_protocol::wire::FromServer;
 use smd_protocol::{BaseId, counter, seeded};
@@ -9,16 +10,13 @@ use super::Session;
 use crate::error::{ServeError, protocol};
 use crate::link::{Outbox, send};
 
-/// Parts of one change of the base.
-const PARTS_MAX: usize = 100_000;
-
 impl<F: Fs, O: Outbox> Session<F, O> {
     /// More of a change of the base.
     pub(super) fn handle_prepare(&mut self, root: u16, parts: Vec<Part>) -> Result<(), ServeError> {
+        let weight = parts.as_slice().weight();
+        self.keep(weight)?;
         let active = self.active(root)?;
-        if active.parts.len() + parts.len() > PARTS_MAX {
-            return Err(protocol("too many changes of the base"));
-        }
+        active.kept[1] += weight;
         active.parts.extend(parts);
         Ok(())
     }
@@ -49,6 +47,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         }
         let changes = unpacker.finish().map_err(|error| protocol(error.to_string()))?;
         let id = active.run.prepare(counter, &changes)?;
+        let kept = std::mem::take(&mut active.kept[1]);
+        self.budget.let_go(kept);
         Ok(send(&self.outbox, &FromServer::Prepared { root, id })?)
     }
 

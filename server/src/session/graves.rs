@@ -16,13 +16,13 @@ use smd_maildir::run::RunError;
 use smd_maildir::undo::{Found, Yard, Yards, places};
 use smd_protocol::Told;
 use smd_protocol::grave::{Head, Rest, Rests, Undone};
+use smd_protocol::limits::Weigh as _;
 use smd_protocol::names::printable;
 use smd_protocol::wire::{
     self, ClientHello, Failure, FromServer, GraveAnswer, GraveWish, Ids, RootAnswer, ServerHello,
 };
 
 use super::Session;
-use super::batch::STEPS_MAX;
 use super::begin::{LOCK_WAIT_MS, VERSION};
 use crate::error::{ServeError, never_offered, protocol};
 use crate::link::{Outbox, SendError, send};
@@ -35,6 +35,15 @@ pub(super) struct Asked<F: Fs> {
     found: Option<Found<F>>,
     /// What is to come back, as far as it was said.
     wanted: Vec<String>,
+    /// What of the budget is kept for it.
+    kept: usize,
+}
+
+impl<F: Fs> Asked<F> {
+    /// How many burials this host has told of.
+    pub(super) fn known(&self) -> u64 {
+        self.found.as_ref().map_or(0, |found| found.told().count() as u64)
+    }
 }
 
 impl<F: Fs, O: Outbox> Session<F, O> {
@@ -60,9 +69,10 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             self.outbox.compress()?;
             self.compressed = true;
         }
-        let asked = |(path, real)| Asked { path, real, found: None, wanted: Vec::new() };
+        let asked = |(path, real)| Asked { path, real, found: None, wanted: Vec::new(), kept: 0 };
         self.graves = paths.into_iter().zip(real).map(asked).collect();
         self.hello = Some(hello);
+        self.hellos = 0;
         Ok(())
     }
 
@@ -70,16 +80,16 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     pub(super) fn handle_grave(&mut self, root: u16, wish: GraveWish) -> Result<(), ServeError> {
         match wish {
             GraveWish::List => self.list_grave(root),
-            GraveWish::Heads(ids) => self.tell_heads(root, &checked(ids)?),
+            GraveWish::Heads(ids) => self.tell_heads(root, &ids),
             GraveWish::BringBack { ids, last } => {
                 if self.hello.as_ref().is_none_or(|hello| hello.dry_run) {
                     return Err(protocol("messages come back in a dry run"));
                 }
+                let weight = ids.as_slice().weight();
+                self.keep(weight)?;
                 let asked = self.asked(root)?;
-                asked.wanted.extend(checked(ids)?);
-                if asked.wanted.len() > STEPS_MAX {
-                    return Err(protocol("too much is to come back"));
-                }
+                asked.kept += weight;
+                asked.wanted.extend(ids);
                 if last { self.bring_back(root) } else { Ok(()) }
             }
         }
@@ -150,7 +160,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     fn bring_back(&mut self, root: u16) -> Result<(), ServeError> {
         let home = self.home(Access::ReadWrite)?;
         let user = self.places.user.clone();
-        let ids = std::mem::take(&mut self.asked(root)?.wanted);
+        let asked = self.asked(root)?;
+        let (ids, kept) = (std::mem::take(&mut asked.wanted), std::mem::take(&mut asked.kept));
+        self.budget.let_go(kept);
         let wait = Wait { ms: LOCK_WAIT_MS, stop: &|| false };
         let done = match self.yard(root, &home)? {
             Some(yard) => yard.bring_back(&home, &user, &ids, &wait).map_err(RunError::from)?,
@@ -164,13 +176,5 @@ impl<F: Fs, O: Outbox> Session<F, O> {
 
     fn answer(&self, root: u16, answer: GraveAnswer) -> Result<(), SendError> {
         send(&self.outbox, &FromServer::Grave { root, answer })
-    }
-}
-
-/// Ids that are few and short enough.
-fn checked(ids: Vec<String>) -> Result<Vec<String>, ServeError> {
-    match ids.len() <= wire::IDS_IN_WISH && ids.iter().all(|id| id.len() <= wire::ID_MAX) {
-        true => Ok(ids),
-        false => Err(protocol("too many ids at once, or one that is too long")),
     }
 }

@@ -51,6 +51,10 @@ pub(super) const TABLE: &[Seed] = &[
         unit(PROTOCOL, "told::tests::what_a_terminal_obeys_or_an_eye_misses_is_escaped")),
     seed("texts-of-any-length", 16, "a server fills the terminal and the log",
         unit(PROTOCOL, "told::tests::text_from_the_wire_is_cut_and_need_not_be_text")),
+    seed("any-number-is-taken", 16, "a few kilobytes of a peer become gigabytes of memory, and the run that was to bring mail is killed",
+        unit(PROTOCOL, "limits::tests::a_number_of_items_is_refused_before_any_is_decoded")),
+    seed("keeps-without-end", 16, "a peer that talks without end is listened to until the host has no memory left",
+        unit(PROTOCOL, "limits::tests::a_budget_grows_with_messages_and_not_beyond_what_this_host_has")),
     // Scan.
     seed("unreadable-message-is-gone", 6, "a message that cannot be read for a moment is deleted at the other host",
         unit(MAILDIR, "scan::tests::errors::a_message_that_cannot_be_read_is_kept_as_it_was")),
