@@ -81,6 +81,9 @@ pub const WIRE_OF_MESSAGE: u64 = 2;
 /// What an allocation takes beside its bytes, as a cautious guess.
 const BLOCK: usize = 32;
 
+/// What a message costs that is kept, whatever is in it: of those with nothing in them there are no more than a second takes.
+const MESSAGE: usize = 256;
+
 /// Whether these limits are enforced.
 fn enforced() -> bool {
     !seeded::is("any-number-is-taken")
@@ -359,7 +362,7 @@ pub fn kept(message: &FromServer) -> usize {
         _ => return 0,
     };
     // One with nothing in it costs as well, so that there is no end of them either.
-    of + BLOCK
+    of + MESSAGE
 }
 
 /// How many messages and folders a server names by this.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use smd_protocol::wire::{ClientHello, FromClient, RootAnswer};
+use smd_protocol::wire::{ClientHello, FromClient, FromServer, RootAnswer};
 
 use super::{Client, Server, hello};
 use crate::outcome::Outcome;
@@ -234,6 +234,17 @@ impl Server {
     /// Hears the client to its end.
     pub fn listens(&self) {
         while self.hear().is_some() {}
+    }
+
+    /// Hears the client until it wants a base or says goodbye; its batches are done.
+    pub fn plays_along(&self) {
+        while let Some(said) = self.hear() {
+            match said {
+                FromClient::BatchEnd { root } => self.say(&FromServer::BatchDone { root }),
+                FromClient::Bye | FromClient::PrepareEnd { .. } => return,
+                _ => {}
+            }
+        }
     }
 
     /// Hears the client until it says this.

@@ -62,7 +62,7 @@ fn no_base_is_agreed_on_but_the_one_that_both_computed() {
         stage.at_client(number, what, &[0, 1, 3, 69], &[], |server| {
             server.meet(&[], &both(ids));
             server.looked(Looked::default());
-            server.hears(|said| matches!(said, FromClient::Bye | FromClient::PrepareEnd { .. }).then_some(()));
+            server.plays_along();
         });
         assert!(tree::list(&stage.world.client().maildir()) == mail, "{number} {what}: the root changed");
     }
@@ -86,12 +86,7 @@ fn no_base_is_agreed_on_but_the_one_that_both_computed() {
         stage.at_client(100, &format!("the server ends between both promotions, {round}"), &[69, 76], &[], |server| {
             server.meet(&[], &RootAnswer { root: format!("cut{round}"), ..answer() });
             server.looked(Looked::default());
-            let commits = |said| match said {
-                FromClient::BatchEnd { root } => Some(server.say(&FromServer::BatchDone { root })).and(None),
-                FromClient::PrepareEnd { .. } => Some(()),
-                _ => None,
-            };
-            server.hears(commits);
+            server.plays_along();
         });
         assert!(tree::list(&stage.world.client().maildir()) == mail, "100: the root changed");
     }
