@@ -10,7 +10,7 @@ use super::*;
 /// Builds for tests are slower than what is shipped.
 const SLACK: u32 = 10;
 /// Changes of each input that are tried.
-const CHANGES: usize = 8;
+const CHANGES: usize = 60;
 
 fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus")

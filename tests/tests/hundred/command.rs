@@ -18,7 +18,7 @@ use super::name;
 fn under(stage: &Stage, number: u8, what: &str, vars: &[(&str, OsString)]) {
     let since = Instant::now();
     let mut command = stage.world.command("smd-server", stage.world.server());
-    vars.iter().for_each(|(name, value)| drop(command.env(name, value)));
+    command.envs(vars.iter().map(|(name, value)| (name, value)));
     let client = Client::by(capped(&command), false);
     client.open(&hello(b"Maildir")).expect("it serves");
     client.say(&FromClient::Bye);
