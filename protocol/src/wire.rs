@@ -134,8 +134,11 @@ pub struct RootOffer {
     pub excludes: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
 }
 
+/// Patterns by the prefix that they are matched under.
+type Patterns = Vec<(Vec<u8>, Vec<Vec<u8>>)>;
+
 /// Reads exclude patterns of at most [`PATTERNS_MAX`] prefixes, each with as many.
-fn patterns<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<(Vec<u8>, Vec<Vec<u8>>)>, D::Error> {
+fn patterns<'de, D: Deserializer<'de>>(d: D) -> Result<Patterns, D::Error> {
     #[derive(Deserialize)]
     struct Pattern(#[serde(deserialize_with = "limits::bytes::<_, PATH_MAX>")] Vec<u8>);
     #[derive(Deserialize)]
