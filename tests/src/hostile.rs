@@ -252,10 +252,10 @@ pub fn serve(world: &World, options: &[&str], play: impl FnOnce(&mut Server) + S
 pub fn serve_bytes(world: &World, options: &[&str], play: impl FnOnce(File, File) + Send) -> Outcome {
     let [to, from, script] = ["to-client", "from-client", "hostile"].map(|name| world.dir().join(name));
     for fifo in [&to, &from] {
-        if !fifo.exists() {
-            rustix::fs::mknodat(rustix::fs::CWD, fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0)
-                .expect("a pipe can be made");
-        }
+        // What a server before this one could not get rid of ends with its own pipe.
+        let _ = std::fs::remove_file(fifo);
+        rustix::fs::mknodat(rustix::fs::CWD, fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .expect("a pipe can be made");
     }
     // `cat` from the pipe ends with this server, `cat` into it with the client.
     let text = format!("#!/bin/sh\ncat '{}' &\ncat >'{}'\nkill $! 2>/dev/null\n", to.display(), from.display());

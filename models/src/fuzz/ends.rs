@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -68,6 +68,14 @@ fn frames(mut data: &[u8]) -> Vec<Frame> {
         }
     }
     all
+}
+
+/// The same frame once more.
+fn again(frame: &Frame) -> Frame {
+    match frame {
+        Frame::Message(bytes) => Frame::Message(bytes.clone()),
+        Frame::Piece(bytes) => Frame::Piece(bytes.clone()),
+    }
 }
 
 /// Takes what an end says, and keeps its messages.
@@ -154,7 +162,12 @@ fn said(message: &impl serde::Serialize) -> Event {
 
 /// A client that says any frames, after its Hellos or from the first word on.
 pub(super) fn server(data: &[u8]) {
-    let Some((&choice, rest)) = data.split_first() else { return };
+    serve(data);
+}
+
+/// Gives how many frames the server took.
+pub(super) fn serve(data: &[u8]) -> usize {
+    let Some((&choice, rest)) = data.split_first() else { return 0 };
     let disk = disk();
     let before = disk.by_hand().fingerprint(BESIDE).expect("it is there");
     let places = Places { user: "/home".into(), state: STATE.into() };
@@ -171,21 +184,25 @@ pub(super) fn server(data: &[u8]) {
             hear(said(&FromClient::Hello(hello(choice, Some(roots[0].root.clone())))));
         }
     }
-    let _ = frames(rest).into_iter().all(|frame| hear(Event::Frame(frame)));
+    let taken = frames(rest).into_iter().take_while(|frame| hear(Event::Frame(again(frame)))).count();
     session.finish();
     assert_eq!(disk.by_hand().fingerprint(BESIDE).expect("it is there"), before, "something beside the root changed");
+    taken
 }
 
 /// What a server says, and the end.
 struct Ear {
     frames: RefCell<std::vec::IntoIter<Frame>>,
     bytes: RefCell<u64>,
+    /// Frames that were taken.
+    taken: Arc<AtomicUsize>,
 }
 
 impl Inbox for Ear {
     fn next(&self, _: Duration) -> Option<Event> {
         let Some(frame) = self.frames.borrow_mut().next() else { return Some(Event::End) };
         let (Frame::Message(bytes) | Frame::Piece(bytes)) = &frame;
+        self.taken.fetch_add(1, Ordering::Relaxed);
         *self.bytes.borrow_mut() += (FRAME_HEAD + bytes.len()) as u64;
         Some(Event::Frame(frame))
     }
@@ -217,7 +234,12 @@ fn endpoint() -> Endpoint {
 
 /// A server that says any frames, after its Hellos or from the first word on.
 pub(super) fn client(data: &[u8]) {
-    let Some((&choice, rest)) = data.split_first() else { return };
+    run(data);
+}
+
+/// Gives how many frames the client took, Hellos among them.
+pub(super) fn run(data: &[u8]) -> usize {
+    let Some((&choice, rest)) = data.split_first() else { return 0 };
     let disk = disk();
     let before = disk.by_hand().fingerprint(BESIDE).expect("it is there");
     let root = || RootAnswer {
@@ -236,7 +258,9 @@ pub(super) fn client(data: &[u8]) {
         all.extend((0..2).map(|_| Frame::Message(codec::encode(&greets()).expect("small"))));
     }
     all.extend(frames(rest));
-    let inbox = Ear { frames: RefCell::new(all.into_iter()), bytes: RefCell::new(wire::PREAMBLE_SIZE as u64) };
+    let taken = Arc::new(AtomicUsize::new(0));
+    let bytes = RefCell::new(wire::PREAMBLE_SIZE as u64);
+    let inbox = Ear { frames: RefCell::new(all.into_iter()), bytes, taken: taken.clone() };
     let line = Line { inbox: Box::new(inbox), outbox: Box::new(Mouth::default()), local: true };
     let options = RunOptions {
         direction: [options::Direction::Sync, options::Direction::Pull, options::Direction::Push]
@@ -250,4 +274,5 @@ pub(super) fn client(data: &[u8]) {
     let stop = Arc::new(AtomicBool::new(false));
     let _ = session::run(&Arc::new(disk.clone()), &endpoint(), &options, line, &mut Progress::hidden(), stop);
     assert_eq!(disk.by_hand().fingerprint(BESIDE).expect("it is there"), before, "something beside the root changed");
+    taken.load(Ordering::Relaxed)
 }

@@ -86,3 +86,16 @@ fn every_reader_takes_what_is_right() {
         }
     }
 }
+
+#[test]
+fn both_ends_are_led_deep_into_a_run() {
+    let seed = |name: &str, of: &str| {
+        let found = seeds::seeds().into_iter().find(|(target, seed, _)| *target == name && *seed == of);
+        found.expect("a seed").2
+    };
+    // Up to the base, which is not the one that was computed.
+    assert!(ends::serve(&seed("server_machine", "batch")) >= 10);
+    assert_eq!(ends::serve(&seed("server_machine", "grave")), 1, "and a goodbye");
+    assert!(ends::run(&seed("client_machine", "brings")) >= 10);
+    assert!(ends::run(&seed("client_machine", "nothing")) >= 3);
+}

@@ -164,10 +164,11 @@ impl Stage {
         codes: &[i32],
         options: &[&str],
         play: impl FnOnce(&mut Server) + Send,
-    ) {
+    ) -> Outcome {
         let since = Instant::now();
         let run = super::serve(&self.world, options, play);
         self.judge(number, what, codes, since, &run);
+        run
     }
 
     /// As [`Stage::at_client`], for a server that has only the ends of the pipes.

@@ -277,7 +277,7 @@ fn a_server_makes_a_client_keep_no_more_than_its_budget() {
         ("parts with nothing in them", FromServer::Delta { root: 0, parts: Vec::new() }),
     ];
     for (what, message) in endless {
-        stage.at_client(88, &format!("{what} without end"), &[76], &[], |server| {
+        let run = stage.at_client(88, &format!("{what} without end"), &[76], &[], |server| {
             server.meet(&[], &smd_tests::hostile::answer());
             let frames = wire::message(&message).expect("it fits");
             let frames = frames.repeat((256 << 10) / frames.len() + 1);
@@ -290,6 +290,7 @@ fn a_server_makes_a_client_keep_no_more_than_its_budget() {
             }
             server.listens();
         });
+        run.says("MiB to be kept");
     }
     stage.end();
 }
