@@ -29,10 +29,8 @@ use crate::root::Naming;
 /// A root's prefix as written in a config, and the patterns that are matched below it.
 pub type ExcludePair = (Vec<u8>, Vec<Vec<u8>>);
 
-/// Patterns taken from a peer or a config, all pairs together.
-pub const PATTERNS_MAX: usize = 1_000;
-/// Bytes of one pattern or prefix.
-pub const PATTERN_LEN_MAX: usize = 4_096;
+/// Patterns taken from a peer or a config, all pairs together; and bytes of one pattern or prefix.
+pub use smd_protocol::limits::{PATH_MAX as PATTERN_LEN_MAX, PATTERNS_MAX};
 
 /// Why patterns cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

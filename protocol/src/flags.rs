@@ -6,13 +6,14 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+use crate::names::NAME_MAX;
 use crate::seeded;
 
 /// The letters of an info part, and its remainder.
 ///
 /// Spelling is not part of it: order and repetition of letters, and an empty `:2,`, make no difference.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(from = "(u64, Option<Box<[u8]>>)", into = "(u64, Option<Box<[u8]>>)")]
+#[serde(try_from = "(u64, Option<Box<[u8]>>)", into = "(u64, Option<Box<[u8]>>)")]
 pub struct Flags {
     /// Bits 0..26 are `A`..`Z`, bits 26..52 are `a`..`z`.
     letters: u64,
@@ -33,9 +34,21 @@ const ALL: u64 = (1 << 52) - 1;
 const FOREIGN: u8 = 0;
 const TRASHED: u64 = 1 << (b'T' - b'A');
 
-impl From<(u64, Option<Box<[u8]>>)> for Flags {
-    /// Takes raw parts, as from the wire, into the one normal form; bits that are no letters are dropped.
-    fn from((letters, rest): (u64, Option<Box<[u8]>>)) -> Self {
+impl TryFrom<(u64, Option<Box<[u8]>>)> for Flags {
+    type Error = &'static str;
+
+    /// Takes raw parts, as from the wire, of no more bytes than a file name may have.
+    fn try_from((letters, rest): (u64, Option<Box<[u8]>>)) -> Result<Self, Self::Error> {
+        match rest.as_ref().map_or(0, |rest| rest.len()) <= NAME_MAX {
+            true => Ok(Self::normal(letters, rest)),
+            false => Err("flags that are longer than a file name"),
+        }
+    }
+}
+
+impl Flags {
+    /// Takes raw parts into the one normal form; bits that are no letters are dropped.
+    fn normal(letters: u64, rest: Option<Box<[u8]>>) -> Self {
         let mut normal = match rest.as_deref() {
             // A foreign info part can carry no letters of ours: with letters it moves behind a comma.
             Some([FOREIGN, info @ ..]) if letters & ALL != 0 => {
@@ -99,7 +112,7 @@ impl Flags {
 
     /// Puts letters and a stored remainder together again (the reverse of [`Flags::letters`] and [`Flags::rest`]).
     pub fn from_stored(letters: &[u8], rest: Option<&[u8]>) -> Self {
-        (letters.iter().filter_map(|&b| bit(b)).fold(0, |all, one| all | one), rest.map(Box::from)).into()
+        Self::normal(letters.iter().filter_map(|&b| bit(b)).fold(0, |all, one| all | one), rest.map(Box::from))
     }
 
     /// Appends `:2,` and the letters in order, or the foreign info part, to a file name.
@@ -121,7 +134,7 @@ impl Flags {
         let both = base.letters & first.letters & second.letters;
         let added = !base.letters & (first.letters | second.letters);
         let rest = if second.rest == base.rest { &first.rest } else { &second.rest };
-        (both | added, rest.clone()).into()
+        Self::normal(both | added, rest.clone())
     }
 
     /// Merges without a base: the union, but `T` only where both have it, since no side may delete what
@@ -133,7 +146,7 @@ impl Flags {
             first.letters & second.letters
         };
         let letters = (first.letters | second.letters) & !TRASHED | (both & TRASHED);
-        (letters, second.rest.clone().or_else(|| first.rest.clone())).into()
+        Self::normal(letters, second.rest.clone().or_else(|| first.rest.clone()))
     }
 }
 

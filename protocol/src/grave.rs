@@ -2,11 +2,12 @@
 //!
 //! Deliberately not here: the files of a grave (`smd-maildir`), and what is said of them (`smd-tools`).
 
-use crate::told::Told;
 use serde::{Deserialize, Serialize};
 
-use crate::names::{Folder, Uniq};
+use crate::limits::{self, FIELD_MAX, ID_MAX};
+use crate::names::{Folder, NAME_MAX, Uniq};
 use crate::snapshot::Place;
+use crate::told::Told;
 
 /// Why something was buried, or noted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -51,6 +52,7 @@ impl Why {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Rests {
     /// Its id in the index of the grave: how it is asked for.
+    #[serde(deserialize_with = "limits::text::<_, ID_MAX>")]
     pub id: String,
     /// When that was, seconds since 1970, by the clock of its host.
     pub time: i64,
@@ -61,6 +63,7 @@ pub struct Rests {
     /// The directory that it was in; none is the folder's own.
     pub place: Option<Place>,
     /// Its file name then.
+    #[serde(deserialize_with = "limits::bytes::<_, NAME_MAX>")]
     pub file: Vec<u8>,
     /// The uniq that it got, when it was renamed.
     pub renamed: Option<Uniq>,
@@ -103,8 +106,10 @@ pub struct Rest {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Head {
     /// Name and address.
+    #[serde(deserialize_with = "limits::text::<_, FIELD_MAX>")]
     pub from: String,
     /// The subject.
+    #[serde(deserialize_with = "limits::text::<_, FIELD_MAX>")]
     pub subject: String,
     /// When it was written, in seconds since 1970.
     pub date: Option<i64>,

@@ -7,6 +7,8 @@
 //!
 //! Deliberately not here: MIME. What is attached to a message is body.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::digest::Digest;
 
 /// Fields that programs put into their copy of a message, to find it again, and that say nothing of it: OfflineIMAP's, and
@@ -27,17 +29,14 @@ pub fn without_marks(header: &[u8]) -> Option<Digest> {
 pub fn differing(one: &[u8], other: &[u8]) -> [Vec<String>; 2] {
     let (one, other) = (fields(one), fields(other));
     let only = |these: &[(Vec<u8>, &[u8])], those: &[(Vec<u8>, &[u8])]| {
-        let mut left: Vec<&(Vec<u8>, &[u8])> = those.iter().collect();
-        let mut names = Vec::new();
+        let mut left: HashMap<&(Vec<u8>, &[u8]), usize> = HashMap::new();
+        those.iter().for_each(|field| *left.entry(field).or_default() += 1);
+        let (mut names, mut named) = (Vec::new(), HashSet::new());
         for field in these {
-            match left.iter().position(|that| *that == field) {
-                Some(at) => drop(left.swap_remove(at)),
-                None => {
-                    let name = String::from_utf8_lossy(&field.0).into_owned();
-                    if !names.contains(&name) {
-                        names.push(name);
-                    }
-                }
+            match left.get_mut(field).filter(|count| **count > 0) {
+                Some(count) => *count -= 1,
+                None if named.insert(&field.0) => names.push(String::from_utf8_lossy(&field.0).into_owned()),
+                None => {}
             }
         }
         names

@@ -11,6 +11,7 @@ pub mod digest;
 pub mod flags;
 pub mod grave;
 pub mod header;
+pub mod limits;
 pub mod names;
 pub mod pack;
 pub mod reconcile;

@@ -11,16 +11,10 @@ use std::collections::HashMap;
 use crate::delta::{Delta, FolderDelta, Meta, Presence, Seen};
 use crate::digest::Content;
 use crate::flags::Flags;
+use crate::limits::{self, ENTRIES_MAX, FOLDERS_MAX, NAMES_IN_PART, PARTS_IN_FRAME};
 use crate::names::{Folder, Name, Uniq};
 use crate::seeded;
 use crate::snapshot::{Entry, Place, Snapshot};
-
-/// Names in one part; with names of at most 255 bytes a part stays far below the cap of a frame.
-const NAMES_IN_PART: usize = 1_000;
-/// Folders that one delta may name.
-pub const FOLDERS_MAX: usize = 1_000_000;
-/// Entries that one delta may name.
-pub const ENTRIES_MAX: usize = 20_000_000;
 
 /// The bytes of an entry, as short as the common base allows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -43,6 +37,22 @@ pub struct PackedEntry {
     meta: Option<Meta>,
 }
 
+impl PackedEntry {
+    /// An entry, with its bytes by this reference.
+    pub(crate) fn of(seen: Seen, content: ContentRef) -> Self {
+        let Entry { uniq, place, flags, .. } = seen.entry;
+        Self { uniq, place, flags, content, meta: seen.meta }
+    }
+
+    pub(crate) fn uniq(&self) -> &Uniq {
+        &self.uniq
+    }
+
+    pub(crate) fn flags(&self) -> &Flags {
+        &self.flags
+    }
+}
+
 /// A piece of a delta. All `Folder` parts come before the first `Entries` part.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Part {
@@ -55,6 +65,7 @@ pub enum Part {
         /// The adopting mark, in changes of a base.
         adopting: Option<bool>,
         /// What vanished.
+        #[serde(deserialize_with = "limits::few::<_, _, NAMES_IN_PART>")]
         gone: Vec<Uniq>,
     },
     /// New and changed entries.
@@ -62,6 +73,7 @@ pub enum Part {
         /// Which of the folders named so far (each counted once).
         folder: u32,
         /// The entries.
+        #[serde(deserialize_with = "limits::few::<_, _, NAMES_IN_PART>")]
         entries: Vec<PackedEntry>,
     },
 }
@@ -117,13 +129,7 @@ pub fn pack(base: &Snapshot, delta: &Delta) -> Vec<Part> {
                     Some(&index) => ContentRef::Vanished(index),
                     None => ContentRef::Digests(entry.content),
                 };
-                PackedEntry {
-                    uniq: entry.uniq.clone(),
-                    place: entry.place,
-                    flags: entry.flags.clone(),
-                    content,
-                    meta: seen.meta,
-                }
+                PackedEntry::of(seen.clone(), content)
             });
             parts.push(Part::Entries { folder: index, entries: entries.collect() });
         }
@@ -225,7 +231,7 @@ pub fn groups(parts: Vec<Part>) -> Vec<Vec<Part>> {
     for part in parts {
         let weight = weight(&part);
         match groups.last_mut() {
-            Some(group) if weight <= room => group.push(part),
+            Some(group) if weight <= room && group.len() < PARTS_IN_FRAME => group.push(part),
             _ => {
                 groups.push(vec![part]);
                 room = 256 * 1024;

@@ -31,6 +31,11 @@ impl Told {
         Self(bytes.into())
     }
 
+    /// Bytes of the text.
+    pub(crate) fn size(&self) -> usize {
+        self.0.len()
+    }
+
     /// The text as a person may see it. The only way out.
     pub fn escaped(&self) -> String {
         let mut out = String::with_capacity(self.0.len());

@@ -7,13 +7,17 @@
 //!
 //! Deliberately not here: reading, writing, compressing, waiting.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::codec::{self, CodecError};
 use crate::delta::Mtime;
 use crate::digest::{Content, Digest};
 use crate::grave::{Head, Rest, Rests, Undone};
-use crate::names::{Folder, Name};
+use crate::limits::{self, FEATURES_MAX, LABEL_MAX, PARTS_IN_FRAME, PATH_MAX, PATTERNS_MAX, TROUBLES_IN_FRAME};
+pub use crate::limits::{
+    DAMAGED_MAX, EARLIER_MAX, FRAME_MAX, HEADER_MAX, ID_MAX, IDS_IN_WISH, ITEMS_IN_FRAME, PIECE, ROOTS_MAX,
+};
+use crate::names::{Folder, NAME_MAX, Name};
 use crate::pack::Part;
 use crate::reconcile::{Direction, Removal};
 use crate::seeded;
@@ -28,18 +32,6 @@ pub const PREAMBLE: &[u8; 8] = b"\0smdwire";
 pub const PREAMBLE_SIZE: usize = 12;
 /// The versions that this program speaks, lowest and highest.
 pub const VERSIONS: (u16, u16) = (2, 2);
-/// Largest frame, in bytes; checked before anything is allocated.
-pub const FRAME_MAX: usize = codec::VALUE_MAX;
-/// Bytes of a message's content in one frame.
-pub const PIECE: usize = 128 * 1024;
-/// Steps, fetches or outcomes in one frame: so many of the longest names fit.
-pub const ITEMS_IN_FRAME: usize = 100;
-/// Damaged sections that one Hello can name; a base with more counts as lost.
-pub const DAMAGED_MAX: usize = 100;
-/// Bases of names of before that are told of one root.
-pub const EARLIER_MAX: usize = 100;
-/// Roots in one session.
-pub const ROOTS_MAX: usize = 1_000;
 /// Seconds between signs of life.
 pub const PING_SECONDS: u64 = 15;
 /// Seconds of silence after which the other end counts as lost.
@@ -82,8 +74,6 @@ pub const COUNTS: &str = "counts";
 
 /// The feature by which a server says that it tells of headers.
 pub const HEADERS: &str = "headers";
-/// Most bytes of a header that are told.
-pub const HEADER_MAX: usize = 64 * 1024;
 
 /// The feature by which a client asks how much room there is in each root: [`FromServer::Room`].
 pub const ROOM: &str = "room";
@@ -95,10 +85,6 @@ pub const BUSY: &str = "busy";
 /// back. Where both have it nobody looks at a mailbox, and no base is agreed on: after the Hellos come [`FromClient::Grave`] and
 /// a goodbye.
 pub const GRAVE: &str = "grave";
-/// Ids in one wish for the grave.
-pub const IDS_IN_WISH: usize = 1_000;
-/// Longest id in such a wish, in bytes.
-pub const ID_MAX: usize = 255;
 
 /// The feature by which both ends say that they know [`FromClient::Working`] and [`FromServer::Working`].
 pub const WORKING: &str = "working";
@@ -157,26 +143,49 @@ impl Ids {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RootOffer {
     /// Its path at the server: absolute, or from the home directory there.
+    #[serde(deserialize_with = "limits::bytes::<_, PATH_MAX>")]
     pub path: Vec<u8>,
     /// A label of what the client calls this base: of its own root and its translator.
+    #[serde(deserialize_with = "limits::text::<_, LABEL_MAX>")]
     pub pair: String,
     /// Which root the client knows by this path, as the server called it. Where the server calls it otherwise, it answers with
     /// the right name and awaits another Hello; nothing else follows.
+    #[serde(deserialize_with = "limits::maybe_text::<_, LABEL_MAX>")]
     pub root: Option<String>,
     /// The client's bases of that root.
     pub ids: Ids,
     /// Sections of the client's base that are damaged; both hosts drop them.
+    #[serde(deserialize_with = "limits::few::<_, _, DAMAGED_MAX>")]
     pub damaged: Vec<Folder>,
     /// Exclude patterns by the prefix that they are matched under.
+    #[serde(deserialize_with = "patterns")]
     pub excludes: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
+}
+
+/// Patterns by the prefix that they are matched under.
+type Patterns = Vec<(Vec<u8>, Vec<Vec<u8>>)>;
+
+/// Reads exclude patterns of at most [`PATTERNS_MAX`] prefixes, each with as many.
+fn patterns<'de, D: Deserializer<'de>>(d: D) -> Result<Patterns, D::Error> {
+    #[derive(Deserialize)]
+    struct Pattern(#[serde(deserialize_with = "limits::bytes::<_, PATH_MAX>")] Vec<u8>);
+    #[derive(Deserialize)]
+    struct Below(
+        #[serde(deserialize_with = "limits::bytes::<_, PATH_MAX>")] Vec<u8>,
+        #[serde(deserialize_with = "limits::few::<_, _, PATTERNS_MAX>")] Vec<Pattern>,
+    );
+    let all = limits::few::<D, Below, PATTERNS_MAX>(d)?;
+    Ok(all.into_iter().map(|Below(prefix, all)| (prefix, all.into_iter().map(|one| one.0).collect())).collect())
 }
 
 /// The client's first message.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ClientHello {
     /// Named features that the client has.
+    #[serde(deserialize_with = "limits::few::<_, _, FEATURES_MAX>")]
     pub features: Vec<Told>,
     /// Who it is; the server keeps what belongs to this client under this name.
+    #[serde(deserialize_with = "limits::text::<_, LABEL_MAX>")]
     pub client: String,
     /// Which hosts the run may change.
     pub direction: Direction,
@@ -189,6 +198,7 @@ pub struct ClientHello {
     /// Days that messages rest in the grave.
     pub grave_days: u32,
     /// The roots.
+    #[serde(deserialize_with = "limits::few::<_, _, ROOTS_MAX>")]
     pub roots: Vec<RootOffer>,
 }
 
@@ -196,15 +206,18 @@ pub struct ClientHello {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RootAnswer {
     /// Which root this is, whatever the path that the client has for it: a label.
+    #[serde(deserialize_with = "limits::text::<_, LABEL_MAX>")]
     pub root: String,
     /// The server's bases.
     pub ids: Ids,
     /// Bases of this root under names of before, where there is none under the right one. The client takes the newest that it has
     /// too and offers it in its next Hello.
+    #[serde(deserialize_with = "limits::few::<_, _, EARLIER_MAX>")]
     pub earlier: Vec<Ids>,
     /// The highest counter that the server remembers.
     pub counter: u64,
     /// Sections of the server's base that are damaged.
+    #[serde(deserialize_with = "limits::few::<_, _, DAMAGED_MAX>")]
     pub damaged: Vec<Folder>,
 }
 
@@ -212,8 +225,10 @@ pub struct RootAnswer {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ServerHello {
     /// Named features that the server has. `version=…` says which version of the program it is.
+    #[serde(deserialize_with = "limits::few::<_, _, FEATURES_MAX>")]
     pub features: Vec<Told>,
     /// One answer for each root that was offered.
+    #[serde(deserialize_with = "limits::few::<_, _, ROOTS_MAX>")]
     pub roots: Vec<RootAnswer>,
 }
 
@@ -221,6 +236,7 @@ pub struct ServerHello {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PeerTrouble {
     /// The path, bytes as they are.
+    #[serde(deserialize_with = "limits::cut::<_, TOLD_MAX>")]
     pub path: Vec<u8>,
     /// One sentence.
     pub text: Told,
@@ -259,6 +275,7 @@ pub struct Looked {
     /// Why the root may not be the one it was.
     pub suspicious: Option<Told>,
     /// What a person should hear of.
+    #[serde(deserialize_with = "limits::few::<_, _, TROUBLES_IN_FRAME>")]
     pub troubles: Vec<PeerTrouble>,
 }
 
@@ -290,8 +307,10 @@ pub enum FromClient {
         /// Which root.
         root: u16,
         /// The steps, in order.
+        #[serde(deserialize_with = "limits::few::<_, _, ITEMS_IN_FRAME>")]
         steps: Vec<Step>,
         /// What the client wants.
+        #[serde(deserialize_with = "limits::few::<_, _, ITEMS_IN_FRAME>")]
         fetch: Vec<Fetch>,
     },
     /// All steps and fetches of the batch were said; contents follow.
@@ -313,6 +332,7 @@ pub enum FromClient {
         /// Which root.
         root: u16,
         /// The changes.
+        #[serde(deserialize_with = "limits::few::<_, _, PARTS_IN_FRAME>")]
         parts: Vec<Part>,
     },
     /// All changes were said: write the next base.
@@ -350,6 +370,7 @@ pub enum FromClient {
         /// Which root.
         root: u16,
         /// Step of the client's batch, and message at the server.
+        #[serde(deserialize_with = "limits::few::<_, _, ITEMS_IN_FRAME>")]
         wanted: Vec<(u32, Name)>,
     },
     /// Of what runs removed at the server within a day ([`COUNTS`]).
@@ -364,6 +385,7 @@ pub enum FromClient {
         /// Which root.
         root: u16,
         /// Messages that the server told of.
+        #[serde(deserialize_with = "limits::few::<_, _, ITEMS_IN_FRAME>")]
         names: Vec<Name>,
     },
     /// Asks for a header, as far as [`HEADER_MAX`] ([`HEADERS`]).
@@ -390,10 +412,11 @@ pub enum GraveWish {
     /// Tell what rests there: [`GraveAnswer::Rests`].
     List,
     /// Tell From, Subject and Date of these, which were told of; at most [`IDS_IN_WISH`]: [`GraveAnswer::Heads`].
-    Heads(Vec<String>),
+    Heads(#[serde(deserialize_with = "limits::ids")] Vec<String>),
     /// Bring these back; may come in several, each of at most [`IDS_IN_WISH`]: after the last, [`GraveAnswer::Undone`].
     BringBack {
         /// The ids.
+        #[serde(deserialize_with = "limits::ids")]
         ids: Vec<String>,
         /// No more follow.
         last: bool,
@@ -406,14 +429,15 @@ pub enum GraveAnswer {
     /// What rests there; may come in several.
     Rests {
         /// Some of it.
+        #[serde(deserialize_with = "limits::few::<_, _, ITEMS_IN_FRAME>")]
         rests: Vec<Rests>,
         /// With the last: what else was found.
         end: Option<Rest>,
     },
     /// What tells a person which messages these are, in the order in which they were asked for; comes in several.
-    Heads(Vec<Head>),
+    Heads(#[serde(deserialize_with = "limits::few::<_, _, ITEMS_IN_FRAME>")] Vec<Head>),
     /// What became of each, in the order in which they were asked for; comes in several.
-    Undone(Vec<Undone>),
+    Undone(#[serde(deserialize_with = "limits::few::<_, _, ITEMS_IN_FRAME>")] Vec<Undone>),
     /// The server's policy does not permit it: why.
     Refused(Told),
 }
@@ -425,6 +449,7 @@ pub struct Spelled {
     /// Which step of the batch.
     pub step: u32,
     /// What follows the uniq; none when that is what both ends would write by themselves.
+    #[serde(deserialize_with = "limits::maybe_bytes::<_, NAME_MAX>")]
     pub suffix: Option<Vec<u8>>,
 }
 
@@ -434,7 +459,7 @@ pub enum LedgerAct {
     /// Tell what is in it.
     Tell,
     /// Count these, before the steps of a batch that remove them; may come in several.
-    Count(Vec<Removal>),
+    Count(#[serde(deserialize_with = "limits::few::<_, _, ITEMS_IN_FRAME>")] Vec<Removal>),
     /// Forget all: a person said that they were meant.
     Forget,
 }
@@ -469,6 +494,7 @@ pub enum FromServer {
         /// Which root.
         root: u16,
         /// The parts.
+        #[serde(deserialize_with = "limits::few::<_, _, PARTS_IN_FRAME>")]
         parts: Vec<Part>,
     },
     /// Folders that were put back from a backup; may come in several.
@@ -476,6 +502,7 @@ pub enum FromServer {
         /// Which root.
         root: u16,
         /// The folders.
+        #[serde(deserialize_with = "limits::few::<_, _, ITEMS_IN_FRAME>")]
         folders: Vec<Folder>,
     },
     /// The delta of this root is complete.
@@ -494,6 +521,7 @@ pub enum FromServer {
         /// Which root.
         root: u16,
         /// Step and outcome.
+        #[serde(deserialize_with = "limits::few::<_, _, ITEMS_IN_FRAME>")]
         failed: Vec<(u32, Outcome<Told>)>,
     },
     /// Every step not named in an outcome is done.
@@ -502,7 +530,7 @@ pub enum FromServer {
         root: u16,
     },
     /// Something that a person should hear of.
-    Troubles(Vec<PeerTrouble>),
+    Troubles(#[serde(deserialize_with = "limits::few::<_, _, TROUBLES_IN_FRAME>")] Vec<PeerTrouble>),
     /// The next base is written and durable.
     Prepared {
         /// Which root.
@@ -522,6 +550,7 @@ pub enum FromServer {
     /// The run is over here too, and this host rests.
     Resting {
         /// What is not watched, and why.
+        #[serde(deserialize_with = "limits::few::<_, _, TROUBLES_IN_FRAME>")]
         unwatched: Vec<PeerTrouble>,
     },
     /// Something changed here since the last look; said once in a rest. May cross a Hello of the client.
@@ -531,6 +560,7 @@ pub enum FromServer {
         /// Which root.
         root: u16,
         /// By their place among all patterns that were offered for it.
+        #[serde(deserialize_with = "limits::few::<_, _, PATTERNS_MAX>")]
         patterns: Vec<u32>,
     },
     /// What a look left out by design ([`LEFT_OUT`]); before its end, and only when there is any.
@@ -538,6 +568,7 @@ pub enum FromServer {
         /// Which root.
         root: u16,
         /// Path and reason.
+        #[serde(deserialize_with = "limits::few::<_, _, TROUBLES_IN_FRAME>")]
         left_out: Vec<PeerTrouble>,
     },
     /// Second messages of one uniq, which the delta tells of by the names that they are to get ([`TWINS`]); may come in several.
@@ -545,6 +576,7 @@ pub enum FromServer {
         /// Which root.
         root: u16,
         /// The messages.
+        #[serde(deserialize_with = "limits::few::<_, _, ITEMS_IN_FRAME>")]
         twins: Vec<Twin>,
     },
     /// How the server's message for a step is spelled ([`SPELLING`]): before its bytes, or alone where that was asked for.
@@ -554,6 +586,7 @@ pub enum FromServer {
         /// Which root.
         root: u16,
         /// What was removed.
+        #[serde(deserialize_with = "limits::few::<_, _, ITEMS_IN_FRAME>")]
         removals: Vec<Removal>,
         /// Nothing of it follows.
         last: bool,
@@ -563,6 +596,7 @@ pub enum FromServer {
         /// Which root.
         root: u16,
         /// None where nobody can tell.
+        #[serde(deserialize_with = "limits::few::<_, _, ITEMS_IN_FRAME>")]
         digests: Vec<Option<Digest>>,
     },
     /// A header; empty where it cannot be read.
@@ -570,6 +604,7 @@ pub enum FromServer {
         /// Which root.
         root: u16,
         /// Its bytes.
+        #[serde(deserialize_with = "limits::bytes::<_, HEADER_MAX>")]
         bytes: Vec<u8>,
     },
     /// Before [`FromServer::Looked`], to a client that asked for it ([`ROOM`]) and where the file system says so.
@@ -588,7 +623,7 @@ pub enum FromServer {
     },
     /// A sign of life of a server that is at work and waits for nothing ([`WORKING`]).
     Working,
-    /// What the client's key may still remove from a root ([`BUDGET`]); before [`FromServer::Removed`], where it has a budget.
+    /// What the client's key may still remove from a root ([`BUDGET`]); once, before [`FromServer::Removed`], where it has a budget.
     Budget {
         /// Which root.
         root: u16,
@@ -599,8 +634,8 @@ pub enum FromServer {
         /// When it frees by itself, in seconds since 1970 by the server's clock; none where nothing is to be freed.
         frees_at: Option<i64>,
     },
-    /// What other keys did ([`REPORTS`]); after the Hello, and only when there is something.
-    Reports(Vec<KeyReport>),
+    /// What other keys did ([`REPORTS`]); after the Hello, and only when there is something; may come in several.
+    Reports(#[serde(deserialize_with = "limits::few::<_, _, ITEMS_IN_FRAME>")] Vec<KeyReport>),
 }
 
 /// Why the server ends a session.

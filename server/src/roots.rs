@@ -10,11 +10,9 @@ use std::path::{Component, Path, PathBuf};
 use smd_maildir::Error;
 use smd_maildir::roots::Judge;
 pub use smd_maildir::roots::Places;
+use smd_protocol::limits::PATH_MAX;
 use smd_protocol::names::printable;
 use smd_protocol::wire::Failure;
-
-/// Longest path of a root, in bytes.
-const PATH_MAX: usize = 4096;
 
 /// Resolves a root's path: absolute, or from the home directory; `.` is that itself, and so is `~`.
 ///

@@ -4,10 +4,14 @@
 //! They say well-formed words by the types of `smd-protocol`, since only a peer that is understood can mean harm, and any bytes
 //! besides. Deliberately not here: which deviations there are, and what must come of them (the tests).
 
+pub mod raw;
+pub mod stage;
+
+use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use smd_client::session::Words as ClientWords;
@@ -53,6 +57,26 @@ fn every(_: &[u8]) -> Sign {
     Sign::Message
 }
 
+/// Memory that a program gets which meets somebody who means harm, in KiB: the budget of one who knows nothing, what is read ahead,
+/// a stream's window, and the program itself. With more it ends by SIGABRT.
+const MEMORY_KIB: u32 = 400 << 10;
+
+/// The same command, with no more memory than that.
+pub fn capped(command: &Command) -> Command {
+    let mut all = Command::new("/bin/sh");
+    all.arg("-c").arg(format!("ulimit -v {MEMORY_KIB} && exec \"$0\" \"$@\"")).arg(command.get_program());
+    all.args(command.get_args()).env_clear().stdin(Stdio::null());
+    // Else each thread reserves room for a heap of its own, which counts as well.
+    all.env("MALLOC_ARENA_MAX", "1");
+    for (name, value) in command.get_envs() {
+        value.map(|value| all.env(name, value));
+    }
+    if let Some(dir) = command.get_current_dir() {
+        all.current_dir(dir);
+    }
+    all
+}
+
 /// A client of the real server at a host.
 #[derive(Debug)]
 pub struct Client {
@@ -76,12 +100,12 @@ impl Client {
 
     #[track_caller]
     fn start(world: &World, host: &Host, compressed: bool) -> Self {
-        Self::by(world.command("smd-server", host), compressed)
+        Self::by(capped(&world.command("smd-server", host)), compressed)
     }
 
     /// A client of the server that this command leads to.
     #[track_caller]
-    pub fn by(mut command: std::process::Command, compressed: bool) -> Self {
+    pub fn by(mut command: Command, compressed: bool) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("a server can be started");
         let stdout: ChildStdout = child.stdout.take().expect("a pipe");
@@ -89,6 +113,17 @@ impl Client {
         let compressed = if compressed { |_: &[u8]| true } else { |_: &[u8]| false };
         let inbox = Reader::start(Box::new(stdout), Hearing { compressed, sign: every }, Life::default());
         Self { child, inbox, outbox: Some(Writer::start(Box::new(stdin), ClientWords, Life::default())) }
+    }
+
+    /// Starts the server at this host, and sends it these bytes and no others. Gives how it ended.
+    #[track_caller]
+    pub fn bytes_alone(world: &World, host: &Host, bytes: &[u8]) -> Outcome {
+        let mut command = capped(&world.command("smd-server", host));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("smd-server can be started");
+        // It may have ended before it has read them all.
+        let _ = child.stdin.take().expect("a pipe").write_all(bytes);
+        Outcome::new("smd-server".to_owned(), &child.wait_with_output().expect("it ends"))
     }
 
     /// Sends bytes as they are.
@@ -201,23 +236,37 @@ impl Client {
 pub struct Server {
     inbox: Reader,
     outbox: Writer,
+    /// The client has ended.
+    gone: Cell<bool>,
 }
 
 /// Plays the server of a run of `smd-sync` with these options. Gives how the run ended.
 #[track_caller]
 pub fn serve(world: &World, options: &[&str], play: impl FnOnce(&mut Server) + Send) -> Outcome {
+    serve_bytes(world, options, |write, read| {
+        let compressed = |first: &[u8]| matches!(codec::decode(first), Ok(FromClient::Hello(hello)) if hello.compress);
+        let inbox = Reader::start(Box::new(read), Hearing { compressed, sign: every }, Life::default());
+        let outbox = Writer::start(Box::new(write), ServerWords, Life::default());
+        play(&mut Server { inbox, outbox, gone: Cell::new(false) });
+    })
+}
+
+/// As [`serve`], for a server that has only the ends of the pipes, to write to and to read from.
+#[track_caller]
+pub fn serve_bytes(world: &World, options: &[&str], play: impl FnOnce(File, File) + Send) -> Outcome {
     let [to, from, script] = ["to-client", "from-client", "hostile"].map(|name| world.dir().join(name));
     for fifo in [&to, &from] {
-        if !fifo.exists() {
-            rustix::fs::mknodat(rustix::fs::CWD, fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0)
-                .expect("a pipe can be made");
-        }
+        // What a server before this one could not get rid of ends with its own pipe.
+        let _ = std::fs::remove_file(fifo);
+        rustix::fs::mknodat(rustix::fs::CWD, fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .expect("a pipe can be made");
     }
     // `cat` from the pipe ends with this server, `cat` into it with the client.
     let text = format!("#!/bin/sh\ncat '{}' &\ncat >'{}'\nkill $! 2>/dev/null\n", to.display(), from.display());
     write_script(&script, &text);
     let mut command = world.command("smd-sync", world.client());
     command.arg("-e").arg(&script).args(options).arg(world.client().maildir()).arg("office:Maildir");
+    let mut command = capped(&command);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     std::thread::scope(|scope| {
         let run = scope.spawn(|| crate::world::finish(&mut command));
@@ -225,11 +274,7 @@ pub fn serve(world: &World, options: &[&str], play: impl FnOnce(&mut Server) + S
             OpenOptions::new().read(!write).write(write).open(path).expect("the client opens the other end")
         };
         let (write, read) = (open(&to, true), open(&from, false));
-        let compressed = |first: &[u8]| matches!(codec::decode(first), Ok(FromClient::Hello(hello)) if hello.compress);
-        let inbox = Reader::start(Box::new(read), Hearing { compressed, sign: every }, Life::default());
-        let mut server = Server { inbox, outbox: Writer::start(Box::new(write), ServerWords, Life::default()) };
-        play(&mut server);
-        drop(server);
+        play(write, read);
         run.join().expect("the run ends")
     })
 }
@@ -245,7 +290,12 @@ impl Server {
     /// Sends bytes as they are.
     pub fn bytes(&self, bytes: &[u8]) {
         // A client that has ended already is asked for its exit code.
-        let _ = self.outbox.frame(bytes.to_vec());
+        self.gone.set(self.outbox.frame(bytes.to_vec()).is_err());
+    }
+
+    /// Whether the client took what was last sent.
+    pub fn still_there(&self) -> bool {
+        !self.gone.get()
     }
 
     /// Says a message.

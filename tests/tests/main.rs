@@ -19,6 +19,7 @@ mod guard;
 mod hazards;
 mod hooks;
 mod hostile;
+mod hundred;
 mod identity;
 mod install;
 mod kill;

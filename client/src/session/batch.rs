@@ -142,10 +142,14 @@ impl<F: Fs> Pair<F> {
         let here = self.local.install(&|| stop.load(Ordering::Relaxed))?;
         gauge.progress.journal().changed(self.local.take_changes());
         let mut there = vec![Outcome::Done; theirs.len()];
-        let mut waiting = asks;
+        let (mut waiting, mut told) = (asks, 0);
         while waiting {
             match peer.hear_message()? {
                 FromServer::Outcomes { root: of, failed } if of == root => {
+                    told += failed.len();
+                    if failed.is_empty() || told > there.len() {
+                        return Err(unexpected("more outcomes than there are steps"));
+                    }
                     for (step, outcome) in failed {
                         *there.get_mut(step as usize).ok_or_else(|| unexpected("the outcome of no step"))? =
                             outcome.map(|text| text.escaped());
@@ -182,6 +186,8 @@ impl<F: Fs> Pair<F> {
         let refused = |error: smd_maildir::apply::Refused| SessionError::Protocol { text: error.to_string() };
         let mut incoming: Option<(u32, Incoming<F>)> = None;
         let all = pending;
+        // Of each message once, be it for its bytes or alone.
+        let mut spellings = pending + unspelled.len();
         while pending > 0 || !unspelled.is_empty() {
             gauge.show((all - pending) as u64, peer);
             let heard = peer.hear()?;
@@ -211,6 +217,7 @@ impl<F: Fs> Pair<F> {
                     pending = pending.checked_sub(1).ok_or_else(|| unexpected("contents that nobody wanted"))?;
                 }
                 Heard::Message(FromServer::Spelled(spelled)) => {
+                    spellings = spellings.checked_sub(1).ok_or_else(|| unexpected("spellings that nobody wanted"))?;
                     unspelled.remove(&spelled.step);
                     if let Some(suffix) = &spelled.suffix {
                         applier.spell(spelled.step as usize, suffix).map_err(refused)?;

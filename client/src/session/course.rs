@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use smd_maildir::fs::Fs;
 use smd_protocol::delta::Delta;
+use smd_protocol::limits::{BATCH_WEIGHT, Weigh as _};
 use smd_protocol::reconcile::{Begun, Component, Input, Lacking, Plan, Side, Turn};
-use smd_protocol::{Folder, Name, Outcome};
+use smd_protocol::wire::Fetch;
+use smd_protocol::{Folder, Name, Outcome, Step};
 
 use super::SessionError;
 use super::batch::{Gauge, Outcomes};
@@ -97,7 +99,7 @@ impl<F: Fs> Pair<F> {
             // A second message of one uniq has its own name before anything is sent by that.
             let size = match rest.iter().take_while(|component| component.is_parting()).count() {
                 0 => batch_size(rest, course.budget),
-                partings => partings,
+                partings => batch_size(&rest[..partings], u64::MAX),
             };
             let now = &rest[..size];
             let since = Instant::now();
@@ -202,14 +204,26 @@ impl<F: Fs> Pair<F> {
     }
 }
 
-/// How many components the next batch takes: at least one, if there is one.
+/// How many components the next batch takes: at least one, if there is one. The server keeps no more of one than
+/// [`BATCH_WEIGHT`] for somebody of whom it knows nothing.
 fn batch_size(components: &[Component], budget: u64) -> usize {
-    let mut bytes = 0u64;
+    let (mut bytes, mut weighs) = (0u64, 0);
     let fits = components.iter().take(MOST_COMPONENTS).take_while(|component| {
         bytes = bytes.saturating_add(component.wire_bytes);
-        bytes <= budget
+        weighs += weight(component);
+        bytes <= budget && weighs <= BATCH_WEIGHT
     });
     fits.count().max(components.len().min(1))
+}
+
+/// What is kept of a component while its batch is on: steps, and what is wanted for them or counted.
+fn weight(component: &Component) -> usize {
+    let weigh = |side: Side| {
+        let part = component.part(side);
+        let wishes = part.supply.iter().flatten().map(|name| size_of::<Fetch>() + name.heap()).sum::<usize>();
+        part.open().iter().map(Step::weight).sum::<usize>() + wishes
+    };
+    Side::BOTH.into_iter().map(weigh).sum()
 }
 
 /// What the next batch may bring, so that it takes about [`BATCH_TIME`] at the rate of the last one.
@@ -225,6 +239,7 @@ fn next_budget(bytes: u64, took: Duration, budget: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use smd_protocol::reconcile::Part;
 
     #[test]
     fn a_batch_takes_what_fits_and_at_least_one() {
@@ -234,6 +249,13 @@ mod tests {
         assert_eq!(batch_size(&components, 1), 1);
         assert_eq!(batch_size(&components, 100), 3);
         assert_eq!(batch_size(&[], 100), 0);
+        // Nor more than the server keeps, be the names as long as they may.
+        let folder = Folder::parse(&b"a/".repeat(2048)[..4095]).expect("a folder");
+        let ours = Part { steps: vec![Step::MakeFolder(folder)], ..Part::default() };
+        let long = Component { ours, ..Component::default() };
+        let size = batch_size(&vec![long.clone(); MOST_COMPONENTS], u64::MAX);
+        assert!(size < MOST_COMPONENTS && size * weight(&long) <= BATCH_WEIGHT, "{size}");
+        assert!((size + 1) * weight(&long) > BATCH_WEIGHT, "{size}");
     }
 
     #[test]

@@ -12,7 +12,6 @@ use smd_maildir::fs::Fs;
 use smd_maildir::home::{Access, Home, client_id};
 use smd_maildir::run::RunError;
 use smd_protocol::grave::{Head, Rest, Rests, Undone};
-use smd_protocol::names::NAME_MAX;
 use smd_protocol::reconcile::Direction;
 use smd_protocol::wire::{self, ClientHello, Depth, FromClient, FromServer, GraveAnswer, GraveWish};
 
@@ -22,11 +21,6 @@ use super::verify::version_of;
 use super::{Line, MACHINE_ID, SessionError};
 use crate::endpoint::Endpoint;
 use crate::options::RunOptions;
-
-/// Most things that one root may have in its graves.
-const RESTS_MAX: usize = 2_000_000;
-/// Most bytes of ids, names and fields that are kept of one root: twice what so many burials have as a rule.
-const BYTES_MAX: usize = RESTS_MAX * 256;
 
 /// The graves of the other host's roots.
 pub struct FarGraves {
@@ -93,7 +87,7 @@ impl FarGraves {
     /// When the server refuses, or the session cannot go on.
     pub fn list(&mut self, root: u16) -> Result<(Vec<Rests>, Rest), SessionError> {
         self.wish(root, GraveWish::List)?;
-        let (mut all, mut bytes) = (Vec::new(), 0);
+        let mut all = Vec::new();
         loop {
             let GraveAnswer::Rests { rests, end } = self.answer(root)? else {
                 return Err(unexpected("something else than what rests"));
@@ -101,13 +95,7 @@ impl FarGraves {
             if rests.is_empty() && end.is_none() {
                 return Err(unexpected("a part of a grave with nothing in it"));
             }
-            for one in &rests {
-                bytes += weight(one)?;
-            }
             all.extend(rests);
-            if !fits(all.len(), bytes) {
-                return Err(unexpected("a grave without end"));
-            }
             if let Some(rest) = end {
                 return Ok((all, rest));
             }
@@ -119,7 +107,7 @@ impl FarGraves {
     /// # Errors
     /// As [`FarGraves::list`].
     pub fn heads(&mut self, root: u16, ids: &[String]) -> Result<Vec<Head>, SessionError> {
-        let (mut all, mut bytes) = (Vec::with_capacity(ids.len()), 0);
+        let mut all = Vec::with_capacity(ids.len());
         for ids in ids.chunks(wire::IDS_IN_WISH) {
             self.wish(root, GraveWish::Heads(ids.to_vec()))?;
             let most = all.len() + ids.len();
@@ -127,10 +115,6 @@ impl FarGraves {
                 let GraveAnswer::Heads(heads) = self.answer(root)? else {
                     return Err(unexpected("something else than heads"));
                 };
-                bytes += heads.iter().map(|head| head.from.len() + head.subject.len()).sum::<usize>();
-                if !fits(all.len(), bytes) {
-                    return Err(unexpected("headers without end"));
-                }
                 take(&mut all, heads, most)?;
             }
         }
@@ -171,20 +155,6 @@ impl FarGraves {
     }
 }
 
-/// Whether so many things with so many bytes may be told of one root.
-fn fits(things: usize, bytes: usize) -> bool {
-    things <= RESTS_MAX && bytes <= BYTES_MAX
-}
-
-/// How many bytes one burial has, or that it has longer ones than any file of a grave.
-fn weight(one: &Rests) -> Result<usize, SessionError> {
-    if one.id.len() > wire::ID_MAX || one.file.len() > NAME_MAX {
-        return Err(unexpected("a name that is too long for any file"));
-    }
-    let renamed = one.renamed.as_ref().map_or(0, |uniq| uniq.as_bytes().len());
-    Ok(one.id.len() + one.file.len() + one.folder.as_bytes().len() + renamed)
-}
-
 /// Adds some of `most`; none, or more than that, is no answer.
 fn take<T>(all: &mut Vec<T>, some: Vec<T>, most: usize) -> Result<(), SessionError> {
     if some.is_empty() || all.len() + some.len() > most {
@@ -199,6 +169,7 @@ mod tests {
     use smd_maildir::fs::Disk;
     use smd_protocol::Folder;
     use smd_protocol::grave::Why;
+    use smd_protocol::names::NAME_MAX;
     use smd_protocol::wire::ServerHello;
 
     use super::*;
@@ -234,12 +205,6 @@ mod tests {
         let met = FarGraves::open(&disk, endpoint, options, Access::ReadOnly, line, Arc::default());
         let Err(SessionError::Version { text }) = met else { panic!("met") };
         assert_eq!(text, "smd-server 0.0.9 there cannot be asked for what rests in its grave");
-    }
-
-    #[test]
-    fn things_and_bytes_of_a_root_are_bounded() {
-        assert!(fits(RESTS_MAX, BYTES_MAX));
-        assert!(!fits(RESTS_MAX + 1, 0) && !fits(0, BYTES_MAX + 1));
     }
 
     fn rests(id: String, file: Vec<u8>) -> Rests {

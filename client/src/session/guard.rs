@@ -72,7 +72,7 @@ impl<F: Fs> Pair<F> {
     fn removed_there(&mut self, peer: &mut Peer) -> Result<Vec<Removal>, SessionError> {
         peer.say(&FromClient::Ledger { root: self.index, act: LedgerAct::Tell })?;
         peer.round_trips += 1;
-        let mut all = Vec::new();
+        let (mut all, mut may_tell) = (Vec::new(), self.has_budget_there);
         loop {
             match peer.hear_message()? {
                 FromServer::Removed { root, removals, last } if root == self.index => {
@@ -81,7 +81,9 @@ impl<F: Fs> Pair<F> {
                         return Ok(all);
                     }
                 }
-                FromServer::Budget { root, left, lift, frees_at } if root == self.index && self.has_budget_there => {
+                FromServer::Budget { root, left, lift, frees_at }
+                    if root == self.index && std::mem::take(&mut may_tell) =>
+                {
                     self.spent = (left == 0).then(|| Spent { lift: lift.escaped(), frees_at });
                 }
                 _ => return Err(unexpected("something else than what was removed")),

@@ -295,6 +295,7 @@ impl<F: Fs> Open<F> {
         match self.peer.hear_message() {
             Ok(FromServer::Resting { unwatched }) => {
                 self.unwatched_there = unwatched.into_iter().map(trouble).collect();
+                self.peer.rests();
                 Ok(())
             }
             other => {

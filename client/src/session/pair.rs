@@ -58,8 +58,6 @@ pub(super) struct Owner<'a> {
 
 /// Names that are left out by design, of one root, of which the server is heard.
 const LEFT_OUT_MAX: usize = 2_000;
-/// Second messages of one name, of one root, of which the server is heard.
-const TWINS_MAX: usize = 1_000_000;
 
 /// One root at both hosts, through one session.
 pub(super) struct Pair<F: Fs> {
@@ -329,12 +327,7 @@ impl<F: Fs> Pair<F> {
                 }
                 FromServer::PutBack { root, folders } if root == self.index => put_back.extend(folders),
                 FromServer::Met { root, patterns } if root == self.index => self.idle.met_there(patterns),
-                FromServer::Twins { root, twins: more } if root == self.index => {
-                    twins.extend(more);
-                    if twins.len() > TWINS_MAX {
-                        return Err(unexpected("more messages of one name than there can be"));
-                    }
-                }
+                FromServer::Twins { root, twins: more } if root == self.index => twins.extend(more),
                 FromServer::LeftOut { root, left_out } if root == self.index => {
                     let room = LEFT_OUT_MAX.saturating_sub(self.left_out_by_design.len());
                     self.left_out_by_design.extend(left_out.into_iter().take(room).map(trouble));
@@ -392,6 +385,7 @@ impl<F: Fs> Pair<F> {
             return Ok(());
         }
         self.base = self.local.base()?;
+        peer.knows(self.base.messages() + self.base.folders.len());
         self.begun = self.local.begun()?;
         self.begun.forget_given(&self.base);
         let mut learnt = Learnt::default();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use smd_protocol::codec;
+use smd_protocol::limits::{self, Budget, REPORTS_MAX};
 use smd_protocol::wire::{
     self, ContentEnd, ContentStart, Failure, Frame, FromClient, FromServer, ServerHello, Spelled, WireError,
 };
@@ -14,8 +15,6 @@ use super::{Line, SessionError};
 use crate::log::frames::Brief;
 use crate::report::{Host, Trouble};
 
-/// Reports of keys that are shown.
-const REPORTS_MAX: usize = 1_000;
 /// How often the stop flag is looked at while waiting.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -60,6 +59,12 @@ pub(super) fn sign(bytes: &[u8]) -> Sign {
         },
         false => Sign::Message,
     }
+}
+
+/// A quarter of this host's memory, in bytes: more than this no server makes it keep, however many messages it names.
+fn memory_share() -> u64 {
+    let info = rustix::system::sysinfo();
+    (info.totalram as u64).saturating_mul(u64::from(info.mem_unit)) / 4
 }
 
 /// What was heard.
@@ -111,6 +116,12 @@ pub(super) struct Peer {
     pub(super) troubles: Vec<Trouble>,
     /// What it says of other keys.
     pub(super) reports: Vec<wire::KeyReport>,
+    /// What the server makes this host keep in this run.
+    budget: Budget,
+    /// Messages and folders that this host knows of, and those that the server named.
+    known: [u64; 2],
+    /// The server told of a change since its last rest began.
+    told_of_change: bool,
 }
 
 impl Peer {
@@ -128,6 +139,9 @@ impl Peer {
             round_trips: 0,
             troubles: Vec::new(),
             reports: Vec::new(),
+            budget: Budget::within(memory_share()),
+            known: [0; 2],
+            told_of_change: false,
         }
     }
 
@@ -140,6 +154,7 @@ impl Peer {
         self.round_trips = 0;
         self.troubles.clear();
         self.reports.clear();
+        (self.budget, self.known) = (Budget::within(memory_share()), [0; 2]);
     }
 
     /// The server's Hello has come.
@@ -149,6 +164,31 @@ impl Peer {
         if self.tells_of_work {
             self.outbox.tells_of_work();
         }
+    }
+
+    /// This host has so many messages and folders more than was said before.
+    pub(super) fn knows(&mut self, more: usize) {
+        self.known[0] += more as u64;
+        self.budget.knows(self.known[0] + self.known[1]);
+    }
+
+    /// The server rests: it may tell of a change again.
+    pub(super) fn rests(&mut self) {
+        self.told_of_change = false;
+    }
+
+    /// Holds what the server says to the numbers that every server keeps to.
+    fn weigh(&mut self, message: &FromServer) -> Result<(), SessionError> {
+        self.known[1] += limits::named(message);
+        if self.known[1] > limits::may_have_named(self.inbox.bytes()) {
+            return Err(unexpected("more names than its bytes can hold"));
+        }
+        self.budget.knows(self.known[0] + self.known[1]);
+        self.budget.keep(limits::kept(message)).map_err(|over| unexpected(&over.to_string()))?;
+        if matches!(message, FromServer::Changed) && std::mem::replace(&mut self.told_of_change, true) {
+            return Err(unexpected("word of a change once more"));
+        }
+        Ok(())
     }
 
     /// What ends a wait from another thread.
@@ -284,6 +324,7 @@ impl Peer {
             self.hello_bytes = self.before.1 + (preamble + wire::FRAME_HEAD + bytes.len()) as u64;
         }
         tracing::debug!(bytes = bytes.len(), "<- {}", Brief(&message));
+        self.weigh(&message)?;
         Ok(message)
     }
 
@@ -300,7 +341,7 @@ impl Peer {
             Some(Event::Frame(Frame::Piece(_))) => Err(unexpected("bytes of no message")),
             Some(Event::Frame(Frame::Message(bytes))) => match codec::decode(&bytes) {
                 Ok(FromServer::Fail(failure)) => Err(told(failure)),
-                Ok(message) => Ok(Some(message)),
+                Ok(message) => self.weigh(&message).map(|()| Some(message)),
                 Err(error) => Err(SessionError::Protocol { text: error.to_string() }),
             },
             Some(Event::End) => Err(SessionError::Lost { met: self.met, source: None }),
@@ -338,8 +379,7 @@ pub(super) fn unexpected(text: &str) -> SessionError {
 }
 
 pub(super) fn trouble(trouble: wire::PeerTrouble) -> Trouble {
-    let wire::PeerTrouble { mut path, text } = trouble;
-    path.truncate(wire::TOLD_MAX);
+    let wire::PeerTrouble { path, text } = trouble;
     Trouble::new(Host::Server, path, text.escaped())
 }
 

@@ -5,7 +5,7 @@ use smd_protocol::{Digest, seeded};
 use crate::store::text;
 
 /// Longest [`Label`], in bytes.
-pub const LABEL_MAX: usize = 100;
+pub use smd_protocol::limits::LABEL_MAX;
 /// Longest [`stem`], in bytes: every suffix that a state file gets still fits in a file name.
 pub const STEM_MAX: usize = 200;
 

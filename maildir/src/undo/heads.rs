@@ -6,11 +6,10 @@ use std::io::{self, Read};
 
 use mail_parser::MessageParser;
 use smd_protocol::grave::Head;
+use smd_protocol::limits::FIELD_MAX as FIELD;
 
 /// So much of a message is read for its header, in bytes.
 const HEADER: u64 = 256 << 10;
-/// Longest field that is told, in bytes: many fit a frame of the wire.
-const FIELD: usize = 2 << 10;
 
 /// Reads that of a message.
 ///

@@ -7,14 +7,11 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError
 use std::thread;
 use std::time::Duration;
 
+use smd_protocol::limits::{FRAMES_AHEAD, WINDOW_LOG};
 use smd_protocol::wire::{self, FRAME_HEAD, Frame, PREAMBLE, PREAMBLE_SIZE, WireError};
 
 use super::{Inbox, Life, Meter, ReadError, Sign};
 
-/// Frames that may wait; with pieces of 128 KiB that is 8 MiB.
-const QUEUE: usize = 64;
-/// Largest zstd window that is accepted, as a power of two: 8 MiB.
-const WINDOW_LOG: u32 = 23;
 /// Bytes of a stranger's greeting that are kept to be shown.
 const NOISE: usize = 256;
 
@@ -98,7 +95,7 @@ impl Reader {
         reader: Box<dyn Read + Send>,
         read: impl FnOnce(&mut Counted<Box<dyn Read + Send>>, &SyncSender<Event>) -> Result<(), ReadError> + Send + 'static,
     ) -> Self {
-        let (sender, queue) = mpsc::sync_channel(QUEUE);
+        let (sender, queue) = mpsc::sync_channel(FRAMES_AHEAD);
         let meter = Meter::default();
         let mut counted = Counted { inner: reader, meter: meter.clone() };
         let ringer = Ringer(sender.clone());

@@ -7,6 +7,7 @@ use smd_maildir::apply::Applier;
 use smd_maildir::fs::Fs;
 use smd_maildir::send::{Wanted, send_contents};
 use smd_protocol::delta::{Meta, Present};
+use smd_protocol::limits::{BROUGHT, Weigh as _};
 use smd_protocol::rights::{Push, Verb};
 use smd_protocol::wire::{self, ContentEnd, ContentStart, Fetch, FromServer, Spelled};
 use smd_protocol::{Entry, Name, Outcome, Step, Told, seeded};
@@ -17,9 +18,6 @@ use super::{Active, Session};
 use crate::error::{ServeError, never_offered, protocol};
 use crate::link::{Job, Outbox, send};
 use crate::policy::Authority;
-
-/// Steps in one batch.
-pub(super) const STEPS_MAX: usize = 2_000_000;
 
 impl<F: Fs> Active<F> {
     /// Begins the steps that this authority admits. What is to be removed is counted before any of them.
@@ -47,16 +45,24 @@ impl<F: Fs> Active<F> {
 impl<F: Fs, O: Outbox> Session<F, O> {
     /// More of a batch that is not complete yet.
     pub(super) fn handle_batch(&mut self, root: u16, steps: Vec<Step>, fetch: Vec<Fetch>) -> Result<(), ServeError> {
-        let active = self.active(root)?;
-        if active.begun.is_some()
-            || active.steps.len() + steps.len() > STEPS_MAX
-            || active.fetch.len() + fetch.len() > STEPS_MAX
-        {
-            return Err(protocol("steps out of place, or too many"));
+        if self.active(root)?.begun.is_some() {
+            return Err(protocol("steps out of place"));
         }
+        if self.authority.key.is_some() {
+            self.keep(BROUGHT * steps.iter().filter(|step| step.bytes().is_some()).count())?;
+        }
+        let active = self.keep_for_batch(root, steps.as_slice().weight() + fetch.as_slice().weight())?;
         active.steps.extend(steps);
         active.fetch.extend(fetch);
         Ok(())
+    }
+
+    /// Counts what is kept until the batch is installed. Gives the root that it is for.
+    pub(super) fn keep_for_batch(&mut self, root: u16, bytes: usize) -> Result<&mut Active<F>, ServeError> {
+        self.keep(bytes)?;
+        let active = self.active(root)?;
+        active.kept[0] += bytes;
+        Ok(active)
     }
 
     /// The batch is complete: its steps begin, and what it asks for is sent.
@@ -102,11 +108,10 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     /// Steps that want to know how a message is spelled here.
     pub(super) fn handle_spell(&mut self, root: u16, wanted: Vec<(u32, Name)>) -> Result<(), ServeError> {
         let spells = self.hello.iter().flat_map(|hello| &hello.features).any(|feature| *feature == *wire::SPELLING);
-        let active = self.active(root)?;
-        if !spells || active.begun.is_some() || active.spell.len() + wanted.len() > STEPS_MAX {
-            return Err(protocol("wishes out of place, or too many"));
+        if !spells || self.active(root)?.begun.is_some() {
+            return Err(protocol("wishes out of place"));
         }
-        active.spell.extend(wanted);
+        self.keep_for_batch(root, wanted.as_slice().weight())?.spell.extend(wanted);
         Ok(())
     }
 
@@ -196,6 +201,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             None => active.run.install(&|| false)?,
         };
         active.write_down_late(authority)?;
+        let kept = std::mem::take(&mut active.kept[0]);
+        self.budget.let_go(kept);
         let failed: Vec<(u32, Outcome<Told>)> = (0u32..)
             .zip(outcomes)
             .filter(|(_, outcome)| !outcome.is_done() && !seeded::is("failures-are-not-told"))

@@ -16,7 +16,7 @@ use smd_protocol::rights::NOT_LIMITED;
 use smd_protocol::wire::{
     self, ClientHello, Depth, Failure, FromServer, Ids, Looked, RootAnswer, RootOffer, ServerHello,
 };
-use smd_protocol::{Told, pack, seeded};
+use smd_protocol::{Told, limits, pack, seeded};
 
 use super::presence::hears_busy;
 use super::words::{few, told};
@@ -64,6 +64,10 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     pub(super) fn handle_hello(&mut self, mut hello: ClientHello) -> Result<(), ServeError> {
         if self.hello.is_some() || hello.roots.is_empty() || hello.roots.len() > wire::ROOTS_MAX {
             return Err(protocol("a second Hello, or one without roots"));
+        }
+        self.hellos += 1;
+        if self.hellos > limits::HELLOS_MAX {
+            return Err(protocol("other names of the roots each time"));
         }
         if hello.depth == Depth::Folders && !hello.dry_run && !has(&hello, wire::GRAVE) {
             return Err(protocol("a run that looks at no message"));
@@ -130,6 +134,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             self.look(index, &hello)?;
         }
         self.hello = Some(hello);
+        self.hellos = 0;
         Ok(())
     }
 
@@ -215,8 +220,23 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         let (steps, fetch, spell, parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (removals, late, brought, real) = (Vec::new(), Vec::new(), HashSet::new(), real.to_vec());
         let (begun, refused, is_in_log) = (None, None, false);
-        let active =
-            Active { run, steps, fetch, removals, spell, begun, refused, parts, brought, real, is_in_log, late };
+        let (kept, adopted) = ([0; 2], false);
+        let active = Active {
+            run,
+            steps,
+            fetch,
+            removals,
+            spell,
+            begun,
+            refused,
+            parts,
+            kept,
+            adopted,
+            brought,
+            real,
+            is_in_log,
+            late,
+        };
         Ok((active, answer))
     }
 
@@ -328,8 +348,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     pub(super) fn handle_adopt(&mut self, root: u16) -> Result<(), ServeError> {
         let hello = self.hello.clone().ok_or_else(|| protocol("something before a Hello"))?;
         let active = self.active(root)?;
-        if active.begun.is_some() || !active.steps.is_empty() {
-            return Err(protocol("a base is given up within a batch"));
+        if active.begun.is_some() || !active.steps.is_empty() || std::mem::replace(&mut active.adopted, true) {
+            return Err(protocol("a base is given up within a batch, or once more"));
         }
         active.run.agree(None, &[])?;
         self.look(root, &hello)

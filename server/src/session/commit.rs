@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use smd_maildir::fs::Fs;
 use smd_maildir::run::RunError;
 use smd_protocol::delta::Present;
+use smd_protocol::limits::Weigh as _;
 use smd_protocol::pack::{Part, Unpacker};
 use smd_protocol::wire::{Failure, FromServer};
 use smd_protocol::{BaseId, Content, Delta, Entry, Name, Seen, counter, seeded};
@@ -12,9 +13,6 @@ use smd_protocol::{BaseId, Content, Delta, Entry, Name, Seen, counter, seeded};
 use super::{Active, Session};
 use crate::error::{ServeError, protocol};
 use crate::link::{Outbox, send};
-
-/// Parts of one change of the base.
-const PARTS_MAX: usize = 100_000;
 
 impl<F: Fs> Active<F> {
     /// Whether this host knows the bytes of every entry that is to enter the base: its own look saw them, the common base has them, or
@@ -49,10 +47,10 @@ impl<F: Fs> Active<F> {
 impl<F: Fs, O: Outbox> Session<F, O> {
     /// More of a change of the base.
     pub(super) fn handle_prepare(&mut self, root: u16, parts: Vec<Part>) -> Result<(), ServeError> {
+        let weight = parts.as_slice().weight();
+        self.keep(weight)?;
         let active = self.active(root)?;
-        if active.parts.len() + parts.len() > PARTS_MAX {
-            return Err(protocol("too many changes of the base"));
-        }
+        active.kept[1] += weight;
         active.parts.extend(parts);
         Ok(())
     }
@@ -88,6 +86,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             return Err(Failure::Refused(text.into()).into());
         }
         let id = active.run.prepare(counter, &changes)?;
+        let kept = std::mem::take(&mut active.kept[1]);
+        self.budget.let_go(kept);
         Ok(send(&self.outbox, &FromServer::Prepared { root, id })?)
     }
 

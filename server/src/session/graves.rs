@@ -15,6 +15,7 @@ use smd_maildir::lock::Wait;
 use smd_maildir::run::RunError;
 use smd_maildir::undo::{Found, Yard, Yards, owner, places};
 use smd_protocol::grave::{Head, Rest, Rests, Undone, run_of};
+use smd_protocol::limits::Weigh as _;
 use smd_protocol::names::printable;
 use smd_protocol::wire::{
     self, ClientHello, Failure, FromServer, GraveAnswer, GraveWish, Ids, RootAnswer, ServerHello,
@@ -22,7 +23,6 @@ use smd_protocol::wire::{
 use smd_protocol::{Told, Verb, seeded};
 
 use super::Session;
-use super::batch::STEPS_MAX;
 use super::begin::{LOCK_WAIT_MS, VERSION};
 use crate::error::{ServeError, never_offered, protocol};
 use crate::link::{Outbox, SendError, send};
@@ -36,6 +36,15 @@ pub(super) struct Asked<F: Fs> {
     found: Option<Found<F>>,
     /// What is to come back, as far as it was said.
     wanted: Vec<String>,
+    /// What of the budget is kept for it.
+    kept: usize,
+}
+
+impl<F: Fs> Asked<F> {
+    /// How many burials this host has told of.
+    pub(super) fn known(&self) -> u64 {
+        self.found.as_ref().map_or(0, |found| found.told().count() as u64)
+    }
 }
 
 impl<F: Fs, O: Outbox> Session<F, O> {
@@ -58,9 +67,10 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             self.outbox.compress()?;
             self.compressed = true;
         }
-        let asked = |Place { path, real }| Asked { path, real, found: None, wanted: Vec::new() };
+        let asked = |Place { path, real }| Asked { path, real, found: None, wanted: Vec::new(), kept: 0 };
         self.graves = places.into_iter().map(asked).collect();
         self.hello = Some(hello);
+        self.hellos = 0;
         Ok(())
     }
 
@@ -68,24 +78,25 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     pub(super) fn handle_grave(&mut self, root: u16, wish: GraveWish) -> Result<(), ServeError> {
         match wish {
             GraveWish::List => self.list_grave(root),
-            GraveWish::Heads(ids) => self.tell_heads(root, &checked(ids)?),
+            GraveWish::Heads(ids) => self.tell_heads(root, &ids),
             GraveWish::BringBack { ids, last } => {
                 if self.hello.as_ref().is_none_or(|hello| hello.dry_run) {
                     return Err(protocol("messages come back in a dry run"));
                 }
+                if !self.authority.rights.permits(Verb::BringBack) {
+                    self.asked(root)?;
+                    let text = "this key may change nothing at the server, nor bring anything back";
+                    return match last {
+                        true => Ok(self.answer(root, GraveAnswer::Refused(text.into()))?),
+                        false => Ok(()),
+                    };
+                }
+                let weight = ids.as_slice().weight();
+                self.keep(weight)?;
                 let asked = self.asked(root)?;
-                asked.wanted.extend(checked(ids)?);
-                if asked.wanted.len() > STEPS_MAX {
-                    return Err(protocol("too much is to come back"));
-                }
-                match last {
-                    true if !self.authority.rights.permits(Verb::BringBack) => {
-                        let text = "this key may change nothing at the server, nor bring anything back";
-                        Ok(self.answer(root, GraveAnswer::Refused(text.into()))?)
-                    }
-                    true => self.bring_back(root),
-                    false => Ok(()),
-                }
+                asked.kept += weight;
+                asked.wanted.extend(ids);
+                if last { self.bring_back(root) } else { Ok(()) }
             }
         }
     }
@@ -158,7 +169,9 @@ impl<F: Fs, O: Outbox> Session<F, O> {
     fn bring_back(&mut self, root: u16) -> Result<(), ServeError> {
         let home = self.home(Access::ReadWrite)?;
         let user = self.places.user.clone();
-        let ids = std::mem::take(&mut self.asked(root)?.wanted);
+        let asked = self.asked(root)?;
+        let (ids, kept) = (std::mem::take(&mut asked.wanted), std::mem::take(&mut asked.kept));
+        self.budget.let_go(kept);
         let wait = Wait { ms: LOCK_WAIT_MS, stop: &|| false };
         let own: Vec<String> = ids.iter().filter(|id| self.owns(id)).cloned().collect();
         let mut done = match self.yard(root, &home)? {
@@ -182,13 +195,5 @@ impl<F: Fs, O: Outbox> Session<F, O> {
 
     fn answer(&self, root: u16, answer: GraveAnswer) -> Result<(), SendError> {
         send(&self.outbox, &FromServer::Grave { root, answer })
-    }
-}
-
-/// Ids that are few and short enough.
-fn checked(ids: Vec<String>) -> Result<Vec<String>, ServeError> {
-    match ids.len() <= wire::IDS_IN_WISH && ids.iter().all(|id| id.len() <= wire::ID_MAX) {
-        true => Ok(ids),
-        false => Err(protocol("too many ids at once, or one that is too long")),
     }
 }

@@ -3,7 +3,7 @@
 use smd_maildir::apply::Messages;
 use smd_maildir::fs::Fs;
 use smd_protocol::delta::Present;
-use smd_protocol::wire::{self, FromServer};
+use smd_protocol::wire::FromServer;
 use smd_protocol::{Entry, Name, Verb};
 
 use super::{Active, Session};
@@ -21,9 +21,6 @@ fn told<F: Fs>(active: &mut Active<F>, name: &Name) -> Result<Entry, ServeError>
 impl<F: Fs, O: Outbox> Session<F, O> {
     /// Digests of headers without marks.
     pub(super) fn handle_bare_headers(&mut self, root: u16, names: &[Name]) -> Result<(), ServeError> {
-        if names.len() > wire::ITEMS_IN_FRAME {
-            return Err(protocol("too many headers at once"));
-        }
         let Self { roots, outbox, .. } = self;
         let active = roots.get_mut(usize::from(root)).ok_or_else(never_offered)?;
         let mut digests = Vec::with_capacity(names.len());

@@ -4,9 +4,9 @@ use smd_maildir::fs::Fs;
 use smd_maildir::run::RunError;
 use smd_protocol::Verb;
 use smd_protocol::delta::Present;
+use smd_protocol::limits::Weigh as _;
 use smd_protocol::wire::{self, FromServer, LedgerAct};
 
-use super::batch::STEPS_MAX;
 use super::{Active, Session};
 use crate::error::{ServeError, protocol};
 use crate::link::{Outbox, send};
@@ -63,10 +63,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
                 }
             }
             LedgerAct::Count(removals) => {
-                if active.removals.len() + removals.len() > STEPS_MAX {
-                    return Err(protocol("too many removals"));
-                }
-                active.removals.extend(removals);
+                self.keep_for_batch(root, removals.as_slice().weight())?.removals.extend(removals);
             }
             LedgerAct::Forget => active.run.forget_removals(&|| false)?,
         }

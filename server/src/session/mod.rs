@@ -30,7 +30,8 @@ use std::sync::Arc;
 
 use smd_maildir::apply::Incoming;
 use smd_maildir::fs::Fs;
-use smd_maildir::run::RootRun;
+use smd_maildir::run::{RootRun, RunError};
+use smd_protocol::limits::Budget;
 use smd_protocol::pack::Part;
 use smd_protocol::reconcile::Removal;
 use smd_protocol::wire::{self, ClientHello, Depth, Fetch, Frame, FromClient, FromServer};
@@ -59,6 +60,10 @@ struct Active<F: Fs> {
     /// All steps of that batch were refused, for these reasons: nothing of it reaches the root.
     refused: Option<Vec<Refusal>>,
     parts: Vec<Part>,
+    /// What of the budget is kept for the batch, and for the parts.
+    kept: [usize; 2],
+    /// The client did without a base already.
+    adopted: bool,
     /// What this session's own steps were to bring, where the next base is looked at (`commit`).
     brought: HashSet<Content>,
     /// Its path without symlinks.
@@ -67,6 +72,15 @@ struct Active<F: Fs> {
     is_in_log: bool,
     /// What a deliberate bug writes down too late.
     late: Vec<smd_maildir::keys::Line>,
+}
+
+impl<F: Fs> Active<F> {
+    /// How many messages and folders this host knows of.
+    fn known(&mut self) -> Result<u64, RunError> {
+        let base = self.run.base()?;
+        let found = self.run.delta().folders.values().map(|change| 1 + change.set.len()).sum::<usize>();
+        Ok((base.messages() + base.folders.len() + found) as u64)
+    }
 }
 
 /// A session with one client, fed with what comes in.
@@ -107,6 +121,10 @@ pub struct Session<F: Fs, O: Outbox> {
     reported: Vec<(smd_maildir::home::Label, smd_maildir::keys::Heard)>,
     /// The message whose bytes are coming in; none where its step was refused, and they are passed over.
     incoming: Option<(u32, Option<Incoming<F>>)>,
+    /// What the client makes this host keep.
+    budget: Budget,
+    /// Hellos since the last run.
+    hellos: usize,
 }
 
 impl<F: Fs, O: Outbox> Session<F, O> {
@@ -133,6 +151,8 @@ impl<F: Fs, O: Outbox> Session<F, O> {
             graves: Vec::new(),
             reported: Vec::new(),
             incoming: None,
+            budget: Budget::default(),
+            hellos: 0,
         }
     }
 
@@ -224,6 +244,18 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         self.roots.get_mut(usize::from(root)).ok_or_else(never_offered)
     }
 
+    /// Counts so much as kept.
+    fn keep(&mut self, bytes: usize) -> Result<(), ServeError> {
+        if self.budget.keep(bytes).is_ok() {
+            return Ok(());
+        }
+        // How many messages there are is counted only for a client that says a great deal.
+        let resting: u64 = self.graves.iter().map(graves::Asked::known).sum();
+        let known = self.roots.iter_mut().try_fold(resting, |sum, active| Ok::<_, RunError>(sum + active.known()?))?;
+        self.budget.knows(known);
+        self.budget.keep(bytes).map_err(|over| protocol(format!("the client said {over}")))
+    }
+
     /// The run is over, and the session stays.
     fn handle_rest(&mut self) -> Result<(), ServeError> {
         if self.rest.is_none() || self.hello.is_none() {
@@ -243,6 +275,7 @@ impl<F: Fs, O: Outbox> Session<F, O> {
         self.incoming = None;
         self.graves.clear();
         self.not_limited = self.not_limited.map(|_| false);
+        self.budget = Budget::default();
         let depth = self.hello.take().map_or(Depth::Quick, |hello| hello.depth);
         for mut active in std::mem::take(&mut self.roots) {
             active.run.finish(depth);

@@ -1,7 +1,7 @@
 //! What the server says of contents, troubles, and a look.
 
-use smd_protocol::Told;
 use smd_protocol::wire::{self, ContentEnd, ContentStart, FromServer, Looked, PeerTrouble, Spelled};
+use smd_protocol::{Told, limits};
 
 use crate::link::Wording;
 
@@ -38,7 +38,7 @@ fn framed(message: &FromServer) -> Vec<u8> {
 /// What is said of troubles beyond that.
 pub(super) const NOT_LISTED: &str = "troubles are not listed";
 /// Troubles that one message can tell of.
-pub(super) const TROUBLES_MAX: usize = 500;
+pub(super) const TROUBLES_MAX: usize = limits::TROUBLES_IN_FRAME - 1;
 
 /// As many as one frame holds; `more` says of the others what they are.
 pub(super) fn few(troubles: Vec<smd_maildir::Trouble>, others: &str) -> Vec<PeerTrouble> {

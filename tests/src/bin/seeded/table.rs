@@ -67,6 +67,10 @@ pub(super) const TABLE: &[Seed] = &[
         whole("restricted", "every_policy_permits_its_verbs_and_refuses_the_others_over_a_real_sshd")),
     seed("a-base-of-anything", 15, "a base holds messages that are nowhere, and the next run takes them for deleted",
         whole("restricted", "every_policy_permits_its_verbs_and_refuses_the_others_over_a_real_sshd")),
+    seed("any-number-is-taken", 16, "a few kilobytes of a peer become gigabytes of memory, and the run that was to bring mail is killed",
+        unit(PROTOCOL, "limits::tests::a_number_of_items_is_refused_before_any_is_decoded")),
+    seed("keeps-without-end", 16, "a peer that talks without end is listened to until the host has no memory left",
+        unit(PROTOCOL, "limits::tests::a_budget_grows_with_messages_and_not_beyond_what_this_host_has")),
     // Scan.
     seed("unreadable-message-is-gone", 6, "a message that cannot be read for a moment is deleted at the other host",
         unit(MAILDIR, "scan::tests::errors::a_message_that_cannot_be_read_is_kept_as_it_was")),
