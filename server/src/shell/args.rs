@@ -278,7 +278,7 @@ mod tests {
             "--max-remove many",
             "--max-remove -1",
             "--max-remove 1 --max-remove 2",
-            "--keep-free 10%",
+            "--max-message 10%",
             "--keep-free 2X",
             "--max-message",
             "--state=",

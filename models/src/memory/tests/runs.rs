@@ -56,7 +56,7 @@ fn run(memory: &Arc<Memory>, delete: &[Name]) -> Result<usize, RunError> {
     let mut delta = (**run.delta()).clone();
     if !delete.is_empty() {
         run.begin(delete.iter().cloned().map(Step::Delete).collect(), &|| false)?;
-        let outcomes = run.install(&|| false).expect("installs");
+        let outcomes = run.install(&|| false)?;
         for (name, outcome) in delete.iter().zip(outcomes) {
             if outcome.is_done() {
                 delta.folders.entry(name.folder.clone()).or_default().gone.push(name.uniq.clone());
