@@ -130,6 +130,8 @@ mod tests {
         session.is_confined(Confined { told: Some("x".to_owned()), grounds: Some(grounds), above });
         let mut answer = |hello: ClientHello| {
             let bytes = codec::encode(&FromClient::Hello(hello)).expect("small");
+            // More of them than one client may say.
+            session.hellos = 0;
             let _ = session.hear(Some(Event::Frame(Frame::Message(bytes))));
             let frame = said.0.lock().expect("nobody panics").pop().expect("it answers");
             codec::decode::<FromServer>(&frame[wire::FRAME_HEAD..]).expect("it is whole")
