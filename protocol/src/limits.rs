@@ -402,7 +402,7 @@ pub fn named(message: &FromServer) -> u64 {
 pub struct OverBudget(u64);
 
 /// The memory that one session may make this end keep.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Budget {
     kept: u64,
     limit: u64,

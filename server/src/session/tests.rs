@@ -11,6 +11,7 @@ use smd_maildir::keys::{Allowance, Key, Paid, What};
 use smd_maildir::lock::Wait;
 use smd_maildir::undo::{Yards, places};
 use smd_protocol::grave::Undone;
+use smd_protocol::limits::BROUGHT;
 use smd_protocol::reconcile::Direction;
 use smd_protocol::step::{Bytes, Dress, Source};
 use smd_protocol::wire::{ClientHello, Depth, FromServer, Ids, LedgerAct, RootOffer};
@@ -293,6 +294,37 @@ fn what_a_batch_does_is_written_down_before_any_of_it_is_done() {
     );
     assert_eq!(world.tree(), before);
     drop(session);
+}
+
+#[test]
+fn a_batch_is_let_go_of_when_it_is_over_also_where_all_of_it_was_refused() {
+    let brings = || {
+        let bytes =
+            Bytes { content: Content::of(JUNK.as_bytes()), source: Source::Copy(name("", "none")), mtime: None };
+        Step::Put { to: name("", "new"), dress: dress("S"), bytes }
+    };
+    let pulls =
+        Authority { rights: "pull".parse().unwrap_or_else(|never| match never {}), ..authority(Some("laptop")) };
+    // What a key's step is to bring is known to the end of the run.
+    for (authority, refused, kept) in
+        [(authority(None), 0, 0), (pulls, 1, BROUGHT), (authority(Some("laptop")), 0, BROUGHT)]
+    {
+        let (world, said) = (World::of(3), Said::default());
+        let mut session = Session::new(Arc::new(Disk), &world.places(), authority, &said);
+        greet(&mut session, &said, &[]);
+        hear(&mut session, FromClient::Batch { root: 0, steps: vec![brings()], fetch: Vec::new() });
+        hear(&mut session, FromClient::BatchReady { root: 0 });
+        assert_ne!(session.budget, Budget::default());
+        hear(&mut session, FromClient::BatchEnd { root: 0 });
+        let mut is = Budget::default();
+        is.keep(kept).expect("little");
+        assert_eq!(session.budget, is);
+        let is_refused = |one: &FromServer| match one {
+            FromServer::Outcomes { failed, .. } => matches!(failed[..], [(0, Outcome::Refused(_))]),
+            _ => false,
+        };
+        assert_eq!(said.0.borrow().iter().filter(|one| is_refused(one)).count(), refused);
+    }
 }
 
 #[test]
